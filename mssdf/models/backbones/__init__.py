@@ -1,0 +1,5 @@
+"""Encoders."""
+
+from .masked_vit import MaskedVisionTransformer
+
+__all__ = ['MaskedVisionTransformer']

@@ -1,0 +1,157 @@
+"""Score and masks of every window, drawn in the data preprocessor (method.md, sections 1-3)."""
+
+import torch
+from torch import Tensor
+
+from mssdf.registry import MODELS
+from mssdf.structures import MaskedBatch
+
+from ..masking import (
+    information_score,
+    mask_across_modalities,
+    sample_masks,
+    scale_intensity,
+    valid_patches,
+)
+from .multimodal_data_preprocessor import MultiModalDataPreprocessor
+
+
+@MODELS.register_module()
+class MaskingDataPreprocessor(MultiModalDataPreprocessor):
+    """Normalise a batch, score its patches and mask them.
+
+    ``cross_modal_ratio`` is p of section 3; a hook moves it with its schedule.
+
+    Args:
+        modalities: see :class:`MultiModalDataPreprocessor`.
+        patch_size: side of a patch in pixels.
+        mask_ratio: share of the patches that each modality hides, 0...1.
+        quantiles: of the score, see :func:`~mssdf.models.masking.sampling_weights`.
+        weights: below, between and above the quantiles; equal ones mask at random.
+        score_terms: of :func:`~mssdf.models.masking.information_score`.
+        max_invalid: largest share of invalid pixels of a patch that still counts.
+        cross_modal: ``target``: the modality of which more is hidden, or ``'random'`` to draw one
+            of those present for each sample; ``complementary``: show as many others instead.
+            None switches cross-modal masking off.
+        **kwargs: see :class:`MultiModalDataPreprocessor`.
+
+    Raises:
+        ValueError: if the ratio is outside 0...1 or the target is not a modality.
+    """
+
+    def __init__(
+        self,
+        modalities: dict[str, dict],
+        patch_size: int = 16,
+        mask_ratio: float = 0.75,
+        quantiles: tuple[float, float] = (0.2, 0.8),
+        weights: tuple[float, float, float] = (0.8, 0.5, 0.3),
+        score_terms: tuple[str, ...] = ('gradient', 'variance'),
+        max_invalid: float = 0.5,
+        cross_modal: dict | None = None,
+        **kwargs,
+    ) -> None:
+        super().__init__(modalities=modalities, **kwargs)
+        if not 0 <= mask_ratio < 1:
+            raise ValueError(f'mask_ratio must be within 0...1 (1 excluded), found {mask_ratio}')
+        if not 0 <= quantiles[0] <= quantiles[1] <= 1:
+            raise ValueError(f'quantiles must rise within 0...1, found {quantiles}')
+        if len(weights) != 3 or min(weights) <= 0:
+            raise ValueError(f'weights must be three positive numbers, found {weights}')
+        cross_modal = dict(cross_modal or {})
+        target = cross_modal.get('target')
+        if target is not None and target not in (*self.modalities, 'random'):
+            raise ValueError(
+                f"cross_modal.target must be one of {list(self.modalities)} or 'random', "
+                f'found {target!r}'
+            )
+        self.patch_size = patch_size
+        self.mask_ratio = mask_ratio
+        self.quantiles = tuple(quantiles)
+        self.weights = tuple(weights)
+        self.score_terms = tuple(score_terms)
+        self.max_invalid = max_invalid
+        self.target = target if len(self.modalities) > 1 else None
+        self.complementary = cross_modal.get('complementary', False)
+        self.cross_modal_ratio = 0.0
+
+    def forward(self, data: dict, training: bool = False) -> dict:
+        """Prepare a collated batch.
+
+        Args:
+            data: see :class:`MultiModalDataPreprocessor`.
+            training: unused; windows are masked in any case.
+
+        Returns:
+            ``inputs``: :class:`~mssdf.structures.MaskedBatch`; ``data_samples`` as given.
+        """
+        images, valid = self.prepare(data)
+        height, width = next(iter(images.values())).shape[-2:]
+        grid = (height // self.patch_size, width // self.patch_size)
+        num_patches = grid[0] * grid[1]
+        num_masked = int(self.mask_ratio * num_patches)
+        num_visible = num_patches - num_masked
+        # what decides on shapes is looked up before the copy: asking the device would wait for it
+        complete = {name: bool(mask.all()) for name, mask in valid.items()}
+        patch_valid = {
+            name: valid_patches(mask, self.patch_size, self.max_invalid)
+            for name, mask in valid.items()
+        }
+        ragged = {
+            name: not complete[name] and bool((mask.sum(dim=1) < num_visible).any())
+            for name, mask in patch_valid.items()
+        }
+        images, valid, patch_valid = self.cast_data([images, valid, patch_valid])
+
+        score = None
+        for name, image in images.items():
+            pixels = None if complete[name] else valid[name]
+            grey = scale_intensity(image, pixels)
+            own = information_score(grey, self.patch_size, pixels, self.score_terms)
+            own = own.masked_fill(~patch_valid[name], 0.0)
+            score = own if score is None else score + own
+        assert score is not None  # at least one modality
+
+        masks = {
+            name: sample_masks(
+                score, num_masked, None, patch_valid[name], self.quantiles, self.weights
+            )
+            for name in images
+        }
+        visible = dict.fromkeys(images, num_visible)
+        num_extra = round(self.cross_modal_ratio * num_visible) if self.target else 0
+        if num_extra:
+            masks = self._mask_target(masks, patch_valid, num_extra)
+            if not self.complementary and self.target == 'random':
+                ragged = dict.fromkeys(images, True)
+            elif not self.complementary:
+                visible[self.target] = num_visible - num_extra
+        inputs = MaskedBatch(
+            images={name: self.normalise(name, images[name], valid[name]) for name in images},
+            pixel_valid=valid,
+            patch_valid=patch_valid,
+            masks=masks,
+            score=score,
+            num_visible=visible,
+            ragged=ragged,
+            grid=grid,
+        )
+        return dict(inputs=inputs, data_samples=data.get('data_samples'))
+
+    def _mask_target(
+        self, masks: dict[str, Tensor], patch_valid: dict[str, Tensor], num_extra: int
+    ) -> dict[str, Tensor]:
+        names = list(masks)
+        stacked = torch.stack([masks[name] for name in names])  # (M, B, N)
+        valid = torch.stack([patch_valid[name] for name in names])
+        batch = stacked.shape[1]
+        if self.target == 'random':
+            present = valid.any(dim=2)  # (M, B)
+            noise = torch.rand(present.shape, device=present.device)
+            target = (noise + present.float()).argmax(dim=0)
+        else:
+            target = stacked.new_full((batch,), names.index(self.target), dtype=torch.long)
+        stacked = mask_across_modalities(
+            stacked, target, num_extra, None, valid, self.complementary
+        )
+        return dict(zip(names, stacked, strict=True))

@@ -1,0 +1,164 @@
+"""Validity and normalisation of multi-modal windows (method.md, section 1)."""
+
+import json
+from pathlib import Path
+
+import torch
+from mmengine.model import BaseDataPreprocessor
+from torch import Tensor
+
+from mssdf.registry import MODELS
+
+
+def relative_to_median(image: Tensor, valid: Tensor) -> Tensor:
+    """Subtract from each window the median of its valid pixels (the lower one of two).
+
+    Args:
+        image: (B, C, H, W).
+        valid: (B, 1, H, W) bool.
+
+    Returns:
+        (B, C, H, W), unchanged where a window has no valid pixel.
+    """
+    median = image.masked_fill(~valid, torch.nan).flatten(1).nanmedian(dim=1).values
+    return image - torch.nan_to_num(median)[:, None, None, None]
+
+
+def read_statistics(path: str) -> dict:
+    """Read the JSON file that ``compute_statistics.py`` writes."""
+    try:
+        return json.loads(Path(path).read_text())
+    except OSError as error:
+        raise FileNotFoundError(f'statistics: cannot read {path}: {error}') from None
+    except json.JSONDecodeError as error:
+        raise ValueError(f'statistics: {path} is not JSON: {error}') from None
+
+
+@MODELS.register_module()
+class MultiModalDataPreprocessor(BaseDataPreprocessor):
+    """Move a batch to the device, find its valid pixels and normalise it.
+
+    Args:
+        modalities: settings of each modality, in the order that the model keeps:
+
+            - **mean**, **std**: one number per band. For a modality relative to its median,
+              ``mean`` is usually 0 and ``std`` a fixed scale in metres.
+            - **relative_to_median** (bool): subtract the window's median first (a DSM).
+
+        statistics: JSON file of ``compute_statistics.py``, for every ``mean`` and ``std`` that is
+            not given.
+        non_blocking: copy to the device without waiting.
+
+    Raises:
+        ValueError: if a modality has no statistics or their lengths differ.
+    """
+
+    def __init__(
+        self,
+        modalities: dict[str, dict],
+        statistics: str | None = None,
+        non_blocking: bool = True,
+    ) -> None:
+        super().__init__(non_blocking=non_blocking)
+        if not modalities:
+            raise ValueError('modalities: at least one is needed, found none')
+        known = read_statistics(statistics) if statistics else {}
+        self.modalities: dict[str, dict] = {}
+        for name, settings in modalities.items():
+            settings = dict(settings)
+            measured = known.get(name, {})
+            if settings.get('relative_to_median'):
+                measured = measured.get('relative', measured)
+            for key in ('mean', 'std'):
+                settings.setdefault(key, measured.get(key))
+                if settings[key] is None:
+                    raise ValueError(
+                        f'modalities.{name}.{key}: expected one number per band, found none '
+                        f'(measure it with tools/dataset_tools/compute_statistics.py)'
+                    )
+            mean, std = (torch.tensor(settings[key], dtype=torch.float32) for key in ('mean', 'std'))
+            if mean.ndim != 1 or mean.shape != std.shape or not (std > 0).all():
+                raise ValueError(
+                    f'modalities.{name}: expected as many positive std as mean, one per band, '
+                    f'found mean={settings["mean"]} and std={settings["std"]}'
+                )
+            self.register_buffer(f'mean_{name}', mean.view(-1, 1, 1))
+            self.register_buffer(f'std_{name}', std.view(-1, 1, 1))
+            self.modalities[name] = settings
+
+    @property
+    def channels(self) -> dict[str, int]:
+        """Bands of each modality."""
+        return {name: len(getattr(self, f'mean_{name}')) for name in self.modalities}
+
+    def _check(self, data: dict) -> None:
+        for name, bands in self.channels.items():
+            if name not in data['inputs']:
+                raise KeyError(
+                    f'modality {name!r} of the data preprocessor is not in the batch: '
+                    f'found {sorted(data["inputs"])}'
+                )
+            found = data['inputs'][name].shape[1]
+            if found != bands:
+                raise ValueError(
+                    f'modality {name!r}: expected {bands} bands (one mean each), found {found}'
+                )
+
+    def normalise(self, name: str, image: Tensor, valid: Tensor) -> Tensor:
+        """Normalise (B, C, H, W) of one modality; invalid pixels become 0."""
+        image = image.float()
+        if self.modalities[name].get('relative_to_median'):
+            image = relative_to_median(image, valid)
+        image = (image - getattr(self, f'mean_{name}')) / getattr(self, f'std_{name}')
+        return image.masked_fill(~valid, 0.0)
+
+    def prepare(self, data: dict) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
+        """Raw values and validity where the batch lies; NaN and infinite pixels invalid, zero."""
+        self._check(data)
+        images, valid = {}, {}
+        for name in self.modalities:
+            image, known = data['inputs'][name], data['valid'][name]
+            if image.is_floating_point():
+                finite = torch.isfinite(image)
+                known = known & finite.all(dim=1, keepdim=True)
+                image = torch.where(finite, image, 0.0)
+            images[name], valid[name] = image, known
+        return images, valid
+
+    def forward(self, data: dict, training: bool = False) -> dict:
+        """Normalise a collated batch.
+
+        Args:
+            data: ``inputs`` {m: (B, C_m, H, W)}, ``valid`` {m: (B, 1, H, W)} and
+                ``data_samples``.
+            training: unused.
+
+        Returns:
+            The same keys, with normalised ``inputs``.
+        """
+        images, valid = self.cast_data(list(self.prepare(data)))
+        inputs = {name: self.normalise(name, images[name], valid[name]) for name in images}
+        return dict(inputs=inputs, valid=valid, data_samples=data.get('data_samples'))
+
+
+@MODELS.register_module()
+class SingleModalityDataPreprocessor(MultiModalDataPreprocessor):
+    """Hand one modality, as a plain tensor, to an algorithm of mmpretrain (MAE and others).
+
+    Args:
+        modality: the one to take.
+        **kwargs: see :class:`MultiModalDataPreprocessor`.
+    """
+
+    def __init__(self, modality: str = 'rgb', **kwargs) -> None:
+        super().__init__(**kwargs)
+        if modality not in self.modalities:
+            raise ValueError(f'modality: expected one of {list(self.modalities)}, found {modality!r}')
+        self.modality = modality
+
+    def forward(self, data: dict, training: bool = False) -> dict:
+        """Return ``inputs`` (B, C, H, W) and ``data_samples``."""
+        normalised = super().forward(data, training)
+        return dict(
+            inputs=normalised['inputs'][self.modality], data_samples=normalised['data_samples']
+        )

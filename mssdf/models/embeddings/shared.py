@@ -1,0 +1,71 @@
+"""One patch embedding for all modalities (the paper): each is rendered to three channels."""
+
+from collections.abc import Sequence
+
+import torch
+from mmengine.model import BaseModule
+from torch import Tensor, nn
+
+from mssdf.registry import MODELS
+
+
+@MODELS.register_module()
+class SharedPatchEmbedding(BaseModule):
+    """Render every modality to as many channels as the primary one has.
+
+    A modality with the primary's channels stays as it is, a single band is repeated as grey, and
+    more bands pass through a fixed composite or a learned 1 x 1 projection.
+    Source: method.md, section 1.
+
+    Args:
+        channels: bands of each modality.
+        primary: the modality that the backbone's patch embedding reads.
+        embed_dims: unused; every patch embedding takes the same arguments.
+        patch_size: unused, likewise.
+        composites: zero-based bands that stand for the primary's channels, per modality; one
+            without an entry gets a learned projection.
+
+    Raises:
+        ValueError: if a composite has a wrong length or names a band that does not exist.
+    """
+
+    def __init__(
+        self,
+        channels: dict[str, int],
+        primary: str,
+        embed_dims: int | None = None,
+        patch_size: int | None = None,
+        composites: dict[str, Sequence[int]] | None = None,
+    ) -> None:
+        super().__init__()
+        composites = dict(composites or {})
+        self.channels = dict(channels)
+        self.width = channels[primary]
+        self.composites = {name: list(bands) for name, bands in composites.items()}
+        for name, bands in self.composites.items():
+            available = channels.get(name, 0)
+            if len(bands) != self.width or not all(0 <= band < available for band in bands):
+                raise ValueError(
+                    f'composites[{name!r}] must name {self.width} bands within '
+                    f'0...{available - 1}, found {bands}'
+                )
+        self.projections = nn.ModuleDict(
+            {
+                name: nn.Conv2d(bands, self.width, 1)
+                for name, bands in channels.items()
+                if bands not in (1, self.width) and name not in composites
+            }
+        )
+
+    def render(self, modality: str, image: Tensor) -> Tensor:
+        """Turn (B, C, H, W) of a modality into (B, 3, H, W)."""
+        if modality in self.projections:
+            return self.projections[modality](image)
+        if modality in self.composites:
+            index = torch.tensor(self.composites[modality], device=image.device)
+            return image.index_select(1, index)
+        return image.expand(-1, self.width, -1, -1)
+
+    def forward(self, modality: str, image: Tensor, patch_embed: nn.Module) -> Tensor:
+        """Embed one modality; see :class:`PerModalityPatchEmbedding`."""
+        return patch_embed(self.render(modality, image))[0]

@@ -1,0 +1,21 @@
+"""The losses of section 6 of method.md, as pure functions."""
+
+from .alignment import info_nce
+from .distillation import masked_feature_loss, normalise_targets
+from .errors import NonFiniteLossError
+from .hsic import linear_hsic
+from .locations import sample_locations
+from .modality import modality_loss
+from .pixels import masked_pixel_loss, patchify
+
+__all__ = [
+    'NonFiniteLossError',
+    'info_nce',
+    'linear_hsic',
+    'masked_feature_loss',
+    'masked_pixel_loss',
+    'modality_loss',
+    'normalise_targets',
+    'patchify',
+    'sample_locations',
+]

@@ -1,0 +1,54 @@
+"""L_rec: predicted tokens against the teacher's (method.md, sections 5 and 6)."""
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from .reduction import masked_mean, sum_over_ranks
+
+
+@torch.no_grad()
+def normalise_targets(tokens: Tensor, valid: Tensor, mode: str | None = 'token') -> Tensor:
+    """Normalise the teacher's tokens of one modality.
+
+    Args:
+        tokens: (B, N, D).
+        valid: (B, N) bool, the tokens that statistics over the batch are taken from.
+        mode: ``'token'``: each token by itself (LayerNorm without affine); ``'batch'``: each
+            dimension over the valid tokens of the batch on all ranks, so that what all tokens
+            share cannot be a target; None: as they are.
+
+    Returns:
+        (B, N, D) float32.
+
+    Raises:
+        ValueError: for another mode.
+    """
+    tokens = tokens.float()
+    if mode is None:
+        return tokens
+    if mode == 'token':
+        return F.layer_norm(tokens, tokens.shape[-1:])
+    if mode != 'batch':
+        raise ValueError(f"target_norm must be 'token', 'batch' or None, found {mode!r}")
+    weight = valid.unsqueeze(-1).float()
+    count = sum_over_ranks(weight.sum()).clamp(min=1)
+    mean = sum_over_ranks((tokens * weight).sum(dim=(0, 1))) / count
+    centred = tokens - mean
+    variance = sum_over_ranks((centred.square() * weight).sum(dim=(0, 1))) / count
+    return centred / (variance + 1e-6).sqrt()
+
+
+def masked_feature_loss(predicted: Tensor, target: Tensor, mask: Tensor) -> Tensor:
+    """Squared error per window, averaged over its masked, valid patches.
+
+    Args:
+        predicted: (B, N, D).
+        target: (B, N, D), without gradient.
+        mask: (B, N) bool, true at masked, valid patches.
+
+    Returns:
+        (B,) float32; 0 for a window without such patches.
+    """
+    error = F.mse_loss(predicted.float(), target.float(), reduction='none').mean(dim=-1)
+    return masked_mean(error, mask)

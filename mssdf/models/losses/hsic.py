@@ -1,0 +1,32 @@
+"""L_hsic: linear HSIC between two modalities (method.md, section 6)."""
+
+from torch import Tensor
+
+
+def linear_hsic(first: Tensor, second: Tensor, valid: Tensor, eps: float = 1e-6) -> Tensor:
+    """Linear HSIC of standardised features over d squared: the mean squared cross-correlation.
+
+    ``||X^T Y||_F^2 / (n - 1)^2 / d^2`` with X, Y centred and divided by their sample standard
+    deviations, per dimension: between 0 and 1, whatever the width and scale.
+
+    Args:
+        first: (n, d) features of one modality.
+        second: (n, d) features of the other at the same locations.
+        valid: (n,) bool, the rows that count.
+        eps: added to the variances.
+
+    Returns:
+        Scalar, float32; 0 with fewer than two valid rows.
+    """
+    weight = valid.unsqueeze(-1).float()
+    count = weight.sum()
+    freedom = (count - 1).clamp(min=1)
+
+    def standardise(features: Tensor) -> Tensor:
+        features = features.float().masked_fill(~valid.unsqueeze(-1), 0.0)
+        centred = (features - features.sum(dim=0) / count.clamp(min=1)) * weight
+        variance = centred.square().sum(dim=0) / freedom
+        return centred / (variance + eps).sqrt()
+
+    covariance = standardise(first).T @ standardise(second) / freedom
+    return covariance.square().mean()

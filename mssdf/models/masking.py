@@ -1,0 +1,288 @@
+"""Information-aware and cross-modal masking (method.md, sections 2 and 3), as pure functions.
+
+Everything is batched over samples and patches, runs on the device of its input and draws from the
+generator that it is given.
+"""
+
+from collections.abc import Sequence
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+
+def patch_mean(values: Tensor, patch_size: int) -> Tensor:
+    """Means over patches.
+
+    Args:
+        values: (B, H, W), float.
+        patch_size: side of a patch in pixels; must divide H and W.
+
+    Returns:
+        (B, H/p, W/p).
+    """
+    return F.avg_pool2d(values.unsqueeze(1), patch_size).squeeze(1)
+
+
+def _over_patches(per_patch: Tensor, values: Tensor) -> tuple[Tensor, Tensor]:
+    """Views of (B, h, w) and (B, H, W) that broadcast against each other patch by patch."""
+    batch, rows, cols = per_patch.shape
+    side = values.shape[-1] // cols
+    return per_patch[:, :, None, :, None], values.view(batch, rows, side, cols, side)
+
+
+def _check_patches(height: int, width: int, patch_size: int) -> None:
+    if patch_size < 2 or height % patch_size or width % patch_size:
+        raise ValueError(
+            f'patch_size must be at least 2 and divide the window: found patch_size={patch_size} '
+            f'for a window of {height} x {width} pixels'
+        )
+
+
+def scale_intensity(image: Tensor, valid: Tensor | None = None) -> Tensor:
+    """One grey image per window, its valid pixels scaled to 0...255 (method.md, section 2).
+
+    Args:
+        image: (B, C, H, W), any unit.
+        valid: (B, 1, H, W) bool; all pixels if None.
+
+    Returns:
+        (B, 1, H, W) float32; a constant window gives 0.
+    """
+    grey = image.float().mean(dim=1, keepdim=True)
+    if valid is None:
+        low, high = torch.aminmax(grey.flatten(1), dim=1)
+    else:
+        low = grey.masked_fill(~valid, torch.inf).flatten(1).amin(dim=1)
+        high = grey.masked_fill(~valid, -torch.inf).flatten(1).amax(dim=1)
+    span = high - low
+    usable = torch.isfinite(span) & (span > 0)
+    gain = torch.where(usable, 255.0 / span, 0.0)
+    low = torch.where(torch.isfinite(low), low, 0.0)
+    return (grey - low[:, None, None, None]) * gain[:, None, None, None]
+
+
+def sobel_magnitude(grey: Tensor, patch_size: int) -> Tensor:
+    """Magnitude of the 3 x 3 Sobel gradient, each patch by itself with a reflect-101 border.
+
+    With that border the difference across a patch's edge is zero, and the smoothing there takes
+    the inner neighbour twice. That lets the whole image be filtered at once.
+
+    Args:
+        grey: (B, H, W) float.
+        patch_size: side of a patch in pixels.
+
+    Returns:
+        (B, H, W).
+    """
+    p = patch_size
+    smooth_y = 2 * grey
+    smooth_y[:, 1:] += grey[:, :-1]
+    smooth_y[:, :-1] += grey[:, 1:]
+    smooth_y[:, 0::p] = 2 * (grey[:, 0::p] + grey[:, 1::p])
+    smooth_y[:, p - 1 :: p] = 2 * (grey[:, p - 1 :: p] + grey[:, p - 2 :: p])
+    gradient_x = torch.zeros_like(grey)
+    torch.sub(smooth_y[:, :, 2:], smooth_y[:, :, :-2], out=gradient_x[:, :, 1:-1])
+    gradient_x[:, :, 0::p] = 0
+    gradient_x[:, :, p - 1 :: p] = 0
+
+    smooth_x = 2 * grey
+    smooth_x[:, :, 1:] += grey[:, :, :-1]
+    smooth_x[:, :, :-1] += grey[:, :, 1:]
+    smooth_x[:, :, 0::p] = 2 * (grey[:, :, 0::p] + grey[:, :, 1::p])
+    smooth_x[:, :, p - 1 :: p] = 2 * (grey[:, :, p - 1 :: p] + grey[:, :, p - 2 :: p])
+    gradient_y = torch.zeros_like(grey)
+    torch.sub(smooth_x[:, 2:], smooth_x[:, :-2], out=gradient_y[:, 1:-1])
+    gradient_y[:, 0::p] = 0
+    gradient_y[:, p - 1 :: p] = 0
+    return gradient_x.square_().addcmul_(gradient_y, gradient_y).sqrt_()
+
+
+@torch.no_grad()
+def information_score(
+    image: Tensor,
+    patch_size: int = 16,
+    valid: Tensor | None = None,
+    terms: Sequence[str] = ('gradient', 'variance'),
+) -> Tensor:
+    """Information score S_m of every patch: mean Sobel magnitude plus population variance.
+
+    Source: method.md, section 2. Invalid pixels take the mean of their patch's valid ones, so
+    that the edge of a hole is not an edge of the scene, and are left out of both terms.
+
+    Args:
+        image: (B, C, H, W) intensities in 0...255; bands are averaged to grey first.
+        patch_size: side of a patch in pixels; must divide H and W.
+        valid: (B, 1, H, W) bool; all pixels if None.
+        terms: which terms to sum, of ``'gradient'`` and ``'variance'``.
+
+    Returns:
+        (B, N) float32; 0 for a patch without valid pixels.
+
+    Raises:
+        ValueError: if the patch size does not divide the window or a term is unknown.
+    """
+    _check_patches(*image.shape[-2:], patch_size)
+    unknown = set(terms) - {'gradient', 'variance'}
+    if unknown or not terms:
+        raise ValueError(f"terms must be among 'gradient' and 'variance', found {list(terms)}")
+    grey = image.float().mean(dim=1) if image.shape[1] > 1 else image[:, 0].float()
+    if valid is None:
+        mean = patch_mean(grey, patch_size)
+        share = None
+    else:
+        pixel_valid = valid[:, 0]
+        share = patch_mean(pixel_valid.float(), patch_size)
+        total = patch_mean(grey.masked_fill(~pixel_valid, 0.0), patch_size)
+        mean = total / share.clamp(min=1e-6)
+        centre, patches = _over_patches(mean, grey)
+        _, patch_pixels = _over_patches(mean, pixel_valid)
+        grey = torch.where(patch_pixels, patches, centre).view_as(grey)
+    score = torch.zeros_like(mean)
+    if 'variance' in terms:
+        centre, patches = _over_patches(mean, grey)
+        score += patch_mean((patches - centre).square_().view_as(grey), patch_size)
+    if 'gradient' in terms:
+        magnitude = sobel_magnitude(grey, patch_size)
+        if valid is not None:
+            magnitude = magnitude.masked_fill_(~valid[:, 0], 0.0)
+        score += patch_mean(magnitude, patch_size)
+    if share is not None:  # means over all pixels become means over the valid ones
+        score = score / share.clamp(min=1e-6)
+    return score.flatten(1)
+
+
+def valid_patches(valid: Tensor, patch_size: int, max_invalid: float = 0.5) -> Tensor:
+    """Which patches have data.
+
+    Args:
+        valid: (B, 1, H, W) bool.
+        patch_size: side of a patch in pixels.
+        max_invalid: largest share of invalid pixels of a patch that still counts.
+
+    Returns:
+        (B, N) bool.
+    """
+    _check_patches(*valid.shape[-2:], patch_size)
+    share = patch_mean(valid[:, 0].float(), patch_size).flatten(1)
+    return (share >= 1 - max_invalid) & (share > 0)
+
+
+def sampling_weights(
+    score: Tensor,
+    valid: Tensor | None = None,
+    quantiles: tuple[float, float] = (0.2, 0.8),
+    weights: tuple[float, float, float] = (0.8, 0.5, 0.3),
+) -> Tensor:
+    """Weight w(q) with which a patch is masked: flat regions more often (method.md, section 2).
+
+    Args:
+        score: (B, N).
+        valid: (B, N) bool; quantiles are taken over valid patches.
+        quantiles: lower and upper quantile of a sample's scores, linearly interpolated.
+        weights: below the lower, between, and above the upper quantile.
+
+    Returns:
+        (B, N) float32.
+    """
+    known = score.float() if valid is None else score.float().masked_fill(~valid, torch.nan)
+    levels = torch.tensor(quantiles, device=score.device, dtype=torch.float32)
+    low, high = torch.nanquantile(known, levels, dim=1, keepdim=True)
+    weight = torch.full_like(known, weights[1])
+    weight = weight.masked_fill(score < low, weights[0])
+    return weight.masked_fill(score > high, weights[2])
+
+
+@torch.no_grad()
+def sample_masks(
+    score: Tensor,
+    num_masked: int,
+    generator: torch.Generator | None = None,
+    valid: Tensor | None = None,
+    quantiles: tuple[float, float] = (0.2, 0.8),
+    weights: tuple[float, float, float] = (0.8, 0.5, 0.3),
+) -> Tensor:
+    """Draw the masked patches of one modality without replacement, probability ~ w(q).
+
+    Successive sampling: the smallest of E / w with E exponential are those that a sequential
+    draw would take (the Gumbel-top-k trick on log w). Invalid patches are masked before any
+    other and count towards ``num_masked``; only a sample with more of them has more masked.
+
+    Args:
+        score: (B, N) information score.
+        num_masked: number of masked patches of every sample, 0...N.
+        generator: source of randomness, on the device of ``score``.
+        valid: (B, N) bool; all patches if None.
+        quantiles: see :func:`sampling_weights`.
+        weights: see :func:`sampling_weights`; all equal gives uniformly random masks.
+
+    Returns:
+        (B, N) bool, true where masked.
+
+    Raises:
+        ValueError: if ``num_masked`` is outside 0...N.
+    """
+    num_patches = score.shape[1]
+    if not 0 <= num_masked <= num_patches:
+        raise ValueError(f'num_masked must be within 0...{num_patches}, found {num_masked}')
+    weight = sampling_weights(score, valid, quantiles, weights)
+    order = torch.empty_like(weight).exponential_(generator=generator) / weight
+    if valid is not None:
+        order = order.masked_fill(~valid, -1.0)
+    chosen = order.topk(num_masked, dim=1, largest=False).indices
+    masks = torch.zeros_like(score, dtype=torch.bool).scatter_(1, chosen, True)
+    return masks if valid is None else masks | ~valid
+
+
+@torch.no_grad()
+def mask_across_modalities(
+    masks: Tensor,
+    target: Tensor,
+    num_extra: int,
+    generator: torch.Generator | None = None,
+    valid: Tensor | None = None,
+    complementary: bool = False,
+) -> Tensor:
+    """Hide more of one modality, so that it must be inferred from the others (method.md, sec. 3).
+
+    Args:
+        masks: (M, B, N) bool, true where masked.
+        target: (B,) index of each sample's target modality.
+        num_extra: visible patches of the target that become masked: first those whose location
+            is visible in another modality, then any.
+        generator: source of randomness, on the device of ``masks``.
+        valid: (M, B, N) bool; all patches if None.
+        complementary: also make as many masked, valid patches of the target visible, first
+            where every other modality is hidden, so that the target keeps its number of visible
+            patches.
+
+    Returns:
+        (M, B, N) bool, changed in the target modality alone.
+    """
+    if num_extra == 0:
+        return masks
+    index = target.view(1, -1, 1).expand(1, *masks.shape[1:])  # (1, B, N)
+    own = masks.gather(0, index)[0]  # (B, N)
+    is_target = torch.zeros_like(masks).scatter_(0, index, True)
+    seen_elsewhere = (~masks & ~is_target).any(dim=0)
+
+    def preferring(first: Tensor, eligible: Tensor) -> Tensor:
+        """Random order (B, N): patches of ``first``, other eligible ones, the rest at infinity."""
+        noise = torch.rand(own.shape, generator=generator, device=own.device)
+        return (noise + (~first).float()).masked_fill(~eligible, torch.inf)
+
+    def take(order: Tensor, count: int) -> Tensor:
+        values, indices = order.topk(min(count, order.shape[1]), dim=1, largest=False)
+        return torch.zeros_like(own).scatter_(1, indices, torch.isfinite(values))
+
+    hidden = take(preferring(seen_elsewhere, ~own), num_extra)
+    changed = own | hidden
+    if complementary:
+        eligible = own if valid is None else own & valid.gather(0, index)[0]
+        order = preferring(~seen_elsewhere, eligible)
+        shown = take(order, num_extra)
+        # a sample that lost fewer than num_extra patches gets back as many as it lost
+        rank = order.masked_fill(~shown, torch.inf).argsort(dim=1).argsort(dim=1)
+        shown &= rank < hidden.sum(dim=1, keepdim=True)
+        changed &= ~shown
+    return masks.scatter(0, index, changed.unsqueeze(0))

@@ -1,0 +1,44 @@
+"""The stack of transformer layers that both decoders are made of."""
+
+from mmengine.model import BaseModule
+from mmpretrain.models.backbones.vision_transformer import TransformerEncoderLayer
+from torch import Tensor, nn
+
+from ..utils.attention import encoder_layer
+
+
+class DecoderLayers(BaseModule):
+    """Pre-norm transformer layers and a final norm.
+
+    Args:
+        embed_dims: width.
+        num_layers: number of layers.
+        num_heads: attention heads of each.
+        mlp_ratio: width of the hidden layer over ``embed_dims``.
+    """
+
+    def __init__(
+        self, embed_dims: int, num_layers: int, num_heads: int, mlp_ratio: float = 4.0
+    ) -> None:
+        super().__init__()
+        norm_cfg = dict(type='LN', eps=1e-6)
+        self.layers = nn.ModuleList(
+            TransformerEncoderLayer(
+                embed_dims, num_heads, int(mlp_ratio * embed_dims), norm_cfg=norm_cfg
+            )
+            for _ in range(num_layers)
+        )
+        self.norm = nn.LayerNorm(embed_dims, eps=1e-6)
+
+    def init_weights(self) -> None:
+        """Xavier-uniform weights and zero biases, as MAE."""
+        for module in self.modules():
+            if isinstance(module, nn.Linear):
+                nn.init.xavier_uniform_(module.weight)
+                nn.init.zeros_(module.bias)
+
+    def forward(self, tokens: Tensor, key_mask: Tensor | None = None) -> Tensor:
+        """Map (B, L, D) to (B, L, D); keys where ``key_mask`` (B, L) is false are not seen."""
+        for layer in self.layers:
+            tokens = encoder_layer(layer, tokens, key_mask)
+        return self.norm(tokens)

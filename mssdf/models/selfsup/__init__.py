@@ -1,0 +1,5 @@
+"""The algorithm."""
+
+from .mssdf import MSSDF
+
+__all__ = ['MSSDF']

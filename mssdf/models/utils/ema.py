@@ -1,0 +1,23 @@
+"""The exponential moving average of section 5 of method.md."""
+
+from collections.abc import Iterable
+
+import torch
+from torch import Tensor
+
+
+@torch.no_grad()
+def update_ema(teacher: Iterable[Tensor], student: Iterable[Tensor], momentum: float) -> None:
+    """Move the teacher towards the student in place: t <- m * t + (1 - m) * s.
+
+    Args:
+        teacher: parameters to change.
+        student: parameters of the same shapes, in the same order.
+        momentum: m, within 0...1.
+
+    Raises:
+        ValueError: if the momentum is outside 0...1.
+    """
+    if not 0.0 <= momentum <= 1.0:
+        raise ValueError(f'momentum must be within 0...1, found {momentum}')
+    torch._foreach_lerp_(list(teacher), list(student), 1.0 - momentum)

@@ -1,0 +1,47 @@
+"""What the data preprocessor hands to the algorithm."""
+
+from dataclasses import dataclass
+
+from torch import Tensor
+
+
+@dataclass
+class MaskedBatch:
+    """A batch of windows, normalised and masked, on the training device.
+
+    B windows, N = grid[0] * grid[1] patches; every dictionary has one entry per modality, in the
+    order of the config. A modality that a window lacks has no valid patch there.
+
+    Attributes:
+        images: normalised values (B, C_m, H, W), zero where invalid.
+        pixel_valid: (B, 1, H, W) bool, true at pixels with data.
+        patch_valid: (B, N) bool, true at patches with enough valid pixels.
+        masks: (B, N) bool, true where the patch is hidden from the student.
+        score: (B, N) information score, summed over the modalities present.
+        num_visible: the largest number of visible patches of any window, known on the host.
+        ragged: whether some window may have fewer visible patches than ``num_visible``.
+        grid: rows and columns of patches.
+    """
+
+    images: dict[str, Tensor]
+    pixel_valid: dict[str, Tensor]
+    patch_valid: dict[str, Tensor]
+    masks: dict[str, Tensor]
+    score: Tensor
+    num_visible: dict[str, int]
+    ragged: dict[str, bool]
+    grid: tuple[int, int]
+
+    @property
+    def modalities(self) -> tuple[str, ...]:
+        """Names of the modalities, in the order of the config."""
+        return tuple(self.images)
+
+    @property
+    def batch_size(self) -> int:
+        """Number of windows."""
+        return self.score.shape[0]
+
+    def present(self, modality: str) -> Tensor:
+        """(B,) bool: which windows have the modality at all."""
+        return self.patch_valid[modality].any(dim=1)
