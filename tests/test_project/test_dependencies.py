@@ -1,0 +1,91 @@
+"""What the package imports, against what it asks pip for."""
+
+import ast
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+# Names under which a distribution is imported, where the two differ.
+IMPORTED_AS = {
+    'onedl-mmengine': 'mmengine',
+    'onedl-mmcv': 'mmcv',
+    'onedl-mmpretrain': 'mmpretrain',
+    'onedl-mmsegmentation': 'mmseg',
+    'onedl-mmdetection': 'mmdet',
+    'onedl-mmrotate': 'mmrotate',
+    'scikit-learn': 'sklearn',
+    'pillow': 'PIL',
+}
+OPTIONAL = ('mmseg', 'mmdet', 'mmrotate')
+
+
+def required(project_root: Path, name: str) -> set[str]:
+    lines = (project_root / 'requirements' / f'{name}.txt').read_text().splitlines()
+    found = [re.match(r'[A-Za-z0-9_.-]+', line) for line in lines]
+    names = {match.group(0).lower() for match in found if match}
+    return {IMPORTED_AS.get(each, each.replace('-', '_')) for each in names}
+
+
+def imported(path: Path) -> set[str]:
+    """Top-level names that a module imports, absolute ones only."""
+    names = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            names |= {alias.name.partition('.')[0] for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.level == 0 and node.module:
+            names.add(node.module.partition('.')[0])
+    return names - set(sys.stdlib_module_names) - {'mssdf'}
+
+
+def test_every_import_is_a_requirement(project_root):
+    allowed = set.union(
+        *(required(project_root, name) for name in ('runtime', 'segmentation', 'detection'))
+    )
+    sources = [
+        path
+        for folder in ('mssdf', 'tools')
+        for path in sorted((project_root / folder).rglob('*.py'))
+        if '.mim' not in path.parts
+    ]
+    assert sources
+    stray = {
+        path.relative_to(project_root).as_posix(): sorted(imported(path) - allowed)
+        for path in sources
+        if imported(path) - allowed
+    }
+    assert not stray, f'imported, but in no requirements/*.txt: {stray}'
+
+
+def test_pins_lie_in_the_ranges(project_root):
+    from packaging.requirements import Requirement
+
+    folder = project_root / 'requirements'
+    pins = dict(
+        line.split('==')
+        for line in (folder / 'constraints.txt').read_text().splitlines()
+        if '==' in line and not line.startswith('#')
+    )
+    for name in ('runtime', 'segmentation', 'detection', 'tests'):
+        for line in (folder / f'{name}.txt').read_text().splitlines():
+            if not line or line.startswith('#'):
+                continue
+            requirement = Requirement(line)
+            if requirement.name in pins:
+                assert requirement.specifier.contains(pins[requirement.name]), line
+            else:
+                assert name == 'tests', f'requirements/{name}.txt: {line} has no pinned version'
+
+
+def test_import_takes_nothing_optional():
+    """``import mssdf`` and its parts load neither mmseg nor mmdet nor mmcv's compiled ops."""
+    script = (
+        'import sys, mssdf, mssdf.registry, mssdf.models, mssdf.datasets, mssdf.engine\n'
+        'import mssdf.evaluation, mssdf.visualization, mssdf.utils\n'
+        "print(' '.join(sorted(sys.modules)))"
+    )
+    ran = subprocess.run([sys.executable, '-c', script], capture_output=True, text=True)
+    assert ran.returncode == 0, ran.stderr[-2000:]
+    loaded = set(ran.stdout.splitlines()[-1].split())
+    assert 'mssdf.models' in loaded
+    assert not loaded & {*OPTIONAL, 'mmcv.ops', 'mmcv._ext'}

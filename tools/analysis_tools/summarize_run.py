@@ -1,0 +1,87 @@
+"""Say what a pre-training run left: its checkpoint, its newest picture and its kNN accuracies.
+
+Usage: ``python tools/analysis_tools/summarize_run.py WORK_DIR``
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+KNN_KEY = 'knn/accuracy'
+
+
+def read_scalars(work_dir: Path) -> list[dict[str, Any]]:
+    """Every line of every ``scalars.json`` under ``work_dir``, the oldest run's first.
+
+    A line that a killed run left unfinished is passed over.
+    """
+    records = []
+    for path in sorted(work_dir.glob('*/vis_data/scalars.json')):
+        for line in path.read_text().splitlines():
+            try:
+                records.append(json.loads(line))
+            except json.JSONDecodeError:
+                continue
+    return records
+
+
+def newest(work_dir: Path, pattern: str) -> Path:
+    """The file last written of those that match.
+
+    Raises:
+        FileNotFoundError: if none matches.
+    """
+    found = sorted(work_dir.rglob(pattern), key=lambda path: path.stat().st_mtime)
+    if not found:
+        raise FileNotFoundError(f'{work_dir}: expected a file {pattern}, found none')
+    return found[-1]
+
+
+def checkpoint_of(work_dir: Path) -> Path:
+    """The checkpoint that ``last_checkpoint`` names, else the newest one.
+
+    The name is taken relative to ``work_dir`` too, as a run may have been moved.
+
+    Raises:
+        FileNotFoundError: if there is no checkpoint.
+    """
+    pointer = work_dir / 'last_checkpoint'
+    if pointer.is_file():
+        named = Path(pointer.read_text().strip())
+        for path in (named, work_dir / named.name):
+            if path.is_file():
+                return path
+    return newest(work_dir, '*.pth')
+
+
+def main() -> int:
+    """Print the summary; 1 if something that a whole run has is missing."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument('work_dir', type=Path, help='what was given to train.py as --work-dir')
+    work_dir = parser.parse_args().work_dir
+    try:
+        checkpoint, picture = checkpoint_of(work_dir), newest(work_dir, '*.png')
+    except FileNotFoundError as error:
+        print(error, file=sys.stderr)
+        return 1
+    scores = [record for record in read_scalars(work_dir) if KNN_KEY in record]
+    if len(scores) < 2:
+        print(
+            f'{work_dir}: expected {KNN_KEY} before and after training in scalars.json, '
+            f'found {len(scores)} of them',
+            file=sys.stderr,
+        )
+        return 1
+    print(f'checkpoint    {checkpoint}')
+    print(f'picture       {picture}')
+    print(f'kNN accuracy  {scores[0][KNN_KEY]:.4f} untrained encoder')
+    print(f'              {scores[-1][KNN_KEY]:.4f} after step {scores[-1].get("step", "?")}')
+    return 0
+
+
+if __name__ == '__main__':
+    sys.exit(main())
