@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 import torch
 from mmengine import Config
+from mmengine.registry import DATA_SAMPLERS as SAMPLERS
 from mmengine.registry import (
     DATASETS,
     EVALUATOR,
@@ -25,7 +26,6 @@ from mmengine.registry import (
     DefaultScope,
     Registry,
 )
-from mmengine.registry import DATA_SAMPLERS as SAMPLERS
 
 ROOT = Path(__file__).resolve().parents[2]
 ALL = sorted((ROOT / 'configs').rglob('*.py'))

@@ -118,7 +118,7 @@ def test_wheel_finds_its_configs_elsewhere(distributions, tmp_path):
         'from mmengine import Config\n'
         f'assert pathlib.Path(mssdf.__file__).is_relative_to({str(site)!r}), mssdf.__file__\n'
         "config = Config.fromfile('mssdf::pretrain/mssdf_vit-t-p16_quick-start.py')\n"
-        "print(config.model.type)\n"
+        'print(config.model.type)\n'
     )
     ran = subprocess.run(
         [sys.executable, '-c', script],
