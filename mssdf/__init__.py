@@ -4,7 +4,7 @@ from mmengine.config.utils import MODULE2PACKAGE
 
 from .version import __version__
 
-# `Config.fromfile('mssdf::...')` reads configs of the packages it knows alone.
+# MMEngine reads `_base_ = 'mssdf::...'` and `get_config('mssdf::...')` of packages it knows.
 MODULE2PACKAGE.setdefault('mssdf', 'mssdf')
 
 __all__ = ['__version__']

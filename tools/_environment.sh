@@ -6,6 +6,10 @@
 #   MSSDF_VENV  the environment (.venv in the repository by default)
 
 CONSTRAINTS=requirements/constraints.txt
+[ -f "$CONSTRAINTS" ] || {
+    echo "found no $CONSTRAINTS in $PWD: this script belongs to a checkout of the repository" >&2
+    exit 1
+}
 
 say() { printf '%s [%4ss] %s\n' '==' "$SECONDS" "$*"; }
 

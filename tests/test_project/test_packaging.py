@@ -115,9 +115,13 @@ def test_wheel_finds_its_configs_elsewhere(distributions, tmp_path):
     subprocess.run([*install, str(site), str(distributions['wheel'])], check=True)
     script = (
         'import pathlib, mssdf\n'
-        'from mmengine import Config\n'
+        'from mmengine.config import Config\n'
+        'from mmengine.hub import get_config\n'
         f'assert pathlib.Path(mssdf.__file__).is_relative_to({str(site)!r}), mssdf.__file__\n'
-        "config = Config.fromfile('mssdf::pretrain/mssdf_vit-t-p16_quick-start.py')\n"
+        "name = 'mssdf::pretrain/mssdf_vit-t-p16_quick-start.py'\n"
+        "pathlib.Path('child.py').write_text(f'_base_ = {name!r}')\n"
+        'config, child = get_config(name), Config.fromfile("child.py")\n'
+        'assert config.model == child.model\n'
         'print(config.model.type)\n'
     )
     ran = subprocess.run(
