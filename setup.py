@@ -1,8 +1,8 @@
 """Packaging of MSSDF.
 
 Configs, tools and the small imagery stand beside the package in the repository. An installed
-package has them under ``mssdf/.mim``, where ``mim`` and MMEngine (``_base_ = 'mssdf::...'``) look for
-them: copied into a wheel, linked in an editable installation.
+package has them under ``mssdf/.mim``, where ``mim`` and MMEngine (``_base_ = 'mssdf::...'``) look
+for them: copied into a wheel, linked in an editable installation.
 """
 
 from __future__ import annotations
