@@ -16,6 +16,7 @@ IMPORTED_AS = {
     'onedl-mmrotate': 'mmrotate',
     'scikit-learn': 'sklearn',
     'pillow': 'PIL',
+    'pyyaml': 'yaml',
 }
 OPTIONAL = ('mmseg', 'mmdet', 'mmrotate')
 
