@@ -12,12 +12,13 @@ from pathlib import Path
 SCRIPT = Path(__file__).parent / 'runtime_only_step.py'
 
 
-def test_import_and_step(project_root, data_root, tmp_path):
+def test_import_and_step(project_root):
     python = os.environ.get('MSSDF_RUNTIME_PYTHON')
-    command = [python, str(SCRIPT)] if python else [sys.executable, str(SCRIPT), '--hide']
+    hide = [] if python else ['--hide']
+    config = project_root / 'configs/pretrain/mssdf_vit-t-p16_quick-start.py'
     ran = subprocess.run(
-        [*command, str(data_root)],
-        cwd=tmp_path,
+        [python or sys.executable, str(SCRIPT), str(config), *hide],
+        cwd=project_root,
         env={**os.environ, 'PYTHONPATH': str(project_root)},
         capture_output=True,
         text=True,

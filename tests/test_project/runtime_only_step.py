@@ -1,0 +1,66 @@
+"""Import MSSDF and take one pre-training step without any optional package.
+
+Run by ``test_runtime_only.py``, in an environment that has the runtime requirements alone, or with
+``--hide`` in one that has more. Usage: ``python runtime_only_step.py CONFIG [--hide]``.
+"""
+
+import importlib.util
+import sys
+
+OPTIONAL = ('mmseg', 'mmdet', 'mmrotate', 'mmcv._ext')
+
+
+class Hide:
+    """A finder that knows nothing of the optional packages."""
+
+    @staticmethod
+    def find_spec(name: str, path: object = None, target: object = None) -> None:
+        if name in OPTIONAL or name.partition('.')[0] in OPTIONAL:
+            raise ModuleNotFoundError(f'No module named {name!r} (hidden)', name=name)
+
+
+def absent(name: str) -> bool:
+    try:
+        return importlib.util.find_spec(name) is None
+    except ModuleNotFoundError:
+        return True
+
+
+def main(config_file: str) -> None:
+    there = [name for name in OPTIONAL if not absent(name)]
+    if there:
+        sys.exit(f'expected an environment without {OPTIONAL}, found {there}')
+
+    import torch
+    from mmengine import Config
+    from mmengine.optim import build_optim_wrapper
+    from mmengine.registry import DefaultScope
+
+    from mssdf.registry import DATASETS, FUNCTIONS, MODELS
+
+    config = Config.fromfile(config_file)
+    DefaultScope.get_instance('step', scope_name=config.get('default_scope', 'mssdf'))
+    loader = config.train_dataloader
+    dataset = DATASETS.build(loader.dataset)
+    collate = FUNCTIONS.get(loader.collate_fn.type)
+    model = MODELS.build(config.model)
+    model.init_weights()
+    wrapper = build_optim_wrapper(model, config.optim_wrapper)
+    before = {name: value.clone() for name, value in model.backbone.state_dict().items()}
+    log = model.train_step(collate([dataset[index] for index in range(2)]), wrapper)
+    changed = [
+        name
+        for name, value in model.backbone.state_dict().items()
+        if not torch.equal(value, before[name])
+    ]
+    if not changed:
+        sys.exit('the step changed no weight of the backbone')
+    if not torch.isfinite(log['loss']):
+        sys.exit(f'expected a finite loss, found {log}')
+    print(f'step done: {len(changed)} tensors changed, loss {float(log["loss"]):.4f}')
+
+
+if __name__ == '__main__':
+    if '--hide' in sys.argv:
+        sys.meta_path.insert(0, Hide())
+    main(sys.argv[1])
