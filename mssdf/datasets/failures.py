@@ -1,0 +1,86 @@
+"""Files that cannot be read: named once, counted, and too many of them stop the training."""
+
+import logging
+import os
+import time
+from collections.abc import Sequence
+
+import torch
+from mmengine.logging import print_log
+from torch.utils.data import get_worker_info
+
+MAX_WORKERS = 256
+
+# A share of reads says nothing before there were some.
+MIN_READS = 200
+
+
+class UnreadableDataError(RuntimeError):
+    """More files, or reads, failed than the config allows."""
+
+
+class FailureLog:
+    """Counts failed files and reads, across the workers of one data loader.
+
+    Args:
+        paths: all files that may be read.
+        max_failed_share: of the files, and of the reads, that may fail.
+    """
+
+    def __init__(self, paths: Sequence[str], max_failed_share: float) -> None:
+        self.max_failed_share = max_failed_share
+        self._paths = list(paths)
+        self._number = {path: i for i, path in enumerate(self._paths)}
+        # Shared memory, so that one worker's failures count for all of them.
+        self._namer = torch.zeros(len(self._paths), dtype=torch.int64).share_memory_()
+        self._reads = torch.zeros(MAX_WORKERS, 2, dtype=torch.int64).share_memory_()
+
+    def count_read(self) -> None:
+        """A read is about to happen. Each worker has a row of its own: no lock is needed."""
+        self._reads[self._row(), 0] += 1
+
+    def note(self, path: str, reason: object) -> None:
+        """A file could not be read.
+
+        Raises:
+            UnreadableDataError: when too many have failed.
+        """
+        self._reads[self._row(), 1] += 1
+        number = self._number[path]
+        if self._namer[number] == 0:
+            # Two workers may meet the same file at once: the last to sign names it.
+            self._namer[number] = os.getpid()
+            time.sleep(0.01)
+            if self._namer[number] == os.getpid():
+                print_log(
+                    f'{path} cannot be read and its windows are drawn again: {reason}',
+                    logger='current',
+                    level=logging.WARNING,
+                )
+        self.check()
+
+    @property
+    def failed(self) -> list[str]:
+        """The files that failed so far."""
+        return [self._paths[i] for i in torch.nonzero(self._namer).flatten().tolist()]
+
+    def check(self) -> None:
+        """Raise :class:`UnreadableDataError` when more than the allowed share has failed."""
+        failed, total = self.failed, len(self._paths)
+        if len(failed) > self.max_failed_share * total:
+            self._stop(f'{len(failed)} of {total} files', len(failed) / total, failed)
+        reads, misses = self._reads.sum(dim=0).tolist()
+        if reads >= MIN_READS and misses > self.max_failed_share * reads:
+            self._stop(f'{misses} of {reads} reads', misses / reads, failed)
+
+    def _stop(self, what: str, share: float, failed: list[str]) -> None:
+        names = ', '.join(failed[:10]) + (f' and {len(failed) - 10} more' if failed[10:] else '')
+        raise UnreadableDataError(
+            f'{what} failed ({share:.1%}), expected at most max_failed_share='
+            f'{self.max_failed_share:.1%}: {names}'
+        )
+
+    @staticmethod
+    def _row() -> int:
+        worker = get_worker_info()
+        return 0 if worker is None else (worker.id + 1) % MAX_WORKERS

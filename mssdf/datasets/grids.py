@@ -1,0 +1,112 @@
+"""How the pixels of one raster lie on those of another of the same CRS."""
+
+import json
+from dataclasses import dataclass
+from functools import lru_cache
+
+from affine import Affine
+from rasterio.crs import CRS
+
+from .raster import RasterHeader
+
+# Grids that nowhere differ by more than this, in pixels, are the same grid: far below what
+# co-registration achieves, far above what coordinates lose in a file's decimals.
+TOLERANCE = 0.02
+
+
+@dataclass(frozen=True)
+class GridMap:
+    """Affine map from a reference grid to a source grid, axis by axis: y' = scale · y + offset.
+
+    Coordinates count in pixels from the corner of the first pixel.
+    """
+
+    scale: tuple[float, float] = (1.0, 1.0)
+    offset: tuple[float, float] = (0.0, 0.0)
+
+    @property
+    def aligned(self) -> bool:
+        """Whether every reference pixel is one whole source pixel."""
+        return self.scale == (1.0, 1.0) and all(float(o).is_integer() for o in self.offset)
+
+
+def map_grids(reference: RasterHeader, source: RasterHeader) -> GridMap:
+    """The map from the pixels of ``reference`` to those of ``source``.
+
+    Raises:
+        ValueError: when the CRS differ, one grid is turned against the other, or they do not
+            overlap.
+    """
+    if not same_crs(reference.crs, source.crs):
+        raise ValueError(
+            f'{source.path}: expected the CRS of its reference {reference.path}, '
+            f'{describe_crs(reference.crs)}, found {describe_crs(source.crs)}; '
+            f'reproject one of them, for instance with gdalwarp'
+        )
+    matrix = ~Affine(*source.transform) * Affine(*reference.transform)
+    if max(abs(matrix.b) * reference.height, abs(matrix.d) * reference.width) > TOLERANCE * max(
+        1.0, abs(matrix.a), abs(matrix.e)
+    ):
+        raise ValueError(
+            f'{source.path}: expected a grid parallel to that of its reference {reference.path} '
+            f'{reference.transform}, found {source.transform}'
+        )
+    rows = _map_axis(matrix.e, matrix.f, reference.height)
+    cols = _map_axis(matrix.a, matrix.c, reference.width)
+    for scale, offset, size, limit in (
+        (*rows, reference.height, source.height),
+        (*cols, reference.width, source.width),
+    ):
+        low, high = sorted((offset, scale * size + offset))
+        if low >= limit or high <= 0:
+            raise ValueError(
+                f'{source.path}: expected a raster that overlaps its reference {reference.path} '
+                f'with bounds {_bounds(reference)}, found bounds {_bounds(source)}'
+            )
+    return GridMap(scale=(rows[0], cols[0]), offset=(rows[1], cols[1]))
+
+
+def _map_axis(scale: float, offset: float, size: int) -> tuple[float, float]:
+    """Snap an axis to whole pixels where it is so close that decimals must be the cause."""
+    nearest = float(round(offset))
+    ends = (offset - nearest, scale * size + offset - nearest - size)
+    return (1.0, nearest) if max(map(abs, ends)) <= TOLERANCE else (scale, offset)
+
+
+def _bounds(header: RasterHeader) -> tuple[float, ...]:
+    transform = Affine(*header.transform)
+    corners = (transform * (0, 0), transform * (header.width, header.height))
+    (left, right), (bottom, top) = (sorted(axis) for axis in zip(*corners, strict=True))
+    return tuple(round(value, 3) for value in (left, bottom, right, top))
+
+
+@lru_cache(maxsize=1024)
+def same_crs(first: str, second: str) -> bool:
+    """Whether two well-known texts mean the same horizontal CRS; heights' datums may differ."""
+    if first == second:
+        return True
+    if not first or not second:
+        return False
+    one, two = _horizontal(first), _horizontal(second)
+    if one == two:
+        return True
+    code = one.to_epsg()
+    return code is not None and code == two.to_epsg()
+
+
+def _horizontal(wkt: str) -> CRS:
+    """The horizontal part of a CRS, which for a surface model often has a vertical one too."""
+    crs = CRS.from_wkt(wkt)
+    parts = crs.to_dict(projjson=True)
+    if parts.get('type') == 'CompoundCRS':
+        return CRS.from_string(json.dumps(parts['components'][0]))
+    return crs
+
+
+def describe_crs(wkt: str) -> str:
+    """A CRS in a few words, for messages."""
+    if not wkt:
+        return 'no CRS'
+    crs = CRS.from_wkt(wkt)
+    code = crs.to_epsg()
+    return f'EPSG:{code}' if code else wkt.split('"')[1] if '"' in wkt else crs.to_string()

@@ -1,0 +1,409 @@
+"""The dataset of windows over co-registered rasters."""
+
+import os
+from collections.abc import Callable, Mapping, Sequence
+from copy import deepcopy
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+from mmengine import dist
+from mmengine.dataset import Compose
+from mmengine.logging import print_log
+from numpy.typing import NDArray
+from rasterio.errors import RasterioError
+from torch.utils.data import Dataset, get_worker_info
+
+from ..registry import DATASETS
+from .failures import FailureLog
+from .index_cache import IndexCache
+from .indexed_scene import IndexSettings, Scene, UnreadableFileError, usable
+from .raster_pool import RasterPool
+from .resample import read_on_grid
+from .sample_index import SampleIndex
+from .scene_index import build_scenes
+from .scenes import (
+    ModalitySettings,
+    SceneFiles,
+    list_scenes,
+    require_folder,
+    resolve_data_root,
+    scan_folder,
+)
+from .windows import WindowSettings, grid_shares
+
+JUDGES = ('reference', 'any')
+
+# How often a sample is drawn again before the data are blamed.
+MAX_DRAWS = 1000
+
+
+@DATASETS.register_module()
+class MultiModalRasterDataset(Dataset):
+    """Windows of scenes, each seen by up to M modalities on one pixel grid.
+
+    Files are read by window. A modality of another resolution or offset is resampled to the grid
+    of the scene's reference modality, nodata left out. A modality that a scene lacks, or that is
+    mostly invalid in a window, is zeros with a validity that is false throughout.
+
+    A transform of the pipeline gets a dict with ``images`` (name to (H, W, C) array), ``valid``
+    (name to (H, W) bool), ``rng`` (the sample's own numpy Generator), ``scene``, ``window`` (row,
+    column, height, width in reference pixels) and ``files`` (name to path).
+
+    Args:
+        data_root: folder of the data; when empty, that of the variable ``MSSDF_DATA``.
+        modalities: name to settings (:class:`~mssdf.datasets.scenes.ModalitySettings`); the
+            order is that of every sample.
+        scenes: None scans ``data_root/folder`` for the HR-Pairs layout ``NAME<suffix>``. Else a
+            list of ``dict(name=…, rgb='a.tif', dsm=dict(path='b.tif', bands=[1]))``, or the path
+            of a JSON, YAML or CSV file of that content.
+        folder: sub-folder of the HR-Pairs layout.
+        reference: the modality whose grid the windows lie on; None takes the first. A scene
+            without it falls back to its first.
+        window_size: side of a window in reference pixels.
+        windows: ``dict(mode='grid', stride=None)`` covers each raster wholly, the last row and
+            column shifted inwards; ``dict(mode='random', per_epoch=N)`` draws positions anew in
+            each epoch, scenes in proportion to their area.
+        max_invalid: the largest share of invalid pixels of a usable window. A modality with more
+            counts as missing there.
+        judge_by: ``'reference'`` asks this of the reference modality; ``'any'`` keeps a window as
+            long as one modality has it.
+        max_failed_share: of files, and of reads, that may fail before an error stops it all.
+        cache_dir: where the index of usable windows is kept. None: ``.mssdf_cache`` in
+            ``data_root``, or the user's cache folder where that cannot be written. '' keeps none.
+        max_open_files: bound on open files, per worker.
+        seed: with the epoch and the index it decides everything random about a sample.
+        pipeline: transforms.
+        metainfo: added to the dataset's meta information.
+        lazy_init: put indexing off until the first use.
+    """
+
+    METAINFO: dict[str, Any] = {}
+
+    def __init__(
+        self,
+        *,
+        modalities: Mapping[str, Mapping[str, Any] | None],
+        data_root: str | os.PathLike | None = '',
+        scenes: Sequence[Mapping[str, Any]] | str | os.PathLike | None = None,
+        folder: str = 'patch',
+        reference: str | None = None,
+        window_size: int = 320,
+        windows: Mapping[str, Any] | None = None,
+        max_invalid: float = 0.5,
+        judge_by: str = 'reference',
+        max_failed_share: float = 0.05,
+        cache_dir: str | None = None,
+        max_open_files: int = 64,
+        seed: int = 0,
+        pipeline: Sequence[dict | Callable] = (),
+        metainfo: Mapping[str, Any] | None = None,
+        lazy_init: bool = False,
+    ) -> None:
+        if not modalities:
+            raise ValueError('modalities: expected at least one, found none')
+        if reference is not None and reference not in modalities:
+            raise ValueError(
+                f'reference: expected one of {list(modalities)}, found {reference!r}'
+            )
+        if window_size < 1:
+            raise ValueError(f'window_size: expected at least 1, found {window_size}')
+        if judge_by not in JUDGES:
+            raise ValueError(f'judge_by: expected one of {JUDGES}, found {judge_by!r}')
+        for key, share in (('max_invalid', max_invalid), ('max_failed_share', max_failed_share)):
+            if not 0 <= share <= 1:
+                raise ValueError(f'{key}: expected a share from 0 to 1, found {share}')
+        self.data_root = resolve_data_root(data_root)
+        self.modalities = {
+            name: ModalitySettings.from_config(name, config) for name, config in modalities.items()
+        }
+        self.folder = folder
+        self.settings = IndexSettings(
+            window_size=window_size,
+            windows=WindowSettings.from_config(dict(windows or {}), window_size),
+            max_invalid=max_invalid,
+            judge_by=judge_by,
+            reference=reference or next(iter(self.modalities)),
+        )
+        self.max_failed_share = max_failed_share
+        self.cache_dir = cache_dir
+        self.seed = seed
+        self.pipeline = Compose(list(pipeline))
+        self.scenes: list[Scene] = []
+        self._listed = scenes
+        self._pool = RasterPool(max_open_files)
+        self._pid: int | None = None
+        self._metainfo = {
+            **self.METAINFO, 'modalities': tuple(self.modalities), **dict(metainfo or {})
+        }
+        self._fully_initialized = False
+        if not lazy_init:
+            self.full_init()
+
+    @property
+    def metainfo(self) -> dict[str, Any]:
+        """Meta information: the modalities' names and whatever the config adds."""
+        return deepcopy(self._metainfo)
+
+    @property
+    def random_windows(self) -> bool:
+        """Whether positions are drawn rather than taken from a grid."""
+        return self.settings.windows.mode == 'random'
+
+    # Indexing
+
+    def full_init(self) -> None:
+        """Find the scenes, check their grids and index their usable windows; once.
+
+        In distributed training the first process goes ahead, the others take what it has kept.
+
+        Raises:
+            FileNotFoundError: when the data are not where they should be.
+            ValueError: when a file does not fit: bands, CRS, extent.
+            UnreadableDataError: when too many files cannot be read.
+        """
+        if self._fully_initialized:
+            return
+        found = self._find_scenes()
+        main = dist.get_rank() == 0
+        if not main:
+            dist.barrier()
+        self._load(found)
+        if main:
+            dist.barrier()
+        self._fully_initialized = True
+
+    def _find_scenes(self) -> list[SceneFiles]:
+        if self._listed is None:
+            return scan_folder(self.data_root, self.folder, self.modalities)
+        if self.data_root:
+            require_folder(self.data_root, 'the files of the listed scenes')
+        return list_scenes(self._listed, self.data_root, self.modalities)
+
+    def _load(self, found: list[SceneFiles]) -> None:
+        paths = dict.fromkeys(file.path for scene in found for file in scene.files.values())
+        self._failures = FailureLog(list(paths), self.max_failed_share)
+        cache = IndexCache(self._cache_folder(), os.path.abspath(self.data_root or '.'))
+        scenes, unusable = [], 0
+        for scene in build_scenes(found, self.modalities, self.settings, cache):
+            if isinstance(scene, UnreadableFileError):
+                self._failures.note(scene.path, scene.reason)
+            elif len(scene.positions):
+                scenes.append(scene)
+            else:
+                unusable += 1
+        self.scenes = scenes
+        if not scenes:
+            raise ValueError(
+                f'none of the {len(found)} scene(s) has a window of {self.settings.window_size} '
+                f'pixels with at most max_invalid={self.settings.max_invalid:.0%} invalid pixels '
+                f'({unusable} without one; first file: {next(iter(paths))})'
+            )
+        self._find_formats()
+        self._make_windows()
+        dropped = sum(scene.dropped for scene in scenes)
+        print_log(
+            f'{len(scenes)} of {len(found)} scenes with usable windows, '
+            f'{self._count_windows()} windows per epoch'
+            + ('' if self.random_windows else f', {dropped} dropped as mostly invalid'),
+            logger='current',
+        )
+
+    def _cache_folder(self) -> str | None:
+        if self.cache_dir is not None:
+            return self.cache_dir or None
+        if self.data_root and os.access(self.data_root, os.W_OK):
+            return str(Path(self.data_root, '.mssdf_cache'))
+        home = os.environ.get('XDG_CACHE_HOME') or os.path.join('~', '.cache')
+        return os.path.expanduser(os.path.join(home, 'mssdf'))
+
+    def _find_formats(self) -> None:
+        """One band count and one type per modality, so that samples make batches."""
+        self.num_bands: dict[str, int] = {}
+        self.dtypes: dict[str, str] = {}
+        for modality, settings in self.modalities.items():
+            sources = [s.sources[modality] for s in self.scenes if modality in s.sources]
+            if not sources:
+                if settings.bands is None:
+                    raise ValueError(
+                        f'modalities.{modality}: no scene has it; expected its bands in the '
+                        f'config at least, found None'
+                    )
+                print_log(f'no scene has the modality {modality!r}', logger='current', level=30)
+                self.num_bands[modality], self.dtypes[modality] = len(settings.bands), 'float32'
+                continue
+            first = sources[0]
+            for source in sources:
+                if len(source.bands) != len(first.bands):
+                    raise ValueError(
+                        f'{source.path}: expected {len(first.bands)} band(s) of modality '
+                        f'{modality!r} as in {first.path}, found {len(source.bands)}'
+                    )
+            common = np.result_type(*{source.dtype for source in sources})
+            kept = common.name if common.name in ('uint8', 'uint16', 'int16') else 'float32'
+            self.num_bands[modality], self.dtypes[modality] = len(first.bands), kept
+
+    def _make_windows(self) -> None:
+        """Flat arrays: workers share them with their parent, where objects would be copied."""
+        counts = [len(scene.positions) for scene in self.scenes]
+        self._scene_of = np.repeat(np.arange(len(self.scenes), dtype=np.int32), counts)
+        self._positions = np.concatenate([scene.positions for scene in self.scenes])
+        areas = np.array([np.prod(scene.size, dtype=np.float64) for scene in self.scenes])
+        self._area_below = np.cumsum(areas / areas.sum())
+
+    # Access
+
+    def __len__(self) -> int:
+        self.full_init()
+        return self._count_windows()
+
+    def _count_windows(self) -> int:
+        return self.settings.windows.per_epoch or len(self._positions)
+
+    def get_data_info(self, index: int) -> dict[str, Any]:
+        """Scene, window and files of a sample of the grid, without reading it."""
+        self.full_init()
+        if self.random_windows:
+            raise ValueError("windows.mode='random': a window is known only once it is drawn")
+        scene, window = self._window(self._check_index(index))
+        return dict(
+            scene=scene.name, window=window, files={m: s.path for m, s in scene.sources.items()}
+        )
+
+    def __getitem__(self, index: int | SampleIndex) -> Any:
+        """One sample.
+
+        Args:
+            index: with :class:`SampleIndex` the sample is a function of (seed, epoch, index); with
+                a plain int the epoch is drawn from NumPy's global state.
+        """
+        self.full_init()
+        self._set_up_process()
+        if isinstance(index, SampleIndex):
+            index, epoch = index
+        else:
+            epoch = int(np.random.randint(2**31))
+        index = self._check_index(int(index))
+        rng = np.random.default_rng([self.seed, epoch, index])
+        for attempt in range(MAX_DRAWS):
+            if self.random_windows:
+                scene, window = self._draw_window(rng)
+            else:
+                # A sample that cannot be had is replaced by one that its own generator draws.
+                chosen = index if attempt == 0 else int(rng.integers(len(self)))
+                scene, window = self._window(chosen)
+            results = self._read(scene, window)
+            if results is None:
+                continue
+            sample = self.pipeline(dict(results, rng=rng))
+            if sample is not None:
+                return sample
+        raise RuntimeError(
+            f'no usable sample in {MAX_DRAWS} draws (index {index}, epoch {epoch}); the last was '
+            f'{scene.name} at {window}'
+        )
+
+    def read_window(self, index: int) -> dict[str, Any] | None:
+        """Images and validity of a sample of the grid, without the pipeline.
+
+        Returns:
+            The pipeline's input less ``rng``; None when a file is unreadable (which counts).
+        """
+        self.full_init()
+        self._set_up_process()
+        scene, window = self._window(self._check_index(index))
+        return self._read(scene, window)
+
+    def _check_index(self, index: int) -> int:
+        size = len(self)
+        if not -size <= index < size:
+            raise IndexError(f'expected an index below {size}, found {index}')
+        return index % size
+
+    def _window(self, index: int) -> tuple[Scene, tuple[int, int, int, int]]:
+        row, col = map(int, self._positions[index])
+        side = self.settings.window_size
+        return self.scenes[int(self._scene_of[index])], (row, col, side, side)
+
+    def _draw_window(
+        self, rng: np.random.Generator
+    ) -> tuple[Scene, tuple[int, int, int, int]]:
+        """A scene in proportion to area, then a position that the coarse maps do not rule out."""
+        side = self.settings.window_size
+        number = int(np.searchsorted(self._area_below, rng.random(), side='right'))
+        scene = self.scenes[min(number, len(self.scenes) - 1)]
+        for _ in range(MAX_DRAWS):
+            row, col = (int(rng.integers(max(1, size - side + 1))) for size in scene.size)
+            if any(
+                validity.full and scene.grids[m].aligned and m == scene.reference
+                or usable(
+                    grid_shares(
+                        validity, scene.grids[m], np.array([row]), np.array([col]), side
+                    ),
+                    self.settings.max_invalid,
+                ).any()
+                for m, validity in scene.validity.items()
+            ):
+                break
+        return scene, (row, col, side, side)
+
+    # Reading
+
+    def _read(
+        self, scene: Scene, window: tuple[int, int, int, int]
+    ) -> dict[str, Any] | None:
+        """Read all modalities of a window; None when a file fails or nothing usable is there."""
+        images: dict[str, NDArray] = {}
+        valid: dict[str, NDArray[np.bool_]] = {}
+        good = False
+        for modality in self.modalities:
+            read = None
+            if modality in scene.sources:
+                try:
+                    read = self._read_modality(scene, modality, window)
+                except (OSError, RasterioError) as error:
+                    path = scene.sources[modality].path
+                    self._pool.discard(path)
+                    self._failures.note(path, error)
+                    return None
+            if read is not None:
+                images[modality], valid[modality] = read
+                good |= self.settings.judge_by == 'any' or modality == scene.reference
+            else:
+                shape = (*window[2:], self.num_bands[modality])
+                images[modality] = np.zeros(shape, dtype=self.dtypes[modality])
+                valid[modality] = np.zeros(window[2:], dtype=bool)
+        if not good:
+            return None
+        return dict(
+            images=images,
+            valid=valid,
+            scene=scene.name,
+            window=window,
+            files={m: source.path for m, source in scene.sources.items()},
+        )
+
+    def _read_modality(
+        self, scene: Scene, modality: str, window: tuple[int, int, int, int]
+    ) -> tuple[NDArray, NDArray[np.bool_]] | None:
+        """(H, W, C) values and (H, W) validity; None when too little of it is valid."""
+        source = scene.sources[modality]
+        self._failures.count_read()
+        values, valid = read_on_grid(
+            self._pool.get(source.path),
+            source,
+            scene.grids[modality],
+            window,
+            self.modalities[modality].resampling,
+        )
+        if not usable(np.count_nonzero(valid) / valid.size, self.settings.max_invalid):
+            return None
+        return values.astype(self.dtypes[modality], copy=False).transpose(1, 2, 0), valid
+
+    def _set_up_process(self) -> None:
+        if self._pid == os.getpid():
+            return
+        self._pid = os.getpid()
+        if get_worker_info() is not None:
+            cv2.setNumThreads(0)  # the workers are the parallelism

@@ -1,0 +1,70 @@
+"""Open rasters, kept per process and bounded in number."""
+
+import os
+from collections import OrderedDict
+from typing import Any
+
+import rasterio
+from rasterio.io import DatasetReader
+
+from .raster import open_raster
+
+GDAL_OPTIONS = dict(
+    # MiB of decoded blocks per process; GDAL's own default is a share of the whole memory, which
+    # every worker would take.
+    GDAL_CACHEMAX=128,
+    # Do not list the folder at each opening; side files (.msk, .aux.xml) are still looked for.
+    GDAL_DISABLE_READDIR_ON_OPEN='TRUE',
+)
+
+
+class RasterPool:
+    """Rasters by path; the least recently used one is closed when there are too many.
+
+    A handle is never used by another process than its own: after a fork the child opens its own,
+    as both would move one and the same file position.
+
+    Args:
+        max_open: the largest number of open files.
+    """
+
+    def __init__(self, max_open: int = 64) -> None:
+        if max_open < 1:
+            raise ValueError(f'max_open_files: expected at least 1, found {max_open}')
+        self.max_open = max_open
+        self._rasters: OrderedDict[str, DatasetReader] = OrderedDict()
+        self._pid = os.getpid()
+
+    def get(self, path: str) -> DatasetReader:
+        """The open raster of a path."""
+        if self._pid != os.getpid():
+            self._rasters = OrderedDict()
+            self._pid = os.getpid()
+        raster = self._rasters.get(path)
+        if raster is None:
+            while len(self._rasters) >= self.max_open:
+                self._rasters.popitem(last=False)[1].close()
+            with rasterio.Env(**GDAL_OPTIONS):
+                raster = self._rasters[path] = open_raster(path)
+        self._rasters.move_to_end(path)
+        return raster
+
+    def discard(self, path: str) -> None:
+        """Forget a file, for instance after a failed read."""
+        raster = self._rasters.pop(path, None)
+        if raster is not None and self._pid == os.getpid():
+            raster.close()
+
+    def close(self) -> None:
+        """Close all files of this process."""
+        for path in list(self._rasters):
+            self.discard(path)
+
+    def __len__(self) -> int:
+        return len(self._rasters) if self._pid == os.getpid() else 0
+
+    def __getstate__(self) -> dict[str, Any]:
+        return dict(max_open=self.max_open)
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        RasterPool.__init__(self, state['max_open'])

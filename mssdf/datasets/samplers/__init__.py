@@ -1,0 +1,5 @@
+"""Samplers."""
+
+from .resumable import ResumableSampler
+
+__all__ = ['ResumableSampler']

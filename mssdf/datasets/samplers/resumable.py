@@ -1,0 +1,76 @@
+"""A sampler whose order is a function of the seed and the epoch, and that can begin in it."""
+
+from collections.abc import Iterator, Sized
+
+import numpy as np
+from mmengine import dist
+from torch.utils.data import Sampler
+
+from ...registry import DATA_SAMPLERS
+from ..sample_index import SampleIndex
+
+
+@DATA_SAMPLERS.register_module()
+class ResumableSampler(Sampler[SampleIndex]):
+    """Indices of one epoch, split among the ranks: rank r takes every world-th from the r-th.
+
+    Every rank gets the same number, so that no process waits for another at the end of an epoch.
+
+    Args:
+        dataset: its length counts.
+        shuffle: permute, by (seed, epoch) alone; else in order.
+        seed: None agrees on one among the ranks.
+        round_up: fill up with indices from the epoch's beginning until the ranks are even; else
+            leave out the last ones.
+    """
+
+    def __init__(
+        self,
+        dataset: Sized,
+        shuffle: bool = True,
+        seed: int | None = None,
+        round_up: bool = False,
+    ) -> None:
+        self.rank, self.world_size = dist.get_dist_info()
+        self.dataset = dataset
+        self.shuffle = shuffle
+        self.seed = dist.sync_random_seed() if seed is None else seed
+        self.epoch = 0
+        self.start = 0
+        size = len(dataset)
+        self.num_samples = -(-size // self.world_size) if round_up else size // self.world_size
+        if self.num_samples == 0:
+            raise ValueError(
+                f'expected at least one sample per rank ({self.world_size}), found a dataset of '
+                f'{size}'
+            )
+
+    def __iter__(self) -> Iterator[SampleIndex]:
+        start, self.start = self.start, 0
+        size = len(self.dataset)
+        rng = np.random.default_rng([self.seed, self.epoch])
+        order = rng.permutation(size) if self.shuffle else np.arange(size)
+        # Repeats (round_up) or cuts, so that each rank has num_samples.
+        mine = np.resize(order, self.num_samples * self.world_size)[self.rank :: self.world_size]
+        epoch = self.epoch
+        return (SampleIndex(int(index), epoch) for index in mine[start:])
+
+    def __len__(self) -> int:
+        """Samples of a whole epoch on this rank, wherever the next one begins."""
+        return self.num_samples
+
+    def set_epoch(self, epoch: int) -> None:
+        """Choose the order of the next iteration, and what is random about its samples."""
+        self.epoch = epoch
+
+    def set_start(self, num_samples: int) -> None:
+        """Let the next iteration, and only it, leave out the first samples of this rank.
+
+        Args:
+            num_samples: how many were consumed before an interruption.
+        """
+        if not 0 <= num_samples <= self.num_samples:
+            raise ValueError(
+                f'expected 0 … {self.num_samples} consumed samples, found {num_samples}'
+            )
+        self.start = num_samples

@@ -1,0 +1,203 @@
+"""Opening scenes: headers, grids, and which windows are usable.
+
+Validity is read once, coarsely; only where a window is close to the limit are its pixels counted.
+"""
+
+import os
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor, as_completed
+
+import numpy as np
+from numpy.typing import NDArray
+from rasterio.errors import RasterioError
+
+from .grids import map_grids
+from .index_cache import IndexCache, scene_identity, scene_key
+from .indexed_scene import IndexSettings, Scene, UnreadableFileError, usable
+from .progress import track
+from .raster import BandSource, RasterHeader, make_source, read_header, read_validity
+from .raster_pool import RasterPool
+from .resample import validity_on_grid
+from .scenes import ModalitySettings, SceneFiles
+from .windows import (
+    CELLS_PER_WINDOW,
+    COARSE_ERROR,
+    SAMPLES_PER_CELL,
+    ValidityMap,
+    full_map,
+    grid_shares,
+    grid_starts,
+)
+
+# Pixels decoded at once while a validity map is made.
+CHUNK_PIXELS = 16_000_000
+
+
+def build_scenes(
+    scenes: Sequence[SceneFiles],
+    modalities: Mapping[str, ModalitySettings],
+    settings: IndexSettings,
+    cache: IndexCache,
+) -> list[Scene | UnreadableFileError]:
+    """Index scenes, in their order; what is in the cache is not read again.
+
+    What has been found is written to the cache now and then, and at the end however it comes.
+    """
+    keys = [scene_key(scene, modalities, settings) for scene in scenes]
+    results: list[Scene | UnreadableFileError | None] = [
+        None if key is None else cache.get(scene_identity(scene), key)
+        for scene, key in zip(scenes, keys, strict=True)
+    ]
+    missing = [i for i, result in enumerate(results) if result is None]
+    if missing:
+        pool = ThreadPoolExecutor(max_workers=min(8, os.cpu_count() or 1))
+        try:
+            jobs = {pool.submit(_index_scene, scenes[i], modalities, settings): i for i in missing}
+            for job in track(as_completed(jobs), len(jobs), 'indexing scenes'):
+                i = jobs[job]
+                result = job.result()
+                results[i] = result
+                key = keys[i]
+                if isinstance(result, Scene) and key is not None:
+                    cache.put(scene_identity(scenes[i]), key, result)
+        finally:
+            pool.shutdown(wait=True, cancel_futures=True)
+            cache.save()
+    return [result for result in results if result is not None]
+
+
+def _index_scene(
+    scene: SceneFiles, modalities: Mapping[str, ModalitySettings], settings: IndexSettings
+) -> Scene | UnreadableFileError:
+    """Open a scene's files, check their grids, and judge its windows."""
+    pool = RasterPool(max_open=len(scene.files))
+    try:
+        headers = {m: _read_header(file.path) for m, file in scene.files.items()}
+        opened = _open_scene(scene, headers, modalities, settings.reference)
+        _judge_windows(opened, modalities, settings, pool)
+        return opened
+    except UnreadableFileError as error:
+        return error
+    finally:
+        pool.close()
+
+
+def _read_header(path: str) -> RasterHeader:
+    try:
+        return read_header(path)
+    except (OSError, RasterioError) as error:
+        raise UnreadableFileError(path, error) from error
+
+
+def _open_scene(
+    scene: SceneFiles,
+    headers: Mapping[str, RasterHeader],
+    modalities: Mapping[str, ModalitySettings],
+    reference: str | None,
+) -> Scene:
+    sources: dict[str, BandSource] = {}
+    for modality, file in scene.files.items():
+        mine = modalities[modality]
+        asked = [
+            band
+            for other, other_file in scene.files.items()
+            if other_file.path == file.path
+            for band in (other_file.bands or modalities[other].bands or ())
+        ]
+        sources[modality] = make_source(
+            headers[modality],
+            file.bands or mine.bands,
+            nodata=mine.nodata,
+            nodata_rule=mine.nodata_rule,
+            mask=mine.mask,
+            data_bands=asked,
+            dtype=mine.dtype,
+        )
+    anchor = reference if reference in sources else next(iter(sources))
+    grids = {m: map_grids(headers[anchor], header) for m, header in headers.items()}
+    return Scene(scene.name, anchor, sources, grids, positions=np.zeros((0, 2), dtype=np.int32))
+
+
+def _judge_windows(
+    scene: Scene,
+    modalities: Mapping[str, ModalitySettings],
+    settings: IndexSettings,
+    pool: RasterPool,
+) -> None:
+    """Fill in which windows of the scene's grid are usable."""
+    judged = [scene.reference] if settings.judge_by == 'reference' else list(scene.sources)
+    window, stride = settings.window_size, settings.windows.stride
+    maps = {m: _validity_map(scene, m, window, pool) for m in judged}
+    if settings.windows.mode == 'random':
+        scene.validity = maps
+        stride = max(1, window // 2)  # only to see whether there is anything to draw
+    rows, cols = (grid_starts(size, window, stride or window) for size in scene.size)
+    keep = np.zeros((len(rows), len(cols)), dtype=bool)
+    for modality, validity in maps.items():
+        shares = grid_shares(validity, scene.grids[modality], rows, cols, window)
+        if settings.windows.mode == 'grid' and not validity.full:
+            _settle_close_calls(scene, modality, modalities, settings, pool, shares, rows, cols)
+        keep |= usable(shares, settings.max_invalid)
+    chosen = np.argwhere(keep)
+    scene.positions = np.stack([rows[chosen[:, 0]], cols[chosen[:, 1]]], axis=1).astype(np.int32)
+    scene.dropped = keep.size - len(chosen)
+
+
+def _settle_close_calls(
+    scene: Scene,
+    modality: str,
+    modalities: Mapping[str, ModalitySettings],
+    settings: IndexSettings,
+    pool: RasterPool,
+    shares: NDArray[np.float64],
+    rows: NDArray[np.int32],
+    cols: NDArray[np.int32],
+) -> None:
+    """Count the pixels where the coarse map cannot tell on which side of the limit they are."""
+    source, window = scene.sources[modality], settings.window_size
+    close = np.abs(shares - (1 - settings.max_invalid)) < COARSE_ERROR
+    for i, j in np.argwhere(close):
+        place = (int(rows[i]), int(cols[j]), window, window)
+        try:
+            valid = validity_on_grid(
+                pool.get(source.path), source, scene.grids[modality], place,
+                modalities[modality].resampling,
+            )
+        except (OSError, RasterioError) as error:
+            raise UnreadableFileError(source.path, error) from error
+        shares[i, j] = valid.mean()
+
+
+def _validity_map(scene: Scene, modality: str, window: int, pool: RasterPool) -> ValidityMap:
+    """The coarse validity of a modality's raster, read row by row at reduced resolution."""
+    source, grid = scene.sources[modality], scene.grids[modality]
+    size = (source.header.height, source.header.width)
+    if source.always_valid:
+        return full_map(size)
+    side = window * min(map(abs, grid.scale))  # in source pixels
+    step = max(1, int(side / (CELLS_PER_WINDOW * SAMPLES_PER_CELL)))
+    cell = step * (SAMPLES_PER_CELL if step > 1 else max(1, int(side / CELLS_PER_WINDOW)))
+    chunk = max(1, CHUNK_PIXELS // (size[1] * cell)) * cell
+    parts = []
+    try:
+        raster = pool.get(source.path)
+        for row in range(0, size[0], chunk):
+            height = min(chunk, size[0] - row)
+            shape = (-(-height // step), -(-size[1] // step))
+            valid = read_validity(raster, source, (row, 0, height, size[1]), shape)
+            parts.append(_cell_means(valid, cell // step))
+    except (OSError, RasterioError) as error:
+        raise UnreadableFileError(source.path, error) from error
+    shares = np.concatenate(parts)
+    if shares.min() == 1.0:
+        return full_map(size)
+    return ValidityMap(np.rint(shares * 255).astype(np.uint8), (cell, cell), size)
+
+
+def _cell_means(valid: NDArray[np.bool_], side: int) -> NDArray[np.float64]:
+    """Means over cells of ``side`` × ``side`` samples; the last ones may be smaller."""
+    starts = [np.arange(0, size, side) for size in valid.shape]
+    counts = [np.diff(np.append(s, size)) for s, size in zip(starts, valid.shape, strict=True)]
+    total = np.add.reduceat(valid, starts[0], axis=0, dtype=np.int64)
+    total = np.add.reduceat(total, starts[1], axis=1)
+    return total / (counts[0][:, None] * counts[1])

@@ -1,0 +1,124 @@
+"""A random part of the window, brought back to one size."""
+
+import math
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from ...registry import TRANSFORMS
+from .base import Results, window_shape
+
+# A part that is mostly invalid is drawn again, so often; then the whole window is taken.
+MAX_DRAWS = 10
+
+
+@TRANSFORMS.register_module()
+class MultiModalRandomResizedCrop:
+    """Cut the same random part out of all modalities and validities and resize it.
+
+    Values are interpolated bilinearly (averaged over areas where the part is larger than the
+    output), invalid pixels left out; validity goes by the nearest pixel. Heights keep their unit.
+
+    Args:
+        size: side of the output in pixels, or (height, width).
+        scale: smallest and largest area of the part, as shares of the window.
+        ratio: smallest and largest width over height of the part.
+        min_valid: share of the part that has to be valid in some modality.
+    """
+
+    def __init__(
+        self,
+        size: int | tuple[int, int],
+        scale: tuple[float, float] = (0.2, 1.0),
+        ratio: tuple[float, float] = (3 / 4, 4 / 3),
+        min_valid: float = 0.5,
+    ) -> None:
+        self.size = (size, size) if isinstance(size, int) else (int(size[0]), int(size[1]))
+        if min(self.size) < 1:
+            raise ValueError(f'size: expected at least 1 pixel, found {size}')
+        if not 0 < scale[0] <= scale[1] <= 1:
+            raise ValueError(f'scale: expected 0 < smallest <= largest <= 1, found {scale}')
+        if not 0 < ratio[0] <= ratio[1]:
+            raise ValueError(f'ratio: expected 0 < smallest <= largest, found {ratio}')
+        self.scale = (float(scale[0]), float(scale[1]))
+        self.ratio = (float(ratio[0]), float(ratio[1]))
+        self.min_valid = min_valid
+
+    def __call__(self, results: Results) -> Results:
+        """Crop and resize."""
+        height, width = window_shape(results)
+        for _ in range(MAX_DRAWS):
+            top, left, rows, cols = self._draw(results['rng'], height, width)
+            part = (slice(top, top + rows), slice(left, left + cols))
+            if any(
+                np.count_nonzero(valid[part]) >= max(1, self.min_valid * rows * cols)
+                for valid in results['valid'].values()
+            ):
+                break
+        else:
+            part = (slice(0, height), slice(0, width))
+        resized = {
+            modality: resize(image[part], results['valid'][modality][part], self.size)
+            for modality, image in results['images'].items()
+        }
+        results['images'] = {modality: image for modality, (image, _) in resized.items()}
+        results['valid'] = {modality: valid for modality, (_, valid) in resized.items()}
+        return results
+
+    def _draw(
+        self, rng: np.random.Generator, height: int, width: int
+    ) -> tuple[int, int, int, int]:
+        """Top, left, rows, columns of a part; its shape is clipped to the window's."""
+        area = height * width * rng.uniform(*self.scale)
+        ratio = math.exp(rng.uniform(math.log(self.ratio[0]), math.log(self.ratio[1])))
+        rows = min(height, max(1, round(math.sqrt(area / ratio))))
+        cols = min(width, max(1, round(math.sqrt(area * ratio))))
+        top, left = rng.integers(height - rows + 1), rng.integers(width - cols + 1)
+        return int(top), int(left), rows, cols
+
+    def __repr__(self) -> str:
+        return (
+            f'{type(self).__name__}(size={self.size}, scale={self.scale}, ratio={self.ratio}, '
+            f'min_valid={self.min_valid})'
+        )
+
+
+def resize(
+    image: NDArray, valid: NDArray[np.bool_], size: tuple[int, int]
+) -> tuple[NDArray, NDArray[np.bool_]]:
+    """Resize values, weighted with their validity, and validity by the nearest pixel.
+
+    Args:
+        image: (h, w, C), uint8, uint16, int16 or float32.
+        valid: (h, w).
+        size: (H, W).
+
+    Returns:
+        (H, W, C) of the same type, zero at invalid pixels, and (H, W).
+    """
+    if valid.shape == size:
+        return image, valid
+    shape = (*size, image.shape[2])
+    if not valid.any():
+        return np.zeros(shape, dtype=image.dtype), np.zeros(size, dtype=bool)
+    shrinks = size[0] <= valid.shape[0] and size[1] <= valid.shape[1]
+    method = cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR
+    target = size[::-1]
+    image = np.ascontiguousarray(image)
+    if valid.all():
+        out = cv2.resize(image, target, interpolation=method).reshape(shape)
+        return out, np.ones(size, dtype=bool)
+    known = np.ascontiguousarray(valid, dtype=np.float32)
+    nearest = cv2.resize(
+        np.ascontiguousarray(valid, dtype=np.uint8), target, interpolation=cv2.INTER_NEAREST_EXACT
+    ).astype(bool)
+    weight = cv2.resize(known, target, interpolation=method)
+    # Invalid pixels are zero already: what is left of the sum is that of the valid ones.
+    total = cv2.resize(image.astype(np.float32), target, interpolation=method).reshape(shape)
+    nearest &= weight > 1e-3
+    total /= np.where(nearest, weight, 1)[..., None]
+    if image.dtype.kind in 'ui':
+        np.rint(total, out=total)
+    total[~nearest] = 0
+    return total.astype(image.dtype, copy=False), nearest
