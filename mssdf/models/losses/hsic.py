@@ -3,7 +3,7 @@
 from torch import Tensor
 
 
-def linear_hsic(first: Tensor, second: Tensor, valid: Tensor, eps: float = 1e-6) -> Tensor:
+def linear_hsic(first: Tensor, second: Tensor, valid: Tensor, eps: float = 1e-8) -> Tensor:
     """Linear HSIC of standardised features over d squared: the mean squared cross-correlation.
 
     ``||X^T Y||_F^2 / (n - 1)^2 / d^2`` with X, Y centred and divided by their sample standard
