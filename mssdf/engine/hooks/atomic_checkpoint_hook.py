@@ -1,0 +1,134 @@
+"""Checkpoints that survive a kill at any moment."""
+
+from collections import deque
+from pathlib import Path
+
+from mmengine.dist import is_main_process
+from mmengine.hooks import CheckpointHook
+from mmengine.runner import Runner
+
+from mssdf.registry import HOOKS
+
+from ..atomic_file import BACKEND, remove_partial_files, write_atomically
+
+INTERRUPTED = 'interrupted.pth'
+KEPT, DROPPED = 'keep_ckpt_ids', 'drop_ckpt_ids'
+
+
+@HOOKS.register_module()
+class AtomicCheckpointHook(CheckpointHook):
+    """MMEngine's checkpoints, each written under a temporary name and moved.
+
+    The pointer ``last_checkpoint`` is written in the same way, and an old checkpoint is removed
+    only when the new one is in place. What a killed run left half written is removed at the start.
+
+    Args:
+        interval: iterations or epochs between checkpoints; one is written at the end as well.
+        by_epoch: count epochs.
+        max_keep_ckpts: how many stay; with at least 2, there is one to fall back to.
+        backend_args: MMEngine's storage backend; None writes local files atomically.
+        file_client_args: MMEngine's old name of the same.
+        **kwargs: see :class:`mmengine.hooks.CheckpointHook`.
+    """
+
+    def __init__(
+        self,
+        interval: int = -1,
+        by_epoch: bool = True,
+        max_keep_ckpts: int = -1,
+        backend_args: dict | None = None,
+        file_client_args: dict | None = None,
+        **kwargs,
+    ) -> None:
+        if backend_args is None and file_client_args is None:
+            backend_args = dict(backend=BACKEND)
+        super().__init__(
+            interval=interval,
+            by_epoch=by_epoch,
+            max_keep_ckpts=max_keep_ckpts,
+            backend_args=backend_args,
+            file_client_args=file_client_args,
+            **kwargs,
+        )
+
+    def before_train(self, runner: Runner) -> None:
+        """Tidy up after a killed run.
+
+        Raises:
+            ValueError: if a checkpoint would fall between two accumulated gradients.
+        """
+        counts = getattr(runner.optim_wrapper, '_accumulative_counts', 1)
+        if not self.by_epoch and self.interval > 0 and self.interval % counts:
+            raise ValueError(
+                f'checkpoint.interval: expected a multiple of accumulative_counts={counts}, as '
+                f'accumulated gradients are not saved; found {self.interval}'
+            )
+        super().before_train(runner)
+        if not is_main_process():
+            return
+        for folder in {str(self.out_dir), runner.work_dir}:
+            for path in remove_partial_files(folder):
+                runner.logger.info(f'Removed {path}, left half written by an earlier run.')
+        # those that a run had replaced, but was killed before it could remove them
+        self._remove(runner.message_hub.runtime_info.get(DROPPED, ()))
+
+    def _remove(self, steps) -> None:
+        for step in steps:
+            path = self.file_backend.join_path(self.out_dir, self.filename_tmpl.format(step))
+            if self.file_backend.isfile(path):
+                self.file_backend.remove(path)
+            elif self.file_backend.isdir(path):  # of deepspeed
+                self.file_backend.rmtree(path)
+
+    def _save_checkpoint_with_step(self, runner: Runner, step: int, meta: dict) -> None:
+        dropped: list[int] = []
+        if self.max_keep_ckpts > 0:
+            kept = [other for other in self.keep_ckpt_ids if other != step] + [step]
+            dropped, kept = kept[: -self.max_keep_ckpts], kept[-self.max_keep_ckpts :]
+            self.keep_ckpt_ids = deque(kept, self.max_keep_ckpts)
+            runner.message_hub.update_info(KEPT, kept)
+            runner.message_hub.update_info(DROPPED, dropped)
+        self._write(runner, self.filename_tmpl.format(step), meta)
+        if is_main_process():
+            self._remove(dropped)
+            interrupted = self.file_backend.join_path(self.out_dir, INTERRUPTED)
+            if self.file_backend.isfile(interrupted):
+                self.file_backend.remove(interrupted)
+
+    def _write(self, runner: Runner, name: str, meta: dict) -> None:
+        """Save under a name and point to it."""
+        self.last_ckpt = self.file_backend.join_path(self.out_dir, name)
+        runner.message_hub.update_info('last_ckpt', self.last_ckpt)
+        runner.save_checkpoint(
+            self.out_dir,
+            name,
+            self.file_client_args,
+            save_optimizer=self.save_optimizer,
+            save_param_scheduler=self.save_param_scheduler,
+            meta=meta,
+            by_epoch=self.by_epoch,
+            backend_args=self.backend_args,
+            **self.args,
+        )
+        if is_main_process():
+            write_atomically(
+                Path(runner.work_dir) / 'last_checkpoint', str(self.last_ckpt).encode()
+            )
+
+    def save_interrupted(self, runner: Runner) -> str:
+        """Save between two iterations, outside the usual interval; return the path.
+
+        It is removed when the next usual one is in place.
+        """
+        self._write(runner, INTERRUPTED, dict(epoch=runner.epoch, iter=runner.iter))
+        return str(self.last_ckpt)
+
+
+def save_interrupted(runner: Runner) -> str:
+    """Save all completed iterations through the run's checkpoint hook, or without one."""
+    for hook in runner.hooks:
+        if isinstance(hook, AtomicCheckpointHook):
+            return hook.save_interrupted(runner)
+    hook = AtomicCheckpointHook()
+    hook.before_train(runner)
+    return hook.save_interrupted(runner)

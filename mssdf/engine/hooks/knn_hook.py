@@ -1,0 +1,174 @@
+"""kNN accuracy of the frozen encoder while it is being pre-trained."""
+
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from mmengine.dist import master_only
+from mmengine.hooks import Hook
+from mmengine.runner import Runner
+from torch import Tensor, nn
+
+from mssdf.evaluation import (
+    LabelledImages,
+    evaluate_knn,
+    load_labelled_images,
+    read_split,
+    stratified_split,
+)
+from mssdf.evaluation.frozen_encoder import extract_features, plain_vit
+from mssdf.registry import HOOKS
+
+from ..randomness import preserved_rng
+from .progress_hook import unwrap
+
+
+def normalisation(preprocessor: nn.Module) -> tuple[Tensor, Tensor]:
+    """Mean and standard deviation of RGB, from a data preprocessor's buffers.
+
+    Raises:
+        ValueError: if it has none.
+    """
+    for mean, std in (('mean_rgb', 'std_rgb'), ('mean', 'std')):
+        if hasattr(preprocessor, mean) and hasattr(preprocessor, std):
+            return getattr(preprocessor, mean), getattr(preprocessor, std)
+    raise ValueError(
+        'KNNHook: mean and std must be given, as '
+        f'{type(preprocessor).__name__} has no modality "rgb"'
+    )
+
+
+@HOOKS.register_module()
+class KNNHook(Hook):
+    """Classify a labelled folder by the frozen encoder's features, now and then and at the end.
+
+    The encoder is built anew as mmpretrain's plain ViT and loaded strictly: what is measured is
+    what a user gets. Logged as ``knn/accuracy``, ``knn/effective_rank`` and ``knn/feature_std``.
+    Neither the model nor any random state is touched.
+
+    Args:
+        images: folder ``CLASS/*.{jpg,png,tif}``.
+        interval: epochs or iterations between evaluations.
+        by_epoch: count epochs, else iterations.
+        before_train: evaluate the untrained encoder as well.
+        img_size: side to which images are resized; None takes the backbone's.
+        k: number of neighbours.
+        metric: of scikit-learn.
+        weights: ``'uniform'`` or ``'distance'``.
+        pool: ``'mean'`` over the patch tokens or ``'cls'``.
+        query_share: share of each class that is classified by the rest.
+        seed: of that split.
+        split_file: JSON with ``bank`` and ``query`` (paths below ``images``) instead.
+        mean: of each band, in the images' unit; None takes the model's for RGB.
+        std: of each band.
+        batch_size: images at a time.
+    """
+
+    priority = 'LOW'
+
+    def __init__(
+        self,
+        images: str,
+        interval: int = 1,
+        by_epoch: bool = True,
+        before_train: bool = True,
+        img_size: int | None = None,
+        k: int = 20,
+        metric: str = 'cosine',
+        weights: str = 'uniform',
+        pool: str = 'mean',
+        query_share: float = 0.3,
+        seed: int = 0,
+        split_file: str | None = None,
+        mean: Sequence[float] | None = None,
+        std: Sequence[float] | None = None,
+        batch_size: int = 64,
+    ) -> None:
+        if interval < 1:
+            raise ValueError(f'KNNHook.interval: expected at least 1, found {interval}')
+        if (mean is None) != (std is None):
+            raise ValueError('KNNHook: expected both mean and std or neither, found one')
+        self.images = images
+        self.interval = interval
+        self.by_epoch = by_epoch
+        self.evaluates_untrained = before_train
+        self.img_size = img_size
+        self.vote = dict(k=k, metric=metric, weights=weights)
+        self.pool = pool
+        self.query_share = query_share
+        self.seed = seed
+        self.split_file = split_file
+        self.mean_std = None if mean is None else (mean, std)
+        self.batch_size = batch_size
+        self._data: LabelledImages | None = None
+        self._split: tuple[np.ndarray, np.ndarray] | None = None
+        self._done_at = -1
+
+    def before_train(self, runner: Runner) -> None:
+        """Look for the images now, rather than after the first epoch; evaluate at iteration 0.
+
+        Raises:
+            FileNotFoundError: if there is no such folder.
+        """
+        if not Path(self.images).is_dir():
+            raise FileNotFoundError(
+                f'KNNHook.images: expected a folder CLASS/*.jpg, found nothing at {self.images}'
+            )
+        if self.evaluates_untrained and runner.iter == 0:
+            self.evaluate(runner, 0)
+
+    def after_train_iter(
+        self, runner: Runner, batch_idx: int, data_batch=None, outputs=None
+    ) -> None:
+        """Evaluate every ``interval`` iterations."""
+        if not self.by_epoch and self.every_n_train_iters(runner, self.interval):
+            self.evaluate(runner, runner.iter + 1)
+
+    def after_train_epoch(self, runner: Runner) -> None:
+        """Evaluate every ``interval`` epochs."""
+        if self.by_epoch and self.every_n_epochs(runner, self.interval):
+            self.evaluate(runner, runner.iter)
+
+    def after_train(self, runner: Runner) -> None:
+        """Evaluate at the end."""
+        if self._done_at != runner.iter:
+            self.evaluate(runner, runner.iter)
+
+    @master_only
+    def evaluate(self, runner: Runner, iteration: int) -> None:
+        """Evaluate and log after so many completed iterations."""
+        self._done_at = iteration
+        start = time.perf_counter()
+        model = unwrap(runner.model)
+        with preserved_rng():  # building an encoder draws its weights
+            encoder = plain_vit(model.backbone, runner.cfg.model.backbone)
+        data, (bank, query) = self._load(self.img_size or encoder.img_size[0])
+        mean, std = self.mean_std or normalisation(model.data_preprocessor)
+        features = extract_features(encoder, data.images, mean, std, self.pool, self.batch_size)
+        result = evaluate_knn(features, data.labels, bank, query, **self.vote)
+        scalars = {
+            'knn/accuracy': result.accuracy,
+            'knn/effective_rank': result.effective_rank,
+            'knn/feature_std': result.feature_std,
+        }
+        for name, value in scalars.items():
+            runner.message_hub.update_scalar(name, value)
+        runner.visualizer.add_scalars(scalars, step=iteration)
+        runner.logger.info(
+            f'kNN after {iteration} iterations: accuracy {result.accuracy:.4f} '
+            f'({len(query)} images of {len(data.classes)} classes by the {self.vote["k"]} nearest '
+            f'of {len(bank)}), effective rank {result.effective_rank:.1f}, '
+            f'feature std {result.feature_std:.3g}, {time.perf_counter() - start:.1f} s'
+        )
+
+    def _load(self, size: int) -> tuple[LabelledImages, tuple[np.ndarray, np.ndarray]]:
+        """Read the images once."""
+        if self._data is None or self._split is None:
+            self._data = load_labelled_images(self.images, size)
+            self._split = (
+                read_split(self.split_file, self._data.paths)
+                if self.split_file
+                else stratified_split(self._data.labels, self.query_share, self.seed)
+            )
+        return self._data, self._split

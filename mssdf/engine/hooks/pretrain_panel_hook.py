@@ -1,0 +1,174 @@
+"""A picture of pre-training, every now and then."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from mmengine.dist import master_only
+from mmengine.hooks import Hook
+from mmengine.runner import Runner
+from torch import Tensor, nn
+
+from mssdf.datasets.sample_index import SampleIndex
+from mssdf.registry import HOOKS
+from mssdf.visualization import PanelData, draw_pretrain_panel, figure_to_array
+
+from ..randomness import preserved_rng
+from .progress_hook import unwrap
+
+
+def to_array(value: Any) -> Any:
+    """Tensors of a nested dictionary as NumPy arrays."""
+    if isinstance(value, dict):
+        return {key: to_array(item) for key, item in value.items()}
+    if isinstance(value, Tensor):
+        value = value.detach().cpu()
+        return value.float().numpy() if value.is_floating_point() else value.numpy()
+    return value
+
+
+@torch.no_grad()
+def inspect_in_eval(model: nn.Module, collated: dict) -> tuple[Any, dict]:
+    """Preprocess a batch and inspect it in eval mode; every module's own mode is put back."""
+    modes = {module: module.training for module in model.modules()}
+    model.eval()
+    try:
+        batch = model.data_preprocessor(collated, training=True)['inputs']
+        return batch, model.inspect(batch)
+    finally:
+        for module, mode in modes.items():
+            module.training = mode
+
+
+def panel_data(model: nn.Module, collated: dict) -> PanelData:
+    """What :func:`~mssdf.visualization.draw_pretrain_panel` shows of a collated batch."""
+    batch, inspected = inspect_in_eval(model, collated)
+    preprocessor = model.data_preprocessor
+    images, units = {}, {}
+    for name, image in inspected['images'].items():
+        mean, std = getattr(preprocessor, f'mean_{name}'), getattr(preprocessor, f'std_{name}')
+        images[name] = to_array(image.float() * std + mean)
+        if preprocessor.modalities[name].get('relative_to_median'):
+            units[name] = 'm, relative'
+    return PanelData(
+        images=images,
+        pixel_valid=to_array(batch.pixel_valid),
+        patch_valid=to_array(inspected['patch_valid']),
+        masks=to_array(inspected['masks']),
+        score=to_array(inspected['score']),
+        grid=inspected['grid'],
+        predicted=to_array(inspected['predicted']),
+        targets=to_array(inspected['targets']),
+        units=units,
+        names=[str(sample.get('scene', '')) for sample in collated.get('data_samples') or []],
+    )
+
+
+@HOOKS.register_module()
+class PretrainPanelHook(Hook):
+    """Draw a few fixed windows with scores, masks and features to ``panels/iter_*.png``.
+
+    Windows and masks are the same in every picture; the random states are left as they were. The
+    picture goes to the visualizer too. A model without ``inspect`` (a baseline) is left out.
+
+    Args:
+        interval: iterations or epochs between pictures; one more is drawn at the end.
+        by_epoch: count epochs.
+        indices: which samples of the training dataset; None takes ``num_windows``, evenly spread.
+        num_windows: how many.
+        seed: of the masks.
+        dpi: of the picture.
+    """
+
+    priority = 'LOW'
+
+    def __init__(
+        self,
+        interval: int = 500,
+        by_epoch: bool = False,
+        indices: Sequence[int] | None = None,
+        num_windows: int = 3,
+        seed: int = 0,
+        dpi: int = 110,
+    ) -> None:
+        if interval < 1 or num_windows < 1:
+            raise ValueError(
+                'PretrainPanelHook: expected interval and num_windows of at least 1, '
+                f'found {interval} and {num_windows}'
+            )
+        self.interval = interval
+        self.by_epoch = by_epoch
+        self.indices = indices
+        self.num_windows = num_windows
+        self.seed = seed
+        self.dpi = dpi
+        self._collated: dict | None = None
+        self._done_at = -1
+        self._loss = float('nan')
+        self._draws = True
+
+    def before_train(self, runner: Runner) -> None:
+        """Check that there is something to draw."""
+        self._draws = hasattr(unwrap(runner.model), 'inspect')
+        if not self._draws:
+            runner.logger.info(
+                f'PretrainPanelHook: {type(unwrap(runner.model)).__name__} has no inspect(), '
+                'no pictures will be drawn.'
+            )
+        length = len(runner.train_dataloader.dataset)
+        outside = [index for index in self.indices or () if not 0 <= index < length]
+        if outside:
+            raise ValueError(
+                f'PretrainPanelHook.indices: expected 0...{length - 1}, found {outside}'
+            )
+
+    def after_train_iter(
+        self, runner: Runner, batch_idx: int, data_batch=None, outputs: dict | None = None
+    ) -> None:
+        """Draw every ``interval`` iterations."""
+        if outputs and 'loss' in outputs:
+            self._loss = float(outputs['loss'])
+        if not self.by_epoch and self.every_n_train_iters(runner, self.interval):
+            self.draw(runner, runner.iter + 1)
+
+    def after_train_epoch(self, runner: Runner) -> None:
+        """Draw every ``interval`` epochs."""
+        if self.by_epoch and self.every_n_epochs(runner, self.interval):
+            self.draw(runner, runner.iter)
+
+    def after_train(self, runner: Runner) -> None:
+        """Draw at the end."""
+        if self._done_at != runner.iter:
+            self.draw(runner, runner.iter)
+
+    @master_only
+    def draw(self, runner: Runner, iteration: int) -> None:
+        """Draw after so many completed iterations."""
+        if not self._draws:
+            return
+        self._done_at = iteration
+        with preserved_rng(self.seed):
+            data = panel_data(unwrap(runner.model), self._windows(runner))
+        loss = '' if np.isnan(self._loss) else f'  ·  loss {self._loss:.4g}'
+        name = runner.experiment_name.removesuffix(f'_{runner.timestamp}')
+        figure = draw_pretrain_panel(data, f'{name}  ·  iteration {iteration:,}{loss}')
+        path = Path(runner.work_dir) / 'panels' / f'iter_{iteration:06d}.png'
+        path.parent.mkdir(parents=True, exist_ok=True)
+        figure.savefig(path, dpi=self.dpi)
+        runner.visualizer.add_image('pretraining', figure_to_array(figure), iteration)
+        runner.logger.info(f'Picture of {len(data.score)} windows: {path}')
+
+    def _windows(self, runner: Runner) -> dict:
+        """Read and collate the windows once."""
+        if self._collated is None:
+            loader = runner.train_dataloader
+            length = len(loader.dataset)
+            indices = self.indices
+            if indices is None:
+                count = min(self.num_windows, length)
+                indices = np.linspace(0, length - 1, count + 2).round().astype(int)[1:-1].tolist()
+            samples = [loader.dataset[SampleIndex(int(index), 0)] for index in indices]
+            self._collated = loader.collate_fn(samples)
+        return self._collated

@@ -1,0 +1,34 @@
+"""Random states of the main process: set from a position in training, and left as they were."""
+
+import random
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import numpy as np
+import torch
+
+
+def seed_all(*entropy: int) -> None:
+    """Seed Python, NumPy and PyTorch (all devices) from a few non-negative integers."""
+    words = np.random.SeedSequence(list(entropy)).generate_state(4)
+    random.seed(int(words[0]))
+    np.random.seed(int(words[1]))
+    torch.manual_seed((int(words[2]) << 31) + int(words[3] >> 1))
+
+
+@contextmanager
+def preserved_rng(*entropy: int) -> Iterator[None]:
+    """Put all random states back at the end; inside, seed from ``entropy`` if any is given."""
+    python_state, numpy_state = random.getstate(), np.random.get_state()
+    torch_state = torch.get_rng_state()
+    cuda_states = torch.cuda.get_rng_state_all() if torch.cuda.is_initialized() else []
+    try:
+        if entropy:
+            seed_all(*entropy)
+        yield
+    finally:
+        random.setstate(python_state)
+        np.random.set_state(numpy_state)
+        torch.set_rng_state(torch_state)
+        if cuda_states:
+            torch.cuda.set_rng_state_all(cuda_states)

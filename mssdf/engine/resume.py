@@ -1,0 +1,79 @@
+"""From which checkpoint a run goes on."""
+
+import re
+import warnings
+import zipfile
+import zlib
+from pathlib import Path
+from typing import Any
+
+import torch
+
+# Written beside the resumable ones: without optimiser (best_*), or published (name-1a2b3c4d).
+NOT_RESUMABLE = re.compile(r'^best_.*|.*-[0-9a-f]{8}$')
+
+
+def is_readable(path: str | Path) -> bool:
+    """Whether a checkpoint is whole: its directory of records stands and every CRC fits."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            names = archive.namelist()
+            return any(name.endswith('data.pkl') for name in names) and archive.testzip() is None
+    except (OSError, zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, ValueError):
+        return False
+
+
+def _named_last(work_dir: Path) -> Path | None:
+    """What ``last_checkpoint`` names; inside ``work_dir`` if it is there, as runs get moved."""
+    try:
+        text = (work_dir / 'last_checkpoint').read_text().strip()
+    except (OSError, UnicodeDecodeError):
+        return None
+    if not text:
+        return None
+    beside = work_dir / Path(text).name
+    return beside if beside.exists() else Path(text)
+
+
+def find_resumable_checkpoint(work_dir: str | Path) -> str | None:
+    """Find the newest readable checkpoint of a run.
+
+    A torn one (cut off, damaged) or one that ``last_checkpoint`` names and is gone is passed over
+    with one warning that names the file.
+
+    Returns:
+        Its path, or None if there is none.
+    """
+    work_dir = Path(work_dir)
+    last = _named_last(work_dir)
+    candidates = {
+        path: path.stat().st_mtime_ns
+        for path in work_dir.glob('*.pth')
+        if path.is_file() and not NOT_RESUMABLE.match(path.stem)
+    }
+    passed_over = []
+    if last is not None:
+        if last.is_file():
+            candidates[last] = last.stat().st_mtime_ns
+        else:
+            passed_over.append(f'{last} (missing)')
+    found = None
+    for path in sorted(candidates, key=lambda path: (candidates[path], path == last), reverse=True):
+        if is_readable(path):
+            found = str(path)
+            break
+        passed_over.append(f'{path} (torn)')
+    if passed_over:
+        instead = f'going on from {found}' if found else 'no other checkpoint is there'
+        warnings.warn(
+            f'cannot resume from {", ".join(passed_over)}: {instead}', RuntimeWarning, stacklevel=2
+        )
+    return found
+
+
+def read_meta(path: str | Path) -> dict[str, Any]:
+    """Read the ``meta`` of one of this run's own checkpoints, without reading its tensors."""
+    # The training state holds MMEngine's objects, so weights_only cannot be; MMEngine's Runner
+    # loads the very file in the same way right afterwards.
+    checkpoint = torch.load(path, map_location='cpu', mmap=True, weights_only=False)
+    return checkpoint.get('meta', {})

@@ -1,0 +1,24 @@
+"""How good are the features? kNN on labelled images, and measures of collapse."""
+
+from .collapse import effective_rank, feature_std
+from .knn import KNNResult, bootstrap_interval, evaluate_knn, knn_accuracy, knn_predict
+from .labelled_images import (
+    LabelledImages,
+    load_labelled_images,
+    read_split,
+    stratified_split,
+)
+
+__all__ = [
+    'KNNResult',
+    'LabelledImages',
+    'bootstrap_interval',
+    'effective_rank',
+    'evaluate_knn',
+    'feature_std',
+    'knn_accuracy',
+    'knn_predict',
+    'load_labelled_images',
+    'read_split',
+    'stratified_split',
+]

@@ -1,0 +1,51 @@
+"""Do features still tell windows apart? Effective rank and spread (method.md, section 6)."""
+
+import torch
+from torch import Tensor
+
+
+def effective_rank(features: Tensor) -> Tensor:
+    """Effective number of dimensions that features fill (RankMe, arXiv 2210.02885).
+
+    The exponential of the entropy of the singular values' shares. Features are centred first, so
+    that what all have in common does not count.
+
+    Args:
+        features: (n, d).
+
+    Returns:
+        A scalar within 1...min(n - 1, d); 1 for constant features or a single row.
+
+    Raises:
+        ValueError: if ``features`` has another shape or no row.
+    """
+    centred = _centred(features)
+    scale = features.float().abs().amax().clamp(min=torch.finfo(torch.float32).tiny)
+    values = torch.linalg.svdvals(centred)
+    # what centring leaves of a constant is rounding, which has a rank of its own
+    noise = scale * torch.finfo(torch.float32).eps * max(features.shape)
+    values = torch.where(values > noise, values, 0.0)
+    shares = values / values.sum().clamp(min=torch.finfo(torch.float32).tiny)
+    return torch.exp(-torch.xlogy(shares, shares).sum())
+
+
+def feature_std(features: Tensor) -> Tensor:
+    """Mean over dimensions of the standard deviation over rows.
+
+    Args:
+        features: (n, d).
+
+    Returns:
+        A scalar, 0 for constant features or a single row.
+
+    Raises:
+        ValueError: if ``features`` has another shape or no row.
+    """
+    return _centred(features).square().mean(dim=0).sqrt().mean()
+
+
+def _centred(features: Tensor) -> Tensor:
+    if features.ndim != 2 or not len(features):
+        raise ValueError(f'features: expected (n, d) with n > 0, found {tuple(features.shape)}')
+    features = features.detach().float()
+    return features - features.mean(dim=0)

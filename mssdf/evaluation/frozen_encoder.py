@@ -1,0 +1,89 @@
+"""The pre-trained encoder as a user gets it: a plain ViT, frozen."""
+
+import inspect
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import torch
+from mmpretrain.models import VisionTransformer
+from torch import Tensor, nn
+
+POOLS = ('mean', 'cls')
+
+
+def plain_vit(backbone: nn.Module, settings: Mapping | None = None) -> VisionTransformer:
+    """Build mmpretrain's plain VisionTransformer with a backbone's weights, loaded strictly.
+
+    Args:
+        backbone: any subclass of it (``MaskedVisionTransformer``, mmpretrain's ``MAEViT``).
+        settings: the config the backbone was built from, for what its weights do not tell.
+
+    Raises:
+        TypeError: if the backbone is no VisionTransformer.
+        RuntimeError: if a key is missing or left over.
+    """
+    if not isinstance(backbone, VisionTransformer):
+        raise TypeError(
+            f'backbone: expected a subclass of mmpretrain\'s VisionTransformer, '
+            f'found {type(backbone).__name__}'
+        )
+    known = inspect.signature(VisionTransformer.__init__).parameters
+    taken = {key: value for key, value in (settings or {}).items() if key in known}
+    projection = backbone.patch_embed.projection
+    taken |= dict(
+        arch=dict(backbone.arch_settings),
+        img_size=backbone.img_size,
+        patch_size=projection.kernel_size[0],
+        in_channels=projection.in_channels,
+        out_type='raw',
+        out_indices=-1,
+        init_cfg=None,
+    )
+    vit = VisionTransformer(**taken)
+    vit.load_state_dict(backbone.state_dict(), strict=True)
+    return vit.eval().requires_grad_(False).to(projection.weight.device)
+
+
+@torch.no_grad()
+def extract_features(
+    encoder: VisionTransformer,
+    images: Tensor,
+    mean: Sequence[float] | Tensor,
+    std: Sequence[float] | Tensor,
+    pool: str = 'mean',
+    batch_size: int = 64,
+) -> np.ndarray:
+    """Features of images, one vector each.
+
+    Args:
+        encoder: of :func:`plain_vit`.
+        images: (N, 3, S, S), as in the files.
+        mean: of each band, in the images' unit.
+        std: of each band.
+        pool: ``'mean'`` over the patch tokens or ``'cls'``.
+        batch_size: images at a time.
+
+    Returns:
+        (N, d) float32.
+
+    Raises:
+        ValueError: for another ``pool``, or if mean and std do not fit the images.
+    """
+    if pool not in POOLS:
+        raise ValueError(f'pool: expected one of {POOLS}, found {pool!r}')
+    device = next(encoder.parameters()).device
+    mean, std = (
+        torch.as_tensor(values, dtype=torch.float32, device=device).view(-1, 1, 1)
+        for values in (mean, std)
+    )
+    if not len(mean) == len(std) == images.shape[1]:
+        raise ValueError(
+            f'mean and std: expected {images.shape[1]} numbers each (bands of the images), '
+            f'found {len(mean)} and {len(std)}'
+        )
+    features = []
+    for batch in images.split(batch_size):
+        tokens = encoder((batch.to(device).float() - mean) / std)[-1]  # (B, 1 + N, D)
+        extra = encoder.num_extra_tokens
+        features.append(tokens[:, extra:].mean(dim=1) if pool == 'mean' else tokens[:, 0])
+    return torch.cat(features).float().cpu().numpy()

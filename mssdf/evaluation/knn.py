@@ -1,0 +1,121 @@
+"""k nearest neighbours on frozen features: how well do classes lie apart without any training?"""
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from sklearn.neighbors import KNeighborsClassifier
+
+from .collapse import effective_rank, feature_std
+
+
+@dataclass
+class KNNResult:
+    """Outcome of :func:`evaluate_knn`.
+
+    Attributes:
+        accuracy: share of the queries whose class is found.
+        effective_rank: of all features, bank and queries.
+        feature_std: of all features.
+        correct: (number of queries) bool.
+    """
+
+    accuracy: float
+    effective_rank: float
+    feature_std: float
+    correct: np.ndarray
+
+
+def knn_predict(
+    bank: np.ndarray,
+    bank_labels: np.ndarray,
+    query: np.ndarray,
+    k: int = 20,
+    metric: str = 'cosine',
+    weights: str = 'uniform',
+) -> np.ndarray:
+    """Class of each query by the vote of its k nearest neighbours, as scikit-learn has it.
+
+    Args:
+        bank: (n, d) features of known class.
+        bank_labels: (n,) int.
+        query: (m, d) features.
+        k: number of neighbours.
+        metric: any of scikit-learn's.
+        weights: ``'uniform'`` or ``'distance'``.
+
+    Returns:
+        (m,) int.
+
+    Raises:
+        ValueError: if the bank has fewer than k features, or features are not finite.
+    """
+    if not 1 <= k <= len(bank):
+        raise ValueError(f'k: expected 1 to {len(bank)} (the size of the bank), found {k}')
+    for name, features in (('bank', bank), ('query', query)):
+        if not np.isfinite(features).all():
+            raise ValueError(f'{name}: expected finite features, found NaN or infinite ones')
+    classifier = KNeighborsClassifier(n_neighbors=k, metric=metric, weights=weights)
+    return classifier.fit(bank, bank_labels).predict(query)
+
+
+def knn_accuracy(
+    bank: np.ndarray,
+    bank_labels: np.ndarray,
+    query: np.ndarray,
+    query_labels: np.ndarray,
+    k: int = 20,
+    metric: str = 'cosine',
+    weights: str = 'uniform',
+) -> float:
+    """Share of the queries whose class :func:`knn_predict` finds, 0...1."""
+    found = knn_predict(bank, bank_labels, query, k, metric, weights)
+    return float(np.mean(found == query_labels))
+
+
+def evaluate_knn(
+    features: np.ndarray,
+    labels: np.ndarray,
+    bank: np.ndarray,
+    query: np.ndarray,
+    k: int = 20,
+    metric: str = 'cosine',
+    weights: str = 'uniform',
+) -> KNNResult:
+    """Classify some features by the others, and measure whether they collapse.
+
+    Args:
+        features: (N, d).
+        labels: (N,) int.
+        bank: indices of the known ones.
+        query: indices of those to classify.
+        k: number of neighbours.
+        metric: see :func:`knn_predict`.
+        weights: see :func:`knn_predict`.
+    """
+    found = knn_predict(features[bank], labels[bank], features[query], k, metric, weights)
+    correct = found == labels[query]
+    tensor = torch.from_numpy(features)
+    return KNNResult(
+        accuracy=float(correct.mean()),
+        effective_rank=float(effective_rank(tensor)),
+        feature_std=float(feature_std(tensor)),
+        correct=correct,
+    )
+
+
+def bootstrap_interval(
+    correct: np.ndarray, level: float = 0.95, resamples: int = 10000, seed: int = 0
+) -> tuple[float, float]:
+    """Percentile bootstrap interval of an accuracy over its queries.
+
+    Args:
+        correct: (m,) bool.
+        level: share of the resampled accuracies inside.
+        resamples: how many are drawn.
+        seed: of the draw.
+    """
+    # drawing m queries with replacement leaves a binomial number of correct ones
+    counts = np.random.default_rng(seed).binomial(len(correct), np.mean(correct), resamples)
+    low, high = np.quantile(counts / len(correct), [(1 - level) / 2, (1 + level) / 2])
+    return float(low), float(high)

@@ -1,0 +1,155 @@
+"""A folder of labelled images, small enough to be kept in memory."""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+import cv2
+import numpy as np
+import rasterio
+import torch
+from PIL import Image
+from torch import Tensor
+
+RASTERS = ('.tif', '.tiff')
+SUFFIXES = ('.jpg', '.jpeg', '.png', *RASTERS)
+
+
+@dataclass
+class LabelledImages:
+    """Images of one size with their classes.
+
+    Attributes:
+        images: (N, 3, S, S), uint8, or float32 if a file has other values.
+        labels: (N,) int64, indices into ``classes``.
+        classes: names, sorted.
+        paths: (N) relative to the root, with forward slashes.
+    """
+
+    images: Tensor
+    labels: np.ndarray
+    classes: list[str]
+    paths: list[str]
+
+
+def read_rgb(path: Path) -> np.ndarray:
+    """Read the first three bands as (H, W, 3); one band is repeated.
+
+    Raises:
+        ValueError: if the file is no image.
+    """
+    try:
+        if path.suffix.lower() in RASTERS:
+            with rasterio.open(path) as raster:
+                bands = [1, 2, 3] if raster.count >= 3 else [1, 1, 1]
+                return np.moveaxis(raster.read(bands), 0, -1)
+        with Image.open(path) as image:
+            return np.asarray(image.convert('RGB'))
+    except (OSError, rasterio.errors.RasterioError) as error:
+        raise ValueError(f'{path}: expected an image, found: {error}') from None
+
+
+def resize(image: np.ndarray, size: int) -> np.ndarray:
+    """Resize (H, W, 3) to (size, size, 3): mean over areas downwards, bicubic upwards."""
+    if image.shape[:2] == (size, size):
+        return image
+    if image.dtype != np.uint8:
+        image = image.astype(np.float32)
+    shrinks = size <= min(image.shape[:2])
+    return cv2.resize(
+        image, (size, size), interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_CUBIC
+    )
+
+
+def load_labelled_images(root: str | Path, img_size: int) -> LabelledImages:
+    """Read ``root/CLASS/*.{jpg,png,tif}``, resized to squares.
+
+    Args:
+        root: folder with one folder for each class.
+        img_size: side of the images in pixels.
+
+    Raises:
+        FileNotFoundError: if there is no such folder.
+        ValueError: if it has fewer than two classes, or a file is no image.
+    """
+    root = Path(root)
+    if not root.is_dir():
+        raise FileNotFoundError(f'{root}: expected a folder of labelled images, found none')
+    found = {
+        folder.name: sorted(path for path in folder.iterdir() if path.suffix.lower() in SUFFIXES)
+        for folder in sorted(root.iterdir())
+        if folder.is_dir()
+    }
+    found = {name: paths for name, paths in found.items() if paths}
+    if len(found) < 2:
+        raise ValueError(
+            f'{root}: expected at least two classes CLASS/*{{{",".join(SUFFIXES)}}}, '
+            f'found {sorted(found)}'
+        )
+    paths = [path for name in found for path in found[name]]
+    images = [resize(read_rgb(path), img_size) for path in paths]
+    if any(image.dtype != np.uint8 for image in images):
+        images = [image.astype(np.float32) for image in images]
+    return LabelledImages(
+        images=torch.from_numpy(np.stack(images)).permute(0, 3, 1, 2).contiguous(),
+        labels=np.repeat(np.arange(len(found)), [len(files) for files in found.values()]),
+        classes=list(found),
+        paths=[path.relative_to(root).as_posix() for path in paths],
+    )
+
+
+def stratified_split(
+    labels: np.ndarray, query_share: float = 0.3, seed: int = 0
+) -> tuple[np.ndarray, np.ndarray]:
+    """Split each class at random into bank and query; the same seed gives the same split.
+
+    Args:
+        labels: (N,) int.
+        query_share: share of each class that is asked for, 0...1; at least one image of each
+            class goes to either side.
+        seed: of the draw.
+
+    Returns:
+        Sorted indices of the bank and of the queries.
+
+    Raises:
+        ValueError: if the share is outside 0...1 or a class has a single image.
+    """
+    if not 0 < query_share < 1:
+        raise ValueError(f'query_share: expected a number within 0...1, found {query_share}')
+    rng = np.random.default_rng(seed)
+    bank, query = [], []
+    for label in np.unique(labels):
+        members = rng.permutation(np.flatnonzero(labels == label))
+        if len(members) < 2:
+            raise ValueError(f'class {label}: expected at least two images, found one')
+        count = min(max(round(query_share * len(members)), 1), len(members) - 1)
+        query.append(members[:count])
+        bank.append(members[count:])
+    return np.sort(np.concatenate(bank)), np.sort(np.concatenate(query))
+
+
+def read_split(path: str | Path, paths: list[str]) -> tuple[np.ndarray, np.ndarray]:
+    """Read a split from a JSON file ``{"bank": [...], "query": [...]}`` of relative paths.
+
+    Returns:
+        Indices into ``paths`` of the bank and of the queries.
+
+    Raises:
+        ValueError: if the file is not like that, names an unknown image, or one on both sides.
+    """
+    try:
+        split = json.loads(Path(path).read_text())
+        sides = [list(split[side]) for side in ('bank', 'query')]
+    except (json.JSONDecodeError, KeyError, TypeError) as error:
+        raise ValueError(
+            f'{path}: expected JSON with the lists "bank" and "query", found: {error!r}'
+        ) from None
+    position = {name: index for index, name in enumerate(paths)}
+    unknown = [name for side in sides for name in side if name not in position]
+    if unknown:
+        raise ValueError(f'{path}: {len(unknown)} images are not there, first {unknown[0]!r}')
+    if set(sides[0]) & set(sides[1]) or not all(sides):
+        raise ValueError(f'{path}: expected two lists that are not empty and share no image')
+    bank, query = (np.array([position[name] for name in side]) for side in sides)
+    return bank, query

@@ -1,0 +1,34 @@
+#!/usr/bin/env bash
+# Train under Slurm.
+#
+#   tools/slurm_train.sh PARTITION JOB_NAME CONFIG [arguments of train.py]
+#
+# Variables: GPUS (8), GPUS_PER_NODE (8), CPUS_PER_TASK (5), SRUN_ARGS.
+set -euo pipefail
+
+if [ "$#" -lt 3 ]; then
+    echo "usage: $0 PARTITION JOB_NAME CONFIG [arguments of train.py]" >&2
+    exit 2
+fi
+PARTITION=$1
+JOB_NAME=$2
+CONFIG=$3
+GPUS=${GPUS:-8}
+GPUS_PER_NODE=${GPUS_PER_NODE:-8}
+if [ "$GPUS" -lt "$GPUS_PER_NODE" ]; then
+    GPUS_PER_NODE=$GPUS
+fi
+CPUS_PER_TASK=${CPUS_PER_TASK:-5}
+
+# SRUN_ARGS is a list of options: split on purpose.
+# shellcheck disable=SC2086
+exec srun -p "$PARTITION" \
+    --job-name="$JOB_NAME" \
+    --gres=gpu:"$GPUS_PER_NODE" \
+    --ntasks="$GPUS" \
+    --ntasks-per-node="$GPUS_PER_NODE" \
+    --cpus-per-task="$CPUS_PER_TASK" \
+    --kill-on-bad-exit=1 \
+    ${SRUN_ARGS:-} \
+    "${PYTHON:-python}" -u "$(dirname "${BASH_SOURCE[0]}")/train.py" "$CONFIG" \
+    --launcher slurm "${@:4}"

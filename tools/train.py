@@ -1,0 +1,287 @@
+"""Train what a config describes.
+
+Usage: ``python tools/train.py CONFIG [--resume] [--work-dir DIR] [--cfg-options KEY=VALUE ...]``
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import shlex
+import signal
+import sys
+import warnings
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).resolve().parent.parent  # of the repository, or mssdf/.mim when installed
+DATALOADERS = ('train_dataloader', 'val_dataloader', 'test_dataloader')
+LAUNCHERS = ('none', 'pytorch', 'slurm', 'mpi')
+
+
+class UsageError(Exception):
+    """Something the user can put right: shown as one line."""
+
+
+def parse_args(arguments: list[str] | None = None) -> argparse.Namespace:
+    """Read the command line."""
+    from mmengine.config import DictAction
+
+    parser = argparse.ArgumentParser(description='Train what a config describes.')
+    parser.add_argument('config', help='path of a config; also relative to the configs folder')
+    parser.add_argument(
+        '--work-dir', help='where logs and checkpoints go (default: ./work_dirs/CONFIG_NAME)'
+    )
+    parser.add_argument(
+        '--resume',
+        nargs='?',
+        const='auto',
+        metavar='PATH',
+        help="go on from the newest readable checkpoint of the work directory, or from PATH; "
+        'starts afresh if there is none',
+    )
+    parser.add_argument(
+        '--amp',
+        nargs='?',
+        const='float16',
+        choices=('float16', 'bfloat16'),
+        help='mixed precision (default type: float16)',
+    )
+    parser.add_argument(
+        '--auto-scale-lr',
+        action='store_true',
+        help='scale the learning rate by the batch size over all GPUs',
+    )
+    parser.add_argument('--seed', type=int, help='of everything random')
+    parser.add_argument(
+        '--data-root', help='data_root of every dataset of the config (also: variable MSSDF_DATA)'
+    )
+    parser.add_argument(
+        '--cfg-options',
+        nargs='+',
+        action=DictAction,
+        metavar='KEY=VALUE',
+        help='override settings, e.g. train_cfg.max_epochs=10 optim_wrapper.optimizer.lr=1e-4',
+    )
+    parser.add_argument('--launcher', choices=LAUNCHERS, default='none')
+    parser.add_argument('--local_rank', '--local-rank', type=int, default=0)
+    return parser.parse_args(arguments)
+
+
+def is_main() -> bool:
+    """Whether this process speaks for all, before they know each other."""
+    names = ('RANK', 'SLURM_PROCID', 'OMPI_COMM_WORLD_RANK')
+    return all(os.environ.get(name, '0') == '0' for name in names)
+
+
+def say(message: str) -> None:
+    """Print once, not once per rank."""
+    if is_main():
+        print(message, flush=True)
+
+
+def find_config(name: str) -> Path:
+    """Find a config from the current folder, the project's, or its ``configs``.
+
+    Raises:
+        UsageError: if it is in none of them.
+    """
+    places = [Path(name), ROOT / name, ROOT / 'configs' / name]
+    for path in places:
+        if path.is_file():
+            return path
+    raise UsageError(f'{name}: no such config; looked at {", ".join(map(str, places))}')
+
+
+def datasets_of(node: Any) -> Iterator[dict]:
+    """Every dictionary inside ``node`` that has a ``data_root``, those of wrappers too."""
+    if isinstance(node, dict):
+        if 'data_root' in node:
+            yield node
+        for value in node.values():
+            yield from datasets_of(value)
+    elif isinstance(node, (list, tuple)):
+        for value in node:
+            yield from datasets_of(value)
+
+
+def set_data_root(config: Any, data_root: str) -> None:
+    """Set ``data_root`` of every dataset.
+
+    Raises:
+        UsageError: if no dataset has the key.
+    """
+    found = [
+        dataset for loader in DATALOADERS for dataset in datasets_of((config.get(loader) or {}))
+    ]
+    if not found:
+        raise UsageError(f'data root {data_root}: no dataset of the config has the key data_root')
+    for dataset in found:
+        dataset['data_root'] = data_root
+
+
+def use_amp(config: Any, dtype: str) -> None:
+    """Train in mixed precision.
+
+    Raises:
+        UsageError: without a GPU, or if the config's optimiser wrapper is a special one.
+    """
+    import torch
+
+    if not torch.cuda.is_available():
+        raise UsageError('--amp: mixed precision needs a GPU, and PyTorch sees none')
+    kind = config.optim_wrapper.get('type', 'OptimWrapper')
+    if kind not in ('OptimWrapper', 'AmpOptimWrapper'):
+        raise UsageError(f'--amp: expected optim_wrapper.type OptimWrapper, found {kind}')
+    config.optim_wrapper.type = 'AmpOptimWrapper'
+    config.optim_wrapper.dtype = dtype
+    if dtype == 'float16':
+        config.optim_wrapper.setdefault('loss_scale', 'dynamic')
+
+
+def load_config(args: argparse.Namespace) -> Any:
+    """Read the config and apply the command line and ``MSSDF_DATA``.
+
+    Raises:
+        UsageError: if the config cannot be read or an option does not fit it.
+    """
+    from mmengine.config import Config
+
+    path = find_config(args.config)
+    try:
+        config = Config.fromfile(str(path))
+    except Exception as error:  # whatever a config's own code raises
+        raise UsageError(f'{path}: cannot be read as a config: {error!r}') from error
+    if os.environ.get('MSSDF_DATA') and not args.data_root:
+        set_data_root(config, os.environ['MSSDF_DATA'])
+    if args.cfg_options:
+        try:
+            config.merge_from_dict(args.cfg_options)
+        except (KeyError, TypeError, IndexError, AssertionError) as error:
+            raise UsageError(f'--cfg-options: {error}') from None
+    if args.data_root:
+        set_data_root(config, args.data_root)
+    if args.work_dir:
+        config.work_dir = args.work_dir
+    elif not config.get('work_dir'):
+        config.work_dir = str(Path('work_dirs') / path.stem)
+    if args.amp:
+        use_amp(config, args.amp)
+    if args.auto_scale_lr:
+        if 'base_batch_size' not in (config.get('auto_scale_lr') or {}):
+            raise UsageError('--auto-scale-lr: the config has no auto_scale_lr.base_batch_size')
+        config.auto_scale_lr.enable = True
+    if args.seed is not None:
+        config.randomness = dict(config.get('randomness') or {}, seed=args.seed)
+    config.launcher = args.launcher
+    return config
+
+
+def set_up_resume(config: Any, wanted: str) -> None:
+    """Point the config at the checkpoint to go on from, if there is one.
+
+    Raises:
+        UsageError: if a named checkpoint is missing or torn.
+    """
+    from mssdf.engine.resume import find_resumable_checkpoint, is_readable, read_meta
+
+    if wanted == 'auto':
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter('always')
+            checkpoint = find_resumable_checkpoint(config.work_dir)
+        for warning in caught:
+            say(f'Warning: {warning.message}')
+    else:
+        if not Path(wanted).is_file():
+            raise UsageError(f'--resume {wanted}: no such file')
+        if not is_readable(wanted):
+            raise UsageError(f'--resume {wanted}: not a whole checkpoint, it was cut off or damaged')
+        checkpoint = wanted
+    config.resume = checkpoint is not None
+    if checkpoint is None:
+        say(f'Nothing to resume in {config.work_dir}: starting afresh.')
+        return
+    config.load_from = checkpoint
+    say(f'Resuming from {checkpoint}.')
+    seed, asked = read_meta(checkpoint).get('seed'), config.get('randomness', {}).get('seed')
+    if seed is not None:
+        if asked not in (None, seed):
+            say(f'Warning: a resumed run keeps its seed {seed}, not {asked}.')
+        config.randomness = dict(config.get('randomness') or {}, seed=seed)
+
+
+def set_up_cpu_processes(config: Any) -> None:
+    """Let several processes train without a GPU, which MMEngine by itself does not."""
+    import torch
+
+    if config.launcher == 'none' or torch.cuda.is_available():
+        return
+    if config.launcher != 'pytorch':
+        raise UsageError(
+            f'--launcher {config.launcher}: needs GPUs, and PyTorch sees none; on CPUs use torchrun '
+            'and --launcher pytorch'
+        )
+    config.setdefault('env_cfg', {}).setdefault('dist_cfg', {})['backend'] = 'gloo'
+    torch.distributed.init_process_group('gloo')
+    wrapper = config.setdefault('model_wrapper_cfg', {})
+    wrapper.setdefault('type', 'MMDistributedDataParallel')
+    wrapper.setdefault('broadcast_buffers', False)
+    wrapper.setdefault('find_unused_parameters', config.get('find_unused_parameters', False))
+    wrapper.pop('device_ids', None)
+
+
+def resume_command(arguments: list[str]) -> str:
+    """The command that goes on where this one stopped."""
+    command = [os.path.basename(sys.executable), *arguments]
+    return shlex.join(command if '--resume' in arguments else [*command, '--resume'])
+
+
+def train(config: Any) -> None:
+    """Build the runner and train."""
+    import torch
+    from mmengine.registry import RUNNERS
+    from mmengine.runner import Runner
+
+    import mssdf.engine  # noqa: F401  (registers what has no scope in a config, the log processor)
+
+    runner = (
+        RUNNERS.build(config) if 'runner_type' in config else Runner.from_cfg(config)
+    )
+    try:
+        runner.train()
+    finally:
+        runner.visualizer.close()
+        if torch.distributed.is_available() and torch.distributed.is_initialized():
+            torch.distributed.destroy_process_group()
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Train; 130 (or 128 + the signal) when stopped with everything saved, 2 for a wrong input."""
+    from mssdf.engine.interruption import TrainingInterrupted
+
+    args = parse_args(arguments)
+    os.environ.setdefault('LOCAL_RANK', str(args.local_rank))
+    try:
+        config = load_config(args)
+        if args.resume:
+            set_up_resume(config, args.resume)
+        set_up_cpu_processes(config)
+        train(config)
+    except UsageError as error:
+        say(f'{Path(__file__).name}: {error}')
+        return 2
+    except TrainingInterrupted as interruption:
+        say(
+            f'Stopped after {interruption.iteration} iterations, all saved in '
+            f'{interruption.checkpoint}. To go on:\n  {resume_command(sys.argv)}'
+        )
+        return 128 + interruption.signum
+    except KeyboardInterrupt:
+        say('Stopped at once. What was saved before can be resumed with --resume.')
+        return 128 + signal.SIGINT
+    return 0
+
+
+if __name__ == '__main__':
+    sys.exit(main())
