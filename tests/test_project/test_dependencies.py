@@ -17,6 +17,7 @@ IMPORTED_AS = {
     'scikit-learn': 'sklearn',
     'pillow': 'PIL',
     'pyyaml': 'yaml',
+    'opencv-python': 'cv2',
 }
 OPTIONAL = ('mmseg', 'mmdet', 'mmrotate')
 

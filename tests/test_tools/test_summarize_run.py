@@ -12,8 +12,9 @@ import pytest
 @pytest.fixture
 def work_dir(tmp_path) -> Path:
     """A run of two starts, the second resumed, the last line torn by a kill."""
-    images = tmp_path / '20260101_000000/vis_data/vis_image'
-    images.mkdir(parents=True)
+    images = tmp_path / 'panels'
+    images.mkdir()
+    (tmp_path / '20260101_000000/vis_data').mkdir(parents=True)
     (tmp_path / '20260102_000000/vis_data').mkdir(parents=True)
     for age, name in enumerate(('last.png', 'first.png')):
         (images / name).touch()
@@ -54,4 +55,4 @@ def test_what_is_missing_is_named(project_root, work_dir):
         path.unlink()
     ran = summarize(project_root, work_dir)
     assert ran.returncode == 1
-    assert '*.png' in ran.stderr
+    assert 'panels/*.png' in ran.stderr

@@ -64,7 +64,7 @@ def main() -> int:
     parser.add_argument('work_dir', type=Path, help='what was given to train.py as --work-dir')
     work_dir = parser.parse_args().work_dir
     try:
-        checkpoint, picture = checkpoint_of(work_dir), newest(work_dir, '*.png')
+        checkpoint, picture = checkpoint_of(work_dir), newest(work_dir, 'panels/*.png')
     except FileNotFoundError as error:
         print(error, file=sys.stderr)
         return 1
