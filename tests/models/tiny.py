@@ -1,5 +1,6 @@
 """A small MSSDF and batches for it, for tests."""
 
+import logging
 from copy import deepcopy
 from pathlib import Path
 
@@ -10,6 +11,7 @@ import mssdf.models  # noqa: F401  registers
 from mssdf.models import MSSDF
 from mssdf.registry import MODELS
 
+logging.getLogger('mmengine').setLevel(logging.WARNING)  # it lists every weight it initialises
 CONFIG = Path(__file__).parents[2] / 'configs/_base_/models/mssdf_vit-b-p16.py'
 ARCH = dict(embed_dims=48, num_layers=3, num_heads=3, feedforward_channels=96)
 MODALITIES = dict(

@@ -64,26 +64,28 @@ class LossTerm:
         return self.weight * min(max((iteration - begin) / max(end - begin, 1), 0.0), 1.0)
 
 
-def parse_loss_terms(settings: dict[str, float | dict]) -> dict[str, LossTerm]:
-    """Read ``{'rec': 1.0, 'pix': {'weight': 1.0, 'ramp': (0, 500)}}``.
+def parse_loss_terms(
+    weights: dict[str, float], ramps: dict[str, tuple[int, int]] | None = None
+) -> dict[str, LossTerm]:
+    """Join the weights and ramps of a config.
 
     Raises:
         KeyError: for an unknown term.
-        ValueError: if all weights are 0 or one is negative.
+        ValueError: if all weights are 0, one is negative or a ramp falls.
     """
-    unknown = set(settings) - set(TERMS)
-    if unknown:
-        raise KeyError(f'losses: expected keys among {TERMS}, found {sorted(unknown)}')
-    terms = {
-        name: LossTerm(**value) if isinstance(value, dict) else LossTerm(float(value))
-        for name, value in settings.items()
-    }
-    terms = {name: terms.get(name, LossTerm()) for name in TERMS}
-    if min(term.weight for term in terms.values()) < 0:
-        raise ValueError(f'losses: weights must not be negative, found {settings}')
-    if not any(term.weight for term in terms.values()):
-        raise ValueError(f'losses: at least one weight must be above 0, found {settings}')
-    return terms
+    ramps = ramps or {}
+    for key, given in (('losses', weights), ('ramps', ramps)):
+        unknown = set(given) - set(TERMS)
+        if unknown:
+            raise KeyError(f'{key}: expected keys among {TERMS}, found {sorted(unknown)}')
+    if min(weights.values(), default=0) < 0:
+        raise ValueError(f'losses: weights must not be negative, found {weights}')
+    if not any(weights.values()):
+        raise ValueError(f'losses: at least one weight must be above 0, found {weights}')
+    for name, ramp in ramps.items():
+        if ramp is not None and (len(ramp) != 2 or not 0 <= ramp[0] <= ramp[1]):
+            raise ValueError(f'ramps.{name}: expected 0 <= begin <= end, found {ramp}')
+    return {name: LossTerm(float(weights.get(name, 0)), ramps.get(name)) for name in TERMS}
 
 
 @MODELS.register_module()
@@ -98,8 +100,9 @@ class MSSDF(BaseSelfSupervisor):
         fusion_decoder: ``FusionDecoder``.
         modality_decoder: ``ModalityDecoder``.
         data_preprocessor: ``MaskingDataPreprocessor``; its modalities are the model's.
-        losses: weight of each of ``rec``, ``align``, ``hsic``, ``cls`` and ``pix``, or
-            ``dict(weight=..., ramp=(begin, end))`` in iterations. Default: the paper's.
+        losses: weight of each of ``rec``, ``align``, ``hsic``, ``cls`` and ``pix``. Default: the
+            paper's.
+        ramps: (begin, end) in iterations between which a term's weight rises from 0.
         primary: the modality that the backbone's own patch embedding reads; the checkpoint drops
             into a plain ViT for it. Default: ``'rgb'``, or the first.
         teacher: ``target_norm`` and ``average_layers`` of :class:`~.teacher.EMATeacher`, and
@@ -119,7 +122,8 @@ class MSSDF(BaseSelfSupervisor):
         fusion_decoder: dict,
         modality_decoder: dict,
         data_preprocessor: dict | nn.Module,
-        losses: dict[str, float | dict] | None = None,
+        losses: dict[str, float] | None = None,
+        ramps: dict[str, tuple[int, int]] | None = None,
         primary: str | None = None,
         teacher: dict | None = None,
         pairwise: dict | None = None,
@@ -134,7 +138,7 @@ class MSSDF(BaseSelfSupervisor):
         self.modalities = tuple(channels)
         self.primary = self._check_primary(primary, channels)
         self.terms = parse_loss_terms(
-            losses or dict(rec=1.0, align=0.5, hsic=0.2, cls=0.1, pix=0.0)
+            losses or dict(rec=1.0, align=0.5, hsic=0.2, cls=0.1, pix=0.0), ramps
         )
         self.patch_size = self.backbone.patch_size
         if self.data_preprocessor.patch_size != self.patch_size:
