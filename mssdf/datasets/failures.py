@@ -37,7 +37,7 @@ class FailureLog:
 
     def count_read(self) -> None:
         """A read is about to happen. Each worker has a row of its own: no lock is needed."""
-        self._reads[self._row(), 0] += 1
+        self._reads.numpy()[self._row(), 0] += 1
 
     def note(self, path: str, reason: object) -> None:
         """A file could not be read.
@@ -45,7 +45,7 @@ class FailureLog:
         Raises:
             UnreadableDataError: when too many have failed.
         """
-        self._reads[self._row(), 1] += 1
+        self._reads.numpy()[self._row(), 1] += 1
         number = self._number[path]
         if self._namer[number] == 0:
             # Two workers may meet the same file at once: the last to sign names it.

@@ -47,7 +47,8 @@ class MultiModalRasterDataset(Dataset):
     of the scene's reference modality, nodata left out. A modality that a scene lacks, or that is
     mostly invalid in a window, is zeros with a validity that is false throughout.
 
-    A transform of the pipeline gets a dict with ``images`` (name to (H, W, C) array), ``valid``
+    A transform of the pipeline gets a dict with ``images`` (name to (H, W, C) array, its bands one
+    after the other in memory as the network wants them), ``valid``
     (name to (H, W) bool), ``rng`` (the sample's own numpy Generator), ``scene``, ``window`` (row,
     column, height, width in reference pixels) and ``files`` (name to path).
 

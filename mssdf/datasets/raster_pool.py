@@ -4,15 +4,15 @@ import os
 from collections import OrderedDict
 from typing import Any
 
-import rasterio
 from rasterio.io import DatasetReader
 
 from .raster import open_raster
 
+# As environment variables, which GDAL reads in every process and thread, and which a user may set.
 GDAL_OPTIONS = dict(
     # MiB of decoded blocks per process; GDAL's own default is a share of the whole memory, which
     # every worker would take.
-    GDAL_CACHEMAX=128,
+    GDAL_CACHEMAX='128',
     # Do not list the folder at each opening; side files (.msk, .aux.xml) are still looked for.
     GDAL_DISABLE_READDIR_ON_OPEN='TRUE',
 )
@@ -31,6 +31,8 @@ class RasterPool:
     def __init__(self, max_open: int = 64) -> None:
         if max_open < 1:
             raise ValueError(f'max_open_files: expected at least 1, found {max_open}')
+        for option, value in GDAL_OPTIONS.items():
+            os.environ.setdefault(option, value)
         self.max_open = max_open
         self._rasters: OrderedDict[str, DatasetReader] = OrderedDict()
         self._pid = os.getpid()
@@ -44,8 +46,7 @@ class RasterPool:
         if raster is None:
             while len(self._rasters) >= self.max_open:
                 self._rasters.popitem(last=False)[1].close()
-            with rasterio.Env(**GDAL_OPTIONS):
-                raster = self._rasters[path] = open_raster(path)
+            raster = self._rasters[path] = open_raster(path)
         self._rasters.move_to_end(path)
         return raster
 

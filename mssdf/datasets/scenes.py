@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from mmengine.fileio import load
+import yaml  # type: ignore[import-untyped]
 
 from .raster import MASKS, NODATA_RULES
 from .resample import RESAMPLINGS
@@ -188,7 +188,7 @@ def _load_index(path: Path) -> Any:
             return list(csv.DictReader(stream))
     if path.suffix not in ('.json', '.yaml', '.yml'):
         raise ValueError(f'{path}: expected a .json, .yaml, .yml or .csv index of scenes')
-    content = load(str(path))
+    content = yaml.safe_load(path.read_text(encoding='utf-8'))  # of which JSON is a part
     return content['scenes'] if isinstance(content, dict) and 'scenes' in content else content
 
 

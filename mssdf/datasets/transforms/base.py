@@ -1,8 +1,10 @@
 """What the transforms share."""
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 Results = dict[str, Any]
 
@@ -27,3 +29,16 @@ def window_shape(results: Results) -> tuple[int, int]:
 def present(results: Results) -> list[str]:
     """The modalities with any valid pixel."""
     return [modality for modality, valid in results['valid'].items() if np.any(valid)]
+
+
+def map_planes(change: Callable[[NDArray], NDArray], array: NDArray) -> NDArray:
+    """Apply an OpenCV function to each band of (H, W, C), or to (H, W), bool as uint8.
+
+    Bands stay one after the other in memory: images come from the file that way and go to the
+    network that way, and turning them round twice costs more than the change itself.
+    """
+    if array.ndim == 2:
+        return change(array.view(np.uint8)).view(bool) if array.dtype == bool else change(array)
+    if array.shape[2] == 1:
+        return change(array[..., 0])[..., None]
+    return np.stack([change(array[..., c]) for c in range(array.shape[2])]).transpose(1, 2, 0)

@@ -98,9 +98,9 @@ def jitter(
     Returns:
         (H, W, 3) of the same type.
     """
-    image = np.ascontiguousarray(image)
-    whole = bool(valid.all())
-    inside = None if whole else np.ascontiguousarray(valid, dtype=np.uint8)
+    image = cv2.merge([image[..., band] for band in range(3)])  # to pixel by pixel
+    whole = np.count_nonzero(valid) == valid.size
+    inside = None if whole else valid.astype(np.uint8)
     mean = float(np.dot(LUMA, cv2.mean(image, mask=inside)[:3]))
     low = high = 0.0
     if image.dtype != np.uint8:
@@ -117,4 +117,4 @@ def jitter(
         np.clip(out, low_, high_, out=out)
     if not whole:
         out[~valid] = 0
-    return out
+    return np.stack(cv2.split(out)).transpose(1, 2, 0)  # and back to band by band

@@ -2,17 +2,22 @@
 
 from collections.abc import Callable, Sequence
 
-import numpy as np
+import cv2
 from numpy.typing import NDArray
 
 from ...registry import TRANSFORMS
-from .base import Results, check_probability, window_shape
+from .base import Results, check_probability, map_planes, window_shape
+
+# By the number of quarter turns anticlockwise.
+TURNS = {1: cv2.ROTATE_90_COUNTERCLOCKWISE, 2: cv2.ROTATE_180, 3: cv2.ROTATE_90_CLOCKWISE}
 
 
 def _apply(results: Results, change: Callable[[NDArray], NDArray]) -> Results:
-    """One change of the first two axes for everything; views, which packing makes arrays."""
+    """One change of rows and columns for everything."""
     for part in ('images', 'valid'):
-        results[part] = {modality: change(array) for modality, array in results[part].items()}
+        results[part] = {
+            modality: map_planes(change, array) for modality, array in results[part].items()
+        }
     return results
 
 
@@ -38,8 +43,11 @@ class MultiModalRandomFlip:
     def __call__(self, results: Results) -> Results:
         """Flip."""
         draws = results['rng'].random(len(self.axes))
-        axes = tuple(axis for axis, u in zip(self.axes, draws, strict=True) if u < self.prob)
-        return _apply(results, lambda array: np.flip(array, axes)) if axes else results
+        axes = {axis for axis, u in zip(self.axes, draws, strict=True) if u < self.prob}
+        if not axes:
+            return results
+        code = -1 if len(axes) == 2 else axes.pop()  # OpenCV's: -1 both, 0 vertical, 1 horizontal
+        return _apply(results, lambda plane: cv2.flip(plane, code))
 
     def __repr__(self) -> str:
         return f'{type(self).__name__}(prob={self.prob}, axes={self.axes})'
@@ -47,7 +55,7 @@ class MultiModalRandomFlip:
 
 @TRANSFORMS.register_module()
 class MultiModalRandomRotate90:
-    """Turn all modalities and validities by 0, 90, 180 or 270 degrees, each as likely.
+    """Turn all modalities and validities anticlockwise by 0, 90, 180 or 270 degrees, as likely.
 
     A window that is not square is turned by 0 or 180 degrees only, so that its shape stays.
     """
@@ -58,7 +66,9 @@ class MultiModalRandomRotate90:
         height, width = window_shape(results)
         if height != width:
             turns -= turns % 2
-        return _apply(results, lambda array: np.rot90(array, turns)) if turns else results
+        if turns == 0:
+            return results
+        return _apply(results, lambda plane: cv2.rotate(plane, TURNS[turns]))
 
     def __repr__(self) -> str:
         return f'{type(self).__name__}()'

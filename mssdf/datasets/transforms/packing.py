@@ -28,14 +28,14 @@ class PackMultiModalInputs:
             inputs[modality] = _tensor(image.transpose(2, 0, 1))
             valid[modality] = _tensor(results['valid'][modality][None])
         sample = DataSample()
-        sample.set_metainfo(
-            dict(
-                scene=results['scene'],
-                window=tuple(results['window']),
-                files=dict(results['files']),
-                modalities=tuple(present(results)),
-            )
+        meta = dict(
+            scene=results['scene'],
+            window=tuple(results['window']),
+            files=dict(results['files']),
+            modalities=tuple(present(results)),
         )
+        for key, value in meta.items():
+            sample.set_field(value, key, field_type='metainfo')
         return dict(inputs=inputs, valid=valid, data_samples=sample)
 
     def __repr__(self) -> str:

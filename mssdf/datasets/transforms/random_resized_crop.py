@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...registry import TRANSFORMS
-from .base import Results, window_shape
+from .base import Results, map_planes, window_shape
 
 # A part that is mostly invalid is drawn again, so often; then the whole window is taken.
 MAX_DRAWS = 10
@@ -99,26 +99,28 @@ def resize(
     """
     if valid.shape == size:
         return image, valid
-    shape = (*size, image.shape[2])
-    if not valid.any():
+    known = np.count_nonzero(valid)
+    if known == 0:
+        shape = (*size, image.shape[2])
         return np.zeros(shape, dtype=image.dtype), np.zeros(size, dtype=bool)
     shrinks = size[0] <= valid.shape[0] and size[1] <= valid.shape[1]
     method = cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR
     target = size[::-1]
-    image = np.ascontiguousarray(image)
-    if valid.all():
-        out = cv2.resize(image, target, interpolation=method).reshape(shape)
+    if known == valid.size:
+        out = map_planes(lambda plane: cv2.resize(plane, target, interpolation=method), image)
         return out, np.ones(size, dtype=bool)
-    known = np.ascontiguousarray(valid, dtype=np.float32)
-    nearest = cv2.resize(
-        np.ascontiguousarray(valid, dtype=np.uint8), target, interpolation=cv2.INTER_NEAREST_EXACT
-    ).astype(bool)
-    weight = cv2.resize(known, target, interpolation=method)
-    # Invalid pixels are zero already: what is left of the sum is that of the valid ones.
-    total = cv2.resize(image.astype(np.float32), target, interpolation=method).reshape(shape)
+    ones = valid.view(np.uint8)
+    weight = cv2.resize(ones.astype(np.float32), target, interpolation=method)
+    nearest = cv2.resize(ones, target, interpolation=cv2.INTER_NEAREST_EXACT).view(bool)
     nearest &= weight > 1e-3
-    total /= np.where(nearest, weight, 1)[..., None]
-    if image.dtype.kind in 'ui':
-        np.rint(total, out=total)
-    total[~nearest] = 0
-    return total.astype(image.dtype, copy=False), nearest
+    divisor = np.where(nearest, weight, 1)
+
+    def average(plane: NDArray) -> NDArray:
+        # Invalid pixels are zero, so that the sum is that of the valid ones.
+        total = cv2.resize(plane.astype(np.float32), target, interpolation=method) / divisor
+        if plane.dtype.kind in 'ui':
+            np.rint(total, out=total)
+        total[~nearest] = 0
+        return total.astype(plane.dtype, copy=False)
+
+    return map_planes(average, image), nearest
