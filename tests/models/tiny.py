@@ -12,7 +12,7 @@ from mssdf.models import MSSDF
 from mssdf.registry import MODELS
 
 logging.getLogger('mmengine').setLevel(logging.WARNING)  # it lists every weight it initialises
-CONFIG = Path(__file__).parents[2] / 'configs/_base_/models/mssdf_vit-b-p16.py'
+CONFIG = Path(__file__).parents[2] / 'configs/_base_/models/mssdf-paper_vit-b-p16.py'
 ARCH = dict(embed_dims=48, num_layers=3, num_heads=3, feedforward_channels=96)
 MODALITIES = dict(
     rgb=dict(mean=[110.0] * 3, std=[50.0] * 3),

@@ -76,20 +76,21 @@ class MultiModalDataPreprocessor(BaseDataPreprocessor):
                         f'modalities.{name}.{key}: expected one number per band, found none '
                         f'(measure it with tools/dataset_tools/compute_statistics.py)'
                     )
-            mean, std = (torch.tensor(settings[key], dtype=torch.float32) for key in ('mean', 'std'))
-            if mean.ndim != 1 or mean.shape != std.shape or not (std > 0).all():
+            mean, std = list(settings['mean']), list(settings['std'])
+            if not mean or len(mean) != len(std) or min(std) <= 0:
                 raise ValueError(
                     f'modalities.{name}: expected as many positive std as mean, one per band, '
-                    f'found mean={settings["mean"]} and std={settings["std"]}'
+                    f'found mean={mean} and std={std}'
                 )
-            self.register_buffer(f'mean_{name}', mean.view(-1, 1, 1))
-            self.register_buffer(f'std_{name}', std.view(-1, 1, 1))
+            for key, values in (('mean', mean), ('std', std)):
+                buffer = torch.tensor(values, dtype=torch.float32).view(-1, 1, 1)
+                self.register_buffer(f'{key}_{name}', buffer)
             self.modalities[name] = settings
 
     @property
     def channels(self) -> dict[str, int]:
         """Bands of each modality."""
-        return {name: len(getattr(self, f'mean_{name}')) for name in self.modalities}
+        return {name: len(settings['mean']) for name, settings in self.modalities.items()}
 
     def _check(self, data: dict) -> None:
         for name, bands in self.channels.items():

@@ -176,9 +176,8 @@ class MSSDF(BaseSelfSupervisor):
             EMATeacher(self.backbone, self.embedding, **teacher) if self._uses('rec') else None
         )
         self.pixel_floor = {
-            name: (pixel_floor or {}).get(name, 0.0)
-            / float(getattr(self.data_preprocessor, f'std_{name}').mean())
-            for name in self.modalities
+            name: (pixel_floor or {}).get(name, 0.0) * len(settings['std']) / sum(settings['std'])
+            for name, settings in self.data_preprocessor.modalities.items()
         }
         self.monitor_interval = monitor_interval
         self.iteration = 0

@@ -1,0 +1,29 @@
+# Hooks, logging and environment that all pre-training shares.
+default_scope = 'mssdf'
+custom_imports = dict(imports=['mssdf'], allow_failed_imports=False)
+
+# by name, so that a child changes one or takes it out with None
+default_hooks = dict(
+    iteration_seed=dict(type='mssdf.IterationSeedHook'),  # random states follow (seed, rank, iteration)
+    runtime_info=dict(type='RuntimeInfoHook'),
+    timer=dict(type='IterTimerHook'),
+    throughput=dict(type='mssdf.ThroughputHook'),
+    sampler_seed=dict(type='DistSamplerSeedHook'),
+    logger=dict(type='LoggerHook', interval=50),
+    param_scheduler=dict(type='ParamSchedulerHook'),
+    # written to a temporary name and moved; --resume falls back over a torn one
+    checkpoint=dict(type='mssdf.AtomicCheckpointHook', by_epoch=True, interval=10, max_keep_ckpts=3),
+)
+
+env_cfg = dict(
+    cudnn_benchmark=False,
+    mp_cfg=dict(mp_start_method='fork', opencv_num_threads=0),
+    dist_cfg=dict(backend='nccl'),
+)
+vis_backends = [dict(type='LocalVisBackend')]  # and dict(type='TensorboardVisBackend'), if wanted
+visualizer = dict(type='Visualizer', vis_backends=vis_backends)
+log_processor = dict(type='CompactLogProcessor', window_size=50)
+log_level = 'INFO'
+load_from = None
+resume = False
+randomness = dict(seed=0)

@@ -1,0 +1,4 @@
+# Without HSIC between modalities.
+_base_ = ['../mssdf-paper_vit-b-p16_8xb64-amp-coslr-500e_hr-pairs-320.py']
+
+model = dict(losses=dict(hsic=0.0))
