@@ -1,5 +1,6 @@
 """A training loop that goes on inside an epoch as if it had never stopped."""
 
+import logging
 import time
 from collections.abc import Iterator
 from typing import Any
@@ -80,7 +81,7 @@ class ResumableEpochTrainLoop(EpochBasedTrainLoop):
                 f'The checkpoint was made with epochs of another length: its iteration '
                 f'{self._iter} is now counted as {expected}.',
                 logger='current',
-                level='WARNING',
+                level=logging.WARNING,
             )
             self._iter = expected
         return position
@@ -172,5 +173,5 @@ class ResumableEpochTrainLoop(EpochBasedTrainLoop):
         print_log(
             f'{message}. Step skipped, {skipped} of at most {self.max_skipped_steps}.',
             logger='current',
-            level='WARNING',
+            level=logging.WARNING,
         )

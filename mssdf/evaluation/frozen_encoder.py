@@ -41,7 +41,8 @@ def plain_vit(backbone: nn.Module, settings: Mapping | None = None) -> VisionTra
     )
     vit = VisionTransformer(**taken)
     vit.load_state_dict(backbone.state_dict(), strict=True)
-    return vit.eval().requires_grad_(False).to(projection.weight.device)
+    vit.eval()  # mmpretrain's returns None
+    return vit.requires_grad_(False).to(projection.weight.device)
 
 
 @torch.no_grad()

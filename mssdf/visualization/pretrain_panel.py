@@ -6,15 +6,17 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
+from matplotlib import colormaps
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+from matplotlib.patches import Rectangle
 
 from .feature_pca import FeaturePCA
 
 CELL = 2.3  # inches
 GAP = 0.16
-BAR_GAP = 0.62  # room for a colour bar's numbers
+BAR_GAP = 0.68  # room for a colour bar's numbers
 LEFT, RIGHT = 0.95, 0.15
 HEADER, FOOTER = 1.2, 1.35
 HIDDEN = 0.12  # brightness left to a hidden patch
@@ -201,13 +203,14 @@ class _Cell:
         return to_pixels(patches, self.data.grid, self.shape)
 
     def photograph(self) -> np.ndarray:
-        """(H, W, 3) in 0...1, heights as colours too."""
-        if self.name not in self.data.units:
-            return stretch(self.image, self.pixel_valid)
-        from matplotlib import colormaps
-
-        low, high = self.limits()
-        return colormaps['viridis']((self.image[0] - low) / max(high - low, 1e-12))[..., :3]
+        """(H, W, 3) in 0...1, heights as colours too, grey where there are no data."""
+        if self.name in self.data.units:
+            low, high = self.limits()
+            rgb = colormaps['viridis']((self.image[0] - low) / max(high - low, 1e-12))[..., :3]
+        else:
+            rgb = stretch(self.image, self.pixel_valid)
+        rgb[~self.pixel_valid] = 0.5
+        return rgb
 
     def limits(self) -> tuple[float, float]:
         values = self.image[0][self.pixel_valid]
@@ -258,15 +261,14 @@ def _hatch(cell: _Cell, where: np.ndarray) -> None:
     colour = np.zeros((*where.shape, 4))
     colour[where] = (*ABSENT, 1)
     cell.axes.imshow(colour, interpolation='nearest')
-    with_edges = np.pad(where.astype(float), 0)
-    hatched = cell.axes.contourf(with_edges, levels=[0.5, 1.5], colors='none', hatches=['/////'])
+    hatched = cell.axes.contourf(
+        where.astype(float), levels=[0.5, 1.5], colors='none', hatches=['/////']
+    )
     hatched.set_edgecolor('0.55')
     hatched.set_linewidth(0)
 
 
-def _whole(cell: _Cell) -> Any:
-    from matplotlib.patches import Rectangle
-
+def _whole(cell: _Cell) -> Rectangle:
     height, width = cell.shape
     return Rectangle(
         (-0.5, -0.5), width, height, facecolor=ABSENT, edgecolor='0.55', hatch='/////', linewidth=0
@@ -331,4 +333,4 @@ def _colour_bar(axes: Axes, shown: Any, label: str) -> None:
     bar.solids.set_alpha(1)
     bar.outline.set_linewidth(0.4)
     bar.ax.tick_params(labelsize=7, length=2, pad=1.5)
-    bar.ax.set_title(label, fontsize=7, loc='left', pad=2)
+    bar.set_label(label, fontsize=7, labelpad=1.5)

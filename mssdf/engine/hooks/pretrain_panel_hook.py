@@ -9,6 +9,7 @@ import torch
 from mmengine.dist import master_only
 from mmengine.hooks import Hook
 from mmengine.runner import Runner
+from PIL import Image
 from torch import Tensor, nn
 
 from mssdf.datasets.sample_index import SampleIndex
@@ -106,7 +107,7 @@ class PretrainPanelHook(Hook):
         self.dpi = dpi
         self._collated: dict | None = None
         self._done_at = -1
-        self._loss = float('nan')
+        self._loss: Tensor | None = None
         self._draws = True
 
     def before_train(self, runner: Runner) -> None:
@@ -129,7 +130,7 @@ class PretrainPanelHook(Hook):
     ) -> None:
         """Draw every ``interval`` iterations."""
         if outputs and 'loss' in outputs:
-            self._loss = float(outputs['loss'])
+            self._loss = outputs['loss'].detach()  # looked at when drawn: it may be on a GPU
         if not self.by_epoch and self.every_n_train_iters(runner, self.interval):
             self.draw(runner, runner.iter + 1)
 
@@ -151,13 +152,14 @@ class PretrainPanelHook(Hook):
         self._done_at = iteration
         with preserved_rng(self.seed):
             data = panel_data(unwrap(runner.model), self._windows(runner))
-        loss = '' if np.isnan(self._loss) else f'  ·  loss {self._loss:.4g}'
+        loss = '' if self._loss is None else f'  ·  loss {self._loss.item():.4g}'
         name = runner.experiment_name.removesuffix(f'_{runner.timestamp}')
         figure = draw_pretrain_panel(data, f'{name}  ·  iteration {iteration:,}{loss}')
         path = Path(runner.work_dir) / 'panels' / f'iter_{iteration:06d}.png'
         path.parent.mkdir(parents=True, exist_ok=True)
-        figure.savefig(path, dpi=self.dpi)
-        runner.visualizer.add_image('pretraining', figure_to_array(figure), iteration)
+        picture = figure_to_array(figure, self.dpi)
+        Image.fromarray(picture).save(path)
+        runner.visualizer.add_image('pretraining', picture, iteration)
         runner.logger.info(f'Picture of {len(data.score)} windows: {path}')
 
     def _windows(self, runner: Runner) -> dict:

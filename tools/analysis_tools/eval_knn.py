@@ -1,0 +1,175 @@
+"""kNN accuracy of a pre-trained encoder on a folder of labelled images.
+
+Usage: ``python tools/analysis_tools/eval_knn.py CHECKPOINT --images ROOT [--untrained]``
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from mmengine.config import Config
+from mmengine.logging import MMLogger
+from mmengine.registry import init_default_scope
+from mmpretrain.registry import MODELS
+from torch import nn
+
+import mssdf.models  # noqa: F401  (a config may name its backbone without the scope)
+from mssdf.engine.randomness import preserved_rng
+from mssdf.engine.resume import read_meta
+from mssdf.evaluation import (
+    LabelledImages,
+    bootstrap_interval,
+    evaluate_knn,
+    load_labelled_images,
+    read_split,
+    stratified_split,
+)
+from mssdf.evaluation.frozen_encoder import POOLS, extract_features, plain_vit
+
+
+def parse_args(arguments: list[str] | None = None) -> argparse.Namespace:
+    """Read the command line."""
+    parser = argparse.ArgumentParser(description=(__doc__ or '').splitlines()[0])
+    parser.add_argument('checkpoint', help='of tools/train.py, or published')
+    parser.add_argument('--images', required=True, help='folder CLASS/*.{jpg,png,tif}')
+    parser.add_argument(
+        '--config', help='config of the model (default: the one kept in the checkpoint)'
+    )
+    parser.add_argument(
+        '--untrained', action='store_true', help='also the same encoder as it was initialised'
+    )
+    parser.add_argument('--img-size', type=int, help='side in pixels (default: the encoder\'s)')
+    parser.add_argument('--k', type=int, default=20, help='number of neighbours')
+    parser.add_argument('--metric', default='cosine')
+    parser.add_argument('--weights', default='uniform', choices=('uniform', 'distance'))
+    parser.add_argument('--pool', default='mean', choices=POOLS, help='of the tokens')
+    parser.add_argument('--query-share', type=float, default=0.3)
+    parser.add_argument('--split-file', help='JSON with the lists "bank" and "query"')
+    parser.add_argument('--seed', type=int, default=0, help='of the split')
+    parser.add_argument('--mean', type=float, nargs=3, help='of the bands (default: the model\'s)')
+    parser.add_argument('--std', type=float, nargs=3)
+    parser.add_argument('--batch-size', type=int, default=64)
+    parser.add_argument('--device', default='cuda' if torch.cuda.is_available() else 'cpu')
+    parser.add_argument('--json', help='write the figures to this file too')
+    return parser.parse_args(arguments)
+
+
+def load_config(args: argparse.Namespace) -> Config:
+    """Config of the model.
+
+    Raises:
+        ValueError: if the checkpoint keeps none.
+    """
+    if args.config:
+        return Config.fromfile(args.config)
+    text = read_meta(args.checkpoint).get('cfg')
+    if not text:
+        raise ValueError(f'{args.checkpoint}: it keeps no config, give one with --config')
+    return Config.fromstring(text, file_format='.py')
+
+
+def find_normalisation(args: argparse.Namespace, state: dict[str, Any]) -> tuple[Any, Any]:
+    """Mean and standard deviation: given, or kept in the checkpoint.
+
+    Raises:
+        ValueError: if there is neither.
+    """
+    if args.mean and args.std:
+        return args.mean, args.std
+    for end in ('_rgb', ''):
+        mean, std = (state.get(f'data_preprocessor.{name}{end}') for name in ('mean', 'std'))
+        if mean is not None and std is not None:
+            return mean.flatten(), std.flatten()
+    raise ValueError(f'{args.checkpoint}: it keeps no mean and std of RGB, give --mean and --std')
+
+
+def build_backbone(config: Config) -> nn.Module:
+    """The model's backbone, initialised as for training from scratch."""
+    MMLogger.get_instance('eval_knn', log_level='WARNING')  # not a line for every weight
+    init_default_scope(config.get('default_scope') or 'mmpretrain')
+    with preserved_rng(config.get('randomness', {}).get('seed') or 0):
+        backbone = MODELS.build(config.model.backbone)
+        backbone.init_weights()
+    return backbone
+
+
+def measure(
+    backbone: nn.Module,
+    args: argparse.Namespace,
+    data: LabelledImages,
+    split: tuple[np.ndarray, np.ndarray],
+    settings: dict,
+    normalisation: tuple[Any, Any],
+) -> dict[str, float]:
+    """Accuracy with its interval, rank and spread of a backbone's features."""
+    encoder = plain_vit(backbone.to(args.device), settings)
+    features = extract_features(
+        encoder, data.images, *normalisation, pool=args.pool, batch_size=args.batch_size
+    )
+    result = evaluate_knn(features, data.labels, *split, args.k, args.metric, args.weights)
+    low, high = bootstrap_interval(result.correct)
+    return dict(
+        accuracy=result.accuracy,
+        low=low,
+        high=high,
+        effective_rank=result.effective_rank,
+        feature_std=result.feature_std,
+    )
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Print the accuracies; 2 for a wrong input."""
+    args = parse_args(arguments)
+    try:
+        if not Path(args.checkpoint).is_file():
+            raise FileNotFoundError(f'{args.checkpoint}: no such checkpoint')
+        config = load_config(args)
+        # a training checkpoint holds MMEngine's own objects beside its tensors
+        checkpoint = torch.load(args.checkpoint, map_location='cpu', weights_only=False)
+        state = checkpoint.get('state_dict', checkpoint)
+        normalisation = find_normalisation(args, state)
+        backbone = build_backbone(config)
+        data = load_labelled_images(args.images, args.img_size or backbone.img_size[0])
+        split = (
+            read_split(args.split_file, data.paths)
+            if args.split_file
+            else stratified_split(data.labels, args.query_share, args.seed)
+        )
+        settings = config.model.backbone
+        measured = {}
+        if args.untrained:
+            measured['untrained'] = measure(backbone, args, data, split, settings, normalisation)
+        backbone.load_state_dict(
+            {
+                key.removeprefix('backbone.'): value
+                for key, value in state.items()
+                if key.startswith('backbone.')
+            }
+        )
+        measured['trained'] = measure(backbone, args, data, split, settings, normalisation)
+    except (ValueError, FileNotFoundError, RuntimeError) as error:
+        print(f'{Path(__file__).name}: {error}', file=sys.stderr)
+        return 2
+    print(
+        f'{len(split[1])} images of {len(data.classes)} classes by the {args.k} nearest of '
+        f'{len(split[0])}'
+    )
+    for name, row in measured.items():
+        print(
+            f'{name:<10} accuracy {row["accuracy"]:.4f} (95 % {row["low"]:.4f} to '
+            f'{row["high"]:.4f})  effective rank {row["effective_rank"]:.1f}  '
+            f'feature std {row["feature_std"]:.3g}'
+        )
+    if args.json:
+        Path(args.json).write_text(json.dumps(measured, indent=2) + '\n')
+    return 0
+
+
+if __name__ == '__main__':
+    sys.exit(main())
