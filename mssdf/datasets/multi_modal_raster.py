@@ -316,6 +316,29 @@ class MultiModalRasterDataset(Dataset):
         scene, window = self._window(self._check_index(index))
         return self._read(scene, window)
 
+    def windows_of(self, scene: int) -> list[tuple[int, int, int, int]]:
+        """The usable windows of a scene's grid (in random mode, half overlapping)."""
+        side = self.settings.window_size
+        return [(int(r), int(c), side, side) for r, c in self.scenes[scene].positions]
+
+    def read_modality(
+        self, scene: int, modality: str, window: tuple[int, int, int, int]
+    ) -> tuple[NDArray, NDArray[np.bool_]] | None:
+        """(H, W, C) values and (H, W) validity; None when too little of it is valid.
+
+        Raises:
+            OSError: when the file is unreadable.
+        """
+        return self._read_modality(self.scenes[scene], modality, window)
+
+    def note_failure(self, path: str, reason: object) -> None:
+        """Name and count a file that could not be read.
+
+        Raises:
+            UnreadableDataError: when more than ``max_failed_share`` have failed.
+        """
+        self._failures.note(path, reason)
+
     def _check_index(self, index: int) -> int:
         size = len(self)
         if not -size <= index < size:
@@ -362,6 +385,7 @@ class MultiModalRasterDataset(Dataset):
             read = None
             if modality in scene.sources:
                 try:
+                    self._failures.count_read()
                     read = self._read_modality(scene, modality, window)
                 except (OSError, RasterioError) as error:
                     path = scene.sources[modality].path
@@ -390,7 +414,6 @@ class MultiModalRasterDataset(Dataset):
     ) -> tuple[NDArray, NDArray[np.bool_]] | None:
         """(H, W, C) values and (H, W) validity; None when too little of it is valid."""
         source = scene.sources[modality]
-        self._failures.count_read()
         values, valid = read_on_grid(
             self._pool.get(source.path),
             source,

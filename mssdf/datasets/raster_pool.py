@@ -18,6 +18,12 @@ GDAL_OPTIONS = dict(
 )
 
 
+def set_gdal_options() -> None:
+    """Set what the user has not set. GDAL looks once, when it first reads a raster."""
+    for option, value in GDAL_OPTIONS.items():
+        os.environ.setdefault(option, value)
+
+
 class RasterPool:
     """Rasters by path; the least recently used one is closed when there are too many.
 
@@ -31,8 +37,7 @@ class RasterPool:
     def __init__(self, max_open: int = 64) -> None:
         if max_open < 1:
             raise ValueError(f'max_open_files: expected at least 1, found {max_open}')
-        for option, value in GDAL_OPTIONS.items():
-            os.environ.setdefault(option, value)
+        set_gdal_options()
         self.max_open = max_open
         self._rasters: OrderedDict[str, DatasetReader] = OrderedDict()
         self._pid = os.getpid()

@@ -21,6 +21,7 @@ import rasterio
 from rasterio.shutil import copy
 
 from mssdf.datasets import MultiModalRasterDataset, SampleIndex
+from mssdf.datasets.raster_pool import set_gdal_options
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -89,6 +90,7 @@ def main() -> None:
     """Measure each layout and print a table."""
     args = parse_args()
     cv2.setNumThreads(0)  # as in a worker
+    set_gdal_options()
     with rasterio.open(args.rgb) as rgb, rasterio.open(args.dsm) as dsm:
         print(
             f'{platform.processor() or platform.machine()}, {os.cpu_count()} cores, one process; '
