@@ -152,7 +152,10 @@ def load_config(args: argparse.Namespace) -> Any:
     try:
         config = Config.fromfile(str(path))
     except Exception as error:  # whatever a config's own code raises
-        raise UsageError(f'{path}: cannot be read as a config: {error!r}') from error
+        reason = ' '.join(str(error).split())
+        raise UsageError(
+            f'{path}: cannot be read as a config: {type(error).__name__}: {reason}'
+        ) from error
     if os.environ.get('MSSDF_DATA') and not args.data_root:
         set_data_root(config, os.environ['MSSDF_DATA'])
     if args.cfg_options:
@@ -256,31 +259,36 @@ def train(config: Any) -> None:
             torch.distributed.destroy_process_group()
 
 
-def main(arguments: list[str] | None = None) -> int:
-    """Train; 130 (or 128 + the signal) when stopped with everything saved, 2 for a wrong input."""
+def run(config: Any, resume: str | None) -> int:
+    """Train a loaded config to its end or until asked to stop."""
     from mssdf.engine.interruption import TrainingInterrupted
 
-    args = parse_args(arguments)
-    os.environ.setdefault('LOCAL_RANK', str(args.local_rank))
+    if resume:
+        set_up_resume(config, resume)
+    set_up_cpu_processes(config)
     try:
-        config = load_config(args)
-        if args.resume:
-            set_up_resume(config, args.resume)
-        set_up_cpu_processes(config)
         train(config)
-    except UsageError as error:
-        say(f'{Path(__file__).name}: {error}')
-        return 2
     except TrainingInterrupted as interruption:
         say(
             f'Stopped after {interruption.iteration} iterations, all saved in '
             f'{interruption.checkpoint}. To go on:\n  {resume_command(sys.argv)}'
         )
         return 128 + interruption.signum
+    return 0
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Train; 130 (or 128 + the signal) when stopped with everything saved, 2 for a wrong input."""
+    args = parse_args(arguments)
+    os.environ.setdefault('LOCAL_RANK', str(args.local_rank))
+    try:
+        return run(load_config(args), args.resume)
+    except UsageError as error:
+        say(f'{Path(__file__).name}: {error}')
+        return 2
     except KeyboardInterrupt:
         say('Stopped at once. What was saved before can be resumed with --resume.')
         return 128 + signal.SIGINT
-    return 0
 
 
 if __name__ == '__main__':

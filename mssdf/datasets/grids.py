@@ -6,6 +6,7 @@ from functools import lru_cache
 
 from affine import Affine
 from rasterio.crs import CRS
+from rasterio.transform import array_bounds
 
 from .raster import RasterHeader
 
@@ -43,16 +44,21 @@ def map_grids(reference: RasterHeader, source: RasterHeader) -> GridMap:
             f'{describe_crs(reference.crs)}, found {describe_crs(source.crs)}; '
             f'reproject one of them, for instance with gdalwarp'
         )
-    matrix = ~Affine(*source.transform) * Affine(*reference.transform)
-    if max(abs(matrix.b) * reference.height, abs(matrix.d) * reference.width) > TOLERANCE * max(
-        1.0, abs(matrix.a), abs(matrix.e)
-    ):
+    to_source, to_world = ~Affine(*source.transform), Affine(*reference.transform)
+    xx = to_source.a * to_world.a + to_source.b * to_world.d
+    xy = to_source.a * to_world.b + to_source.b * to_world.e
+    yx = to_source.d * to_world.a + to_source.e * to_world.d
+    yy = to_source.d * to_world.b + to_source.e * to_world.e
+    x0 = to_source.a * to_world.c + to_source.b * to_world.f + to_source.c
+    y0 = to_source.d * to_world.c + to_source.e * to_world.f + to_source.f
+    skew = max(abs(xy) * reference.height, abs(yx) * reference.width)
+    if skew > TOLERANCE * max(1.0, abs(xx), abs(yy)):
         raise ValueError(
             f'{source.path}: expected a grid parallel to that of its reference {reference.path} '
             f'{reference.transform}, found {source.transform}'
         )
-    rows = _map_axis(matrix.e, matrix.f, reference.height)
-    cols = _map_axis(matrix.a, matrix.c, reference.width)
+    rows = _map_axis(yy, y0, reference.height)
+    cols = _map_axis(xx, x0, reference.width)
     for scale, offset, size, limit in (
         (*rows, reference.height, source.height),
         (*cols, reference.width, source.width),
@@ -74,9 +80,8 @@ def _map_axis(scale: float, offset: float, size: int) -> tuple[float, float]:
 
 
 def _bounds(header: RasterHeader) -> tuple[float, ...]:
-    transform = Affine(*header.transform)
-    corners = (transform * (0, 0), transform * (header.width, header.height))
-    (left, right), (bottom, top) = (sorted(axis) for axis in zip(*corners, strict=True))
+    bounds = array_bounds(header.height, header.width, Affine(*header.transform))
+    (left, right), (bottom, top) = sorted(bounds[::2]), sorted(bounds[1::2])
     return tuple(round(value, 3) for value in (left, bottom, right, top))
 
 

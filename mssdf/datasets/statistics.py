@@ -8,6 +8,7 @@ import json
 import logging
 import multiprocessing
 import os
+import signal
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import dataclass
@@ -168,6 +169,11 @@ def _start_worker(dataset: MultiModalRasterDataset) -> None:
     _dataset, _pool = dataset, RasterPool(max_open=4)
 
 
+def _start_process(dataset: MultiModalRasterDataset) -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent decides what Ctrl-C means
+    _start_worker(dataset)
+
+
 def _run(
     dataset: MultiModalRasterDataset,
     parts: Sequence[Part],
@@ -209,7 +215,7 @@ def _map(
         return
     methods = multiprocessing.get_all_start_methods()
     context = multiprocessing.get_context('fork' if 'fork' in methods else 'spawn')
-    pool = ProcessPoolExecutor(workers, context, _start_worker, (dataset,))
+    pool = ProcessPoolExecutor(workers, context, _start_process, (dataset,))
     try:
         futures = {pool.submit(_measure, part, bins): i for i, part, bins in jobs}
         for future in as_completed(list(futures)):
