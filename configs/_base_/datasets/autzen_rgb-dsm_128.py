@@ -1,0 +1,26 @@
+# The imagery that ships with the repository (tests/data/autzen: orthophoto and surface model of
+# Eugene, Oregon, 0.5 m), random windows of 128 px. Statistics measured with
+# tools/dataset_tools/compute_statistics.py; the DSM's scale is fixed.
+_base_ = ['./hr-pairs_rgb-dsm_320.py']
+
+modality_statistics = dict(
+    rgb=dict(mean=[103.3, 108.6, 96.0], std=[52.3, 47.2, 46.8]), dsm=dict(std=[8.0])
+)
+train_pipeline = [
+    dict(type='mssdf.MultiModalRandomResizedCrop', size=128, scale=(0.15, 1.0)),
+    dict(type='mssdf.MultiModalRandomFlip'),
+    dict(type='mssdf.MultiModalRandomRotate90'),
+    dict(type='mssdf.MultiModalColorJitter', brightness=0.4, contrast=0.4, saturation=0.2),
+    dict(type='mssdf.PackMultiModalInputs'),
+]
+train_dataloader = dict(
+    batch_size=32,
+    num_workers=1,
+    pin_memory=False,
+    dataset=dict(
+        data_root='tests/data/autzen',
+        window_size=224,
+        windows=dict(_delete_=True, mode='random', per_epoch=640),
+        pipeline=train_pipeline,
+    ),
+)
