@@ -38,7 +38,7 @@ def parse_args(arguments: list[str] | None = None) -> argparse.Namespace:
         nargs='?',
         const='auto',
         metavar='PATH',
-        help="go on from the newest readable checkpoint of the work directory, or from PATH; "
+        help='go on from the newest readable checkpoint of the work directory, or from PATH; '
         'starts afresh if there is none',
     )
     parser.add_argument(
@@ -112,9 +112,7 @@ def set_data_root(config: Any, data_root: str) -> None:
     Raises:
         UsageError: if no dataset has the key.
     """
-    found = [
-        dataset for loader in DATALOADERS for dataset in datasets_of((config.get(loader) or {}))
-    ]
+    found = [dataset for loader in DATALOADERS for dataset in datasets_of(config.get(loader) or {})]
     if not found:
         raise UsageError(f'data root {data_root}: no dataset of the config has the key data_root')
     for dataset in found:
@@ -199,7 +197,9 @@ def set_up_resume(config: Any, wanted: str) -> None:
         if not Path(wanted).is_file():
             raise UsageError(f'--resume {wanted}: no such file')
         if not is_readable(wanted):
-            raise UsageError(f'--resume {wanted}: not a whole checkpoint, it was cut off or damaged')
+            raise UsageError(
+                f'--resume {wanted}: not a whole checkpoint, it was cut off or damaged'
+            )
         checkpoint = wanted
     config.resume = checkpoint is not None
     if checkpoint is None:
@@ -222,8 +222,8 @@ def set_up_cpu_processes(config: Any) -> None:
         return
     if config.launcher != 'pytorch':
         raise UsageError(
-            f'--launcher {config.launcher}: needs GPUs, and PyTorch sees none; on CPUs use torchrun '
-            'and --launcher pytorch'
+            f'--launcher {config.launcher}: needs GPUs, and PyTorch sees none; on CPUs use '
+            'torchrun and --launcher pytorch'
         )
     config.setdefault('env_cfg', {}).setdefault('dist_cfg', {})['backend'] = 'gloo'
     torch.distributed.init_process_group('gloo')
@@ -248,9 +248,7 @@ def train(config: Any) -> None:
 
     import mssdf.engine  # noqa: F401  (registers what has no scope in a config, the log processor)
 
-    runner = (
-        RUNNERS.build(config) if 'runner_type' in config else Runner.from_cfg(config)
-    )
+    runner = RUNNERS.build(config) if 'runner_type' in config else Runner.from_cfg(config)
     try:
         runner.train()
     finally:

@@ -40,13 +40,16 @@ class ResumableEpochTrainLoop(EpochBasedTrainLoop):
         data_wait: seconds that the last batch was waited for.
     """
 
+    _iter: int
+    _epoch: int
+
     def __init__(
         self,
         runner: Runner,
         dataloader: DataLoader | dict,
         max_epochs: int,
         max_skipped_steps: int = 0,
-        **kwargs,
+        **kwargs: Any,
     ) -> None:
         super().__init__(runner, dataloader, max_epochs, **kwargs)
         if max_skipped_steps < 0:

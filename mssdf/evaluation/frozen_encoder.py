@@ -24,7 +24,7 @@ def plain_vit(backbone: nn.Module, settings: Mapping | None = None) -> VisionTra
     """
     if not isinstance(backbone, VisionTransformer):
         raise TypeError(
-            f'backbone: expected a subclass of mmpretrain\'s VisionTransformer, '
+            f"backbone: expected a subclass of mmpretrain's VisionTransformer, "
             f'found {type(backbone).__name__}'
         )
     known = inspect.signature(VisionTransformer.__init__).parameters

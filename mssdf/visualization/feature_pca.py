@@ -30,9 +30,7 @@ class FeaturePCA:
             ValueError: if there are no features, or they are not finite.
         """
         if features.ndim != 2 or not len(features) or not np.isfinite(features).all():
-            raise ValueError(
-                f'features: expected finite (n, d) with n > 0, found {features.shape}'
-            )
+            raise ValueError(f'features: expected finite (n, d) with n > 0, found {features.shape}')
         features = features.astype(np.float64)
         mean = features.mean(axis=0)
         centred = features - mean

@@ -27,7 +27,7 @@ EXPLANATION = (
     'patch has, over all modalities; patches with little are hidden more often. The student sees '
     'only the bright patches of each modality and has to predict the features that the teacher (a '
     'slow average of the student) computes from the whole window. Features are vectors; their '
-    'first three principal components, found once on the teacher\'s features of all windows and '
+    "first three principal components, found once on the teacher's features of all windows and "
     'modalities, are shown as red, green and blue, so the same colour means the same features in '
     'both columns and all rows. Hatched: no data.'
 )
@@ -114,7 +114,7 @@ def draw_pretrain_panel(data: PanelData, caption: str = '') -> Figure:
     ]
     if colours is not None and data.targets:
         columns.append(
-            ('Teacher\'s features', 'of the whole window: the target', _draw_features('targets'))
+            ("Teacher's features", 'of the whole window: the target', _draw_features('targets'))
         )
     if colours is not None and data.predicted:
         columns.append(
@@ -133,9 +133,7 @@ def draw_pretrain_panel(data: PanelData, caption: str = '') -> Figure:
             bottom = top - (row + 1) * (CELL + GAP)
             left = LEFT
             for number, (title, subtitle, draw) in enumerate(columns):
-                axes = figure.add_axes(
-                    (left / width, bottom / height, CELL / width, CELL / height)
-                )
+                axes = figure.add_axes((left / width, bottom / height, CELL / width, CELL / height))
                 _frame(axes)
                 draw(_Cell(axes, data, name, window, colours))
                 if window == row == 0:
@@ -146,7 +144,13 @@ def draw_pretrain_panel(data: PanelData, caption: str = '') -> Figure:
         label = data.names[window] if window < len(data.names) else f'window {window + 1}'
         middle = (top - len(modalities) * (CELL + GAP) / 2) / height
         figure.text(
-            0.22 / width, middle, _shorten(label), rotation=90, ha='center', va='center', fontsize=9,
+            0.22 / width,
+            middle,
+            _shorten(label),
+            rotation=90,
+            ha='center',
+            va='center',
+            fontsize=9,
             color='0.35',
         )
         top -= len(modalities) * (CELL + GAP) + GAP
@@ -227,12 +231,8 @@ def _frame(axes: Axes) -> None:
 
 
 def _header(axes: Axes, title: str, subtitle: str) -> None:
-    axes.text(
-        0, 1.125, title, transform=axes.transAxes, fontsize=11, weight='bold', va='bottom'
-    )
-    axes.text(
-        0, 1.035, subtitle, transform=axes.transAxes, fontsize=8.5, va='bottom', color='0.35'
-    )
+    axes.text(0, 1.125, title, transform=axes.transAxes, fontsize=11, weight='bold', va='bottom')
+    axes.text(0, 1.035, subtitle, transform=axes.transAxes, fontsize=8.5, va='bottom', color='0.35')
 
 
 def _row_label(axes: Axes, name: str) -> None:
@@ -285,16 +285,20 @@ def _draw_image(cell: _Cell) -> None:
     _hatch(cell, ~cell.pixel_valid)
     if not cell.present:
         cell.axes.text(
-            0.5, 0.5, 'not there', transform=cell.axes.transAxes, ha='center', va='center',
-            fontsize=10, backgroundcolor='white',
+            0.5,
+            0.5,
+            'not there',
+            transform=cell.axes.transAxes,
+            ha='center',
+            va='center',
+            fontsize=10,
+            backgroundcolor='white',
         )
 
 
 def _draw_score(cell: _Cell) -> None:
     """Score over the photograph in grey; the scale spans the window's own scores."""
-    known = np.any(
-        [valid[cell.window] for valid in cell.data.patch_valid.values()], axis=0
-    )
+    known = np.any([valid[cell.window] for valid in cell.data.patch_valid.values()], axis=0)
     score = np.log10(1 + cell.data.score[cell.window].astype(np.float64))
     cell.axes.imshow(cell.photograph().mean(axis=-1), cmap='gray', vmin=0, vmax=1)
     shown = cell.axes.imshow(
@@ -330,7 +334,8 @@ def _draw_features(which: str) -> Callable[[_Cell], None]:
 def _colour_bar(axes: Axes, shown: Any, label: str) -> None:
     bar_axes = axes.inset_axes((1.03, 0, 0.045, 1))
     bar = axes.figure.colorbar(shown, cax=bar_axes)
-    bar.solids.set_alpha(1)
+    if bar.solids is not None:
+        bar.solids.set_alpha(1)
     bar.outline.set_linewidth(0.4)
     bar.ax.tick_params(labelsize=7, length=2, pad=1.5)
     bar.set_label(label, fontsize=7, labelpad=1.5)

@@ -35,7 +35,9 @@ def tiny_dict(data_root: Path) -> dict:
                 drop_path_rate=0.1,
             ),
             embedding=dict(type='mssdf.PerModalityPatchEmbedding'),
-            fusion_decoder=dict(type='mssdf.FusionDecoder', embed_dims=24, num_layers=1, num_heads=3),
+            fusion_decoder=dict(
+                type='mssdf.FusionDecoder', embed_dims=24, num_layers=1, num_heads=3
+            ),
             modality_decoder=dict(
                 type='mssdf.ModalityDecoder', embed_dims=24, num_layers=1, num_heads=3
             ),

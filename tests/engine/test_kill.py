@@ -210,7 +210,9 @@ def test_killed_again_and_again(context, config_path, reference, tmp_path):
     assert differences(reference, trained_state(runs.work_dir)) == []
     assert 'left half written by an earlier run' in runs.output()
     assert sorted(path.name for path in runs.work_dir.glob('*.pth')) == [
-        'iter_14.pth', 'iter_16.pth', 'iter_18.pth'
+        'iter_14.pth',
+        'iter_16.pth',
+        'iter_18.pth',
     ]
     assert not list(runs.work_dir.glob('.*.mssdf-partial'))
 

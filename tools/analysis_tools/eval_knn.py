@@ -17,7 +17,6 @@ from mmengine.config import Config
 from mmengine.logging import MMLogger
 from mmengine.registry import init_default_scope
 from mmpretrain.registry import MODELS
-from torch import nn
 
 import mssdf.models  # noqa: F401  (a config may name its backbone without the scope)
 from mssdf.engine.randomness import preserved_rng
@@ -44,7 +43,7 @@ def parse_args(arguments: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument(
         '--untrained', action='store_true', help='also the same encoder as it was initialised'
     )
-    parser.add_argument('--img-size', type=int, help='side in pixels (default: the encoder\'s)')
+    parser.add_argument('--img-size', type=int, help="side in pixels (default: the encoder's)")
     parser.add_argument('--k', type=int, default=20, help='number of neighbours')
     parser.add_argument('--metric', default='cosine')
     parser.add_argument('--weights', default='uniform', choices=('uniform', 'distance'))
@@ -52,7 +51,7 @@ def parse_args(arguments: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument('--query-share', type=float, default=0.3)
     parser.add_argument('--split-file', help='JSON with the lists "bank" and "query"')
     parser.add_argument('--seed', type=int, default=0, help='of the split')
-    parser.add_argument('--mean', type=float, nargs=3, help='of the bands (default: the model\'s)')
+    parser.add_argument('--mean', type=float, nargs=3, help="of the bands (default: the model's)")
     parser.add_argument('--std', type=float, nargs=3)
     parser.add_argument('--batch-size', type=int, default=64)
     parser.add_argument('--device', default='cuda' if torch.cuda.is_available() else 'cpu')
@@ -89,7 +88,7 @@ def find_normalisation(args: argparse.Namespace, state: dict[str, Any]) -> tuple
     raise ValueError(f'{args.checkpoint}: it keeps no mean and std of RGB, give --mean and --std')
 
 
-def build_backbone(config: Config) -> nn.Module:
+def build_backbone(config: Config) -> Any:
     """The model's backbone, initialised as for training from scratch."""
     MMLogger.get_instance('eval_knn', log_level='WARNING')  # not a line for every weight
     init_default_scope(config.get('default_scope') or 'mmpretrain')
@@ -100,7 +99,7 @@ def build_backbone(config: Config) -> nn.Module:
 
 
 def measure(
-    backbone: nn.Module,
+    backbone: Any,
     args: argparse.Namespace,
     data: LabelledImages,
     split: tuple[np.ndarray, np.ndarray],

@@ -1,7 +1,9 @@
 """Checkpoints that survive a kill at any moment."""
 
 from collections import deque
+from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
 from mmengine.dist import is_main_process
 from mmengine.hooks import CheckpointHook
@@ -31,6 +33,8 @@ class AtomicCheckpointHook(CheckpointHook):
         **kwargs: see :class:`mmengine.hooks.CheckpointHook`.
     """
 
+    keep_ckpt_ids: deque[int]
+
     def __init__(
         self,
         interval: int = -1,
@@ -38,7 +42,7 @@ class AtomicCheckpointHook(CheckpointHook):
         max_keep_ckpts: int = -1,
         backend_args: dict | None = None,
         file_client_args: dict | None = None,
-        **kwargs,
+        **kwargs: Any,
     ) -> None:
         if backend_args is None and file_client_args is None:
             backend_args = dict(backend=BACKEND)
@@ -72,7 +76,7 @@ class AtomicCheckpointHook(CheckpointHook):
         # those that a run had replaced, but was killed before it could remove them
         self._remove(runner.message_hub.runtime_info.get(DROPPED, ()))
 
-    def _remove(self, steps) -> None:
+    def _remove(self, steps: Iterable[int]) -> None:
         for step in steps:
             path = self.file_backend.join_path(self.out_dir, self.filename_tmpl.format(step))
             if self.file_backend.isfile(path):

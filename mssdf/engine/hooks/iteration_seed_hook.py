@@ -1,5 +1,7 @@
 """Random numbers that follow from the position in training alone."""
 
+from typing import Any
+
 from mmengine.dist import get_rank
 from mmengine.hooks import Hook
 from mmengine.runner import Runner
@@ -19,6 +21,6 @@ class IterationSeedHook(Hook):
 
     priority = 'VERY_HIGH'
 
-    def before_train_iter(self, runner: Runner, batch_idx: int, data_batch=None) -> None:
+    def before_train_iter(self, runner: Runner, batch_idx: int, data_batch: Any = None) -> None:
         """Seed Python, NumPy and PyTorch."""
         seed_all(runner.seed or 0, get_rank(), runner.iter)

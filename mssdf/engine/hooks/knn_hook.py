@@ -3,6 +3,7 @@
 import time
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from mmengine.dist import master_only
@@ -94,12 +95,12 @@ class KNNHook(Hook):
         self.by_epoch = by_epoch
         self.evaluates_untrained = before_train
         self.img_size = img_size
-        self.vote = dict(k=k, metric=metric, weights=weights)
+        self.vote: dict[str, Any] = dict(k=k, metric=metric, weights=weights)
         self.pool = pool
         self.query_share = query_share
         self.seed = seed
         self.split_file = split_file
-        self.mean_std = None if mean is None else (mean, std)
+        self.mean_std: Any = None if mean is None else (mean, std)
         self.batch_size = batch_size
         self._data: LabelledImages | None = None
         self._split: tuple[np.ndarray, np.ndarray] | None = None
@@ -119,7 +120,11 @@ class KNNHook(Hook):
             self.evaluate(runner, 0)
 
     def after_train_iter(
-        self, runner: Runner, batch_idx: int, data_batch=None, outputs=None
+        self,
+        runner: Runner,
+        batch_idx: int,
+        data_batch: Any = None,
+        outputs: dict | None = None,
     ) -> None:
         """Evaluate every ``interval`` iterations."""
         if not self.by_epoch and self.every_n_train_iters(runner, self.interval):
@@ -140,7 +145,7 @@ class KNNHook(Hook):
         """Evaluate and log after so many completed iterations."""
         self._done_at = iteration
         start = time.perf_counter()
-        model = unwrap(runner.model)
+        model: Any = unwrap(runner.model)
         with preserved_rng():  # building an encoder draws its weights
             encoder = plain_vit(model.backbone, runner.cfg.model.backbone)
         data, (bank, query) = self._load(self.img_size or encoder.img_size[0])

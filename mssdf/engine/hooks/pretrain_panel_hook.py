@@ -10,7 +10,7 @@ from mmengine.dist import master_only
 from mmengine.hooks import Hook
 from mmengine.runner import Runner
 from PIL import Image
-from torch import Tensor, nn
+from torch import Tensor
 
 from mssdf.datasets.sample_index import SampleIndex
 from mssdf.registry import HOOKS
@@ -31,7 +31,7 @@ def to_array(value: Any) -> Any:
 
 
 @torch.no_grad()
-def inspect_in_eval(model: nn.Module, collated: dict) -> tuple[Any, dict]:
+def inspect_in_eval(model: Any, collated: dict) -> tuple[Any, dict]:
     """Preprocess a batch and inspect it in eval mode; every module's own mode is put back."""
     modes = {module: module.training for module in model.modules()}
     model.eval()
@@ -43,7 +43,7 @@ def inspect_in_eval(model: nn.Module, collated: dict) -> tuple[Any, dict]:
             module.training = mode
 
 
-def panel_data(model: nn.Module, collated: dict) -> PanelData:
+def panel_data(model: Any, collated: dict) -> PanelData:
     """What :func:`~mssdf.visualization.draw_pretrain_panel` shows of a collated batch."""
     batch, inspected = inspect_in_eval(model, collated)
     preprocessor = model.data_preprocessor
@@ -126,7 +126,11 @@ class PretrainPanelHook(Hook):
             )
 
     def after_train_iter(
-        self, runner: Runner, batch_idx: int, data_batch=None, outputs: dict | None = None
+        self,
+        runner: Runner,
+        batch_idx: int,
+        data_batch: Any = None,
+        outputs: dict | None = None,
     ) -> None:
         """Draw every ``interval`` iterations."""
         if outputs and 'loss' in outputs:

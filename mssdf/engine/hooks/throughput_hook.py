@@ -58,7 +58,11 @@ class ThroughputHook(Hook):
         self._last = time.perf_counter()
 
     def after_train_iter(
-        self, runner: Runner, batch_idx: int, data_batch=None, outputs=None
+        self,
+        runner: Runner,
+        batch_idx: int,
+        data_batch: Any = None,
+        outputs: dict | None = None,
     ) -> None:
         """Log the window that ends here."""
         now = time.perf_counter()

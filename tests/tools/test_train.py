@@ -1,0 +1,248 @@
+import importlib.util
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+from mmengine.config import Config
+
+TOOLS = Path(__file__).resolve().parents[2] / 'tools'
+
+
+def load(path: Path):
+    spec = importlib.util.spec_from_file_location(path.stem, path)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+train = load(TOOLS / 'train.py')
+
+
+@pytest.fixture
+def config_file(tmp_path, monkeypatch) -> Path:
+    monkeypatch.delenv('MSSDF_DATA', raising=False)
+    monkeypatch.chdir(tmp_path)
+    path = tmp_path / 'settings.py'
+    path.write_text(
+        """
+inner = dict(type='Inner', data_root='data/a', data_prefix='x')
+train_dataloader = dict(
+    batch_size=4, dataset=dict(type='Repeat', dataset=dict(type='Concat', datasets=[
+        inner, dict(type='Other', data_root='data/b'), dict(type='NoRoot')])))
+val_dataloader = dict(dataset=dict(type='Inner', data_root='data/c'))
+model = dict(type='Model', data_root='not a dataset')
+optim_wrapper = dict(optimizer=dict(type='AdamW', lr=0.1))
+auto_scale_lr = dict(base_batch_size=256, enable=False)
+"""
+    )
+    return path
+
+
+def loaded(config_file, *arguments) -> Config:
+    return train.load_config(train.parse_args([str(config_file), *arguments]))
+
+
+def roots(config) -> list[str]:
+    found = config.train_dataloader.dataset.dataset.datasets
+    return [found[0].data_root, found[1].data_root, config.val_dataloader.dataset.data_root]
+
+
+def test_defaults(config_file):
+    config = loaded(config_file)
+    assert config.work_dir == os.path.join('work_dirs', 'settings')
+    assert config.launcher == 'none'
+    assert roots(config) == ['data/a', 'data/b', 'data/c']
+    assert not config.auto_scale_lr.enable
+    assert 'randomness' not in config
+
+
+def test_options(config_file):
+    config = loaded(
+        config_file,
+        '--work-dir',
+        'here',
+        '--seed',
+        '7',
+        '--auto-scale-lr',
+        '--cfg-options',
+        'optim_wrapper.optimizer.lr=0.5',
+        'new.key=[1,2]',
+    )
+    assert (config.work_dir, config.randomness.seed) == ('here', 7)
+    assert config.auto_scale_lr.enable
+    assert config.optim_wrapper.optimizer.lr == 0.5
+    assert config.new.key == [1, 2]
+
+
+def test_data_root_of_every_dataset_and_nothing_else(config_file, monkeypatch):
+    config = loaded(config_file, '--data-root', '/d')
+    assert roots(config) == ['/d'] * 3
+    assert config.model.data_root == 'not a dataset'
+    assert 'data_root' not in config.train_dataloader.dataset.dataset.datasets[2]
+    monkeypatch.setenv('MSSDF_DATA', '/env')
+    assert roots(loaded(config_file)) == ['/env'] * 3
+    assert roots(loaded(config_file, '--data-root', '/d')) == ['/d'] * 3
+    option = 'val_dataloader.dataset.data_root=/o'
+    assert roots(loaded(config_file, '--cfg-options', option)) == ['/env', '/env', '/o']
+
+
+def test_data_root_without_a_place_for_it(config_file):
+    config_file.write_text("train_dataloader = dict(dataset=dict(type='X'))")
+    with pytest.raises(train.UsageError, match='no dataset of the config has the key data_root'):
+        loaded(config_file, '--data-root', '/d')
+
+
+def test_amp(config_file, monkeypatch):
+    monkeypatch.setattr(torch.cuda, 'is_available', lambda: False)
+    with pytest.raises(train.UsageError, match='needs a GPU'):
+        loaded(config_file, '--amp')
+    monkeypatch.setattr(torch.cuda, 'is_available', lambda: True)
+    wrapper = loaded(config_file, '--amp').optim_wrapper
+    assert (wrapper.type, wrapper.dtype, wrapper.loss_scale) == (
+        'AmpOptimWrapper',
+        'float16',
+        'dynamic',
+    )
+    wrapper = loaded(config_file, '--amp', 'bfloat16').optim_wrapper
+    assert wrapper.dtype == 'bfloat16' and 'loss_scale' not in wrapper
+    with pytest.raises(train.UsageError, match='found Special'):
+        loaded(config_file, '--amp', '--cfg-options', 'optim_wrapper.type=Special')
+
+
+def test_config_from_any_folder(config_file, tmp_path, monkeypatch):
+    monkeypatch.setattr(train, 'ROOT', tmp_path)
+    (tmp_path / 'configs' / 'pretrain').mkdir(parents=True)
+    inside = tmp_path / 'configs' / 'pretrain' / 'one.py'
+    inside.touch()
+    elsewhere = tmp_path / 'elsewhere'
+    elsewhere.mkdir()
+    monkeypatch.chdir(elsewhere)
+    for name in ('pretrain/one.py', 'configs/pretrain/one.py', str(inside)):
+        assert train.find_config(name) == inside
+
+
+def test_wrong_configs_are_one_line(config_file, capsys):
+    assert train.main(['gone.py']) == 2
+    config_file.write_text('a = 1 +')
+    assert train.main([str(config_file)]) == 2
+    config_file.write_text("_base_ = './missing.py'")
+    assert train.main([str(config_file)]) == 2
+    config_file.write_text('a = 1')
+    assert train.main([str(config_file), '--cfg-options', 'a.b=1']) == 2
+    assert train.main([str(config_file), '--auto-scale-lr']) == 2
+    lines = capsys.readouterr().out.splitlines()
+    assert len(lines) == 5 and all(line.startswith('train.py: ') for line in lines)
+    assert 'gone.py: no such config' in lines[0]
+    assert 'settings.py: cannot be read' in lines[1]
+    assert 'missing.py' in lines[2]
+    assert '--cfg-options' in lines[3]
+    assert 'base_batch_size' in lines[4]
+
+
+def test_resume_takes_checkpoint_and_seed(config_file, tmp_path, capsys):
+    config = loaded(config_file)
+    train.set_up_resume(config, 'auto')
+    assert not config.resume and 'load_from' not in config
+    assert 'Nothing to resume in work_dirs/settings: starting afresh' in capsys.readouterr().out
+
+    path = tmp_path / 'work_dirs' / 'settings' / 'epoch_1.pth'
+    path.parent.mkdir(parents=True)
+    torch.save(dict(meta=dict(seed=11)), path)
+    for wanted in ('auto', str(path)):
+        config = loaded(config_file)
+        train.set_up_resume(config, wanted)
+        assert config.resume and config.randomness.seed == 11
+        assert Path(config.load_from).resolve() == path
+    config = loaded(config_file, '--seed', '3')
+    train.set_up_resume(config, 'auto')
+    assert config.randomness.seed == 11
+    assert 'keeps its seed 11, not 3' in capsys.readouterr().out
+
+
+def test_resume_from_a_wrong_path(config_file, tmp_path):
+    config = loaded(config_file)
+    with pytest.raises(train.UsageError, match='no such file'):
+        train.set_up_resume(config, 'gone.pth')
+    (tmp_path / 'torn.pth').write_bytes(b'PK')
+    with pytest.raises(train.UsageError, match='cut off or damaged'):
+        train.set_up_resume(config, 'torn.pth')
+
+
+def test_resume_command():
+    assert re.fullmatch(
+        r"python\S* tools/train.py 'a config.py' --resume",
+        train.resume_command(['tools/train.py', 'a config.py']),
+    )
+    assert train.resume_command(['t', 'c', '--resume']).count('--resume') == 1
+
+
+def fake_command(folder: Path, name: str) -> dict:
+    """Environment in which a command only prints its arguments, one a line."""
+    path = folder / name
+    path.write_text('#!/bin/sh\nprintf "%s\\n" "$@"\n')
+    path.chmod(0o755)
+    return dict(os.environ, PATH=f'{folder}:{os.environ["PATH"]}')
+
+
+def test_dist_train_hands_everything_on(tmp_path):
+    env = dict(fake_command(tmp_path, 'python'), NNODES='2', NODE_RANK='1', PORT='1234')
+    env.pop('PYTHON', None)
+    run = subprocess.run(
+        [TOOLS / 'dist_train.sh', 'c d.py', '4', '--cfg-options', 'a=1 2'],
+        env=env,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    said = run.stdout.splitlines()
+    assert said[:2] == ['-m', 'torch.distributed.run']
+    for option in ('--nnodes=2', '--node_rank=1', '--nproc_per_node=4', '--master_port=1234'):
+        assert option in said
+    assert Path(said[-6]).resolve() == TOOLS / 'train.py'
+    assert said[-5:] == ['c d.py', '--launcher', 'pytorch', '--cfg-options', 'a=1 2']
+
+
+def test_slurm_train_hands_everything_on(tmp_path):
+    env = dict(
+        fake_command(tmp_path, 'srun'), GPUS='2', SRUN_ARGS='--time=1:00 --qos=low', PYTHON='py'
+    )
+    run = subprocess.run(
+        [TOOLS / 'slurm_train.sh', 'part', 'job', 'c d.py', '--amp'],
+        env=env,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    said = run.stdout.splitlines()
+    for option in (
+        '--gres=gpu:2',
+        '--ntasks=2',
+        '--ntasks-per-node=2',
+        '--time=1:00',
+        '--qos=low',
+        '--job-name=job',
+    ):
+        assert option in said
+    assert said[-4:] == ['c d.py', '--launcher', 'slurm', '--amp']
+
+
+@pytest.mark.parametrize('script', ['dist_train.sh', 'slurm_train.sh'])
+def test_scripts_say_how_they_are_used(script):
+    run = subprocess.run([TOOLS / script], capture_output=True, text=True, check=False)
+    assert run.returncode == 2 and 'usage' in run.stderr
+
+
+def test_runs_from_the_command_line_alone(tmp_path):
+    run = subprocess.run(
+        [sys.executable, TOOLS / 'train.py', 'gone.py'],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert run.returncode == 2
+    assert run.stdout.startswith('train.py: gone.py: no such config')
