@@ -22,7 +22,7 @@ env_cfg = dict(
 )
 vis_backends = [dict(type='LocalVisBackend')]  # and dict(type='TensorboardVisBackend'), if wanted
 visualizer = dict(type='Visualizer', vis_backends=vis_backends)
-log_processor = dict(type='CompactLogProcessor', window_size=50)
+log_processor = dict(type='mssdf.CompactLogProcessor', window_size=50)
 log_level = 'INFO'
 load_from = None
 resume = False

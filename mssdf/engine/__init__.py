@@ -13,6 +13,7 @@ from .hooks import (
 from .interruption import TrainingInterrupted
 from .log_processor import CompactLogProcessor
 from .loops import ResumableEpochTrainLoop
+from .optim_wrapper_constructor import TrainableOptimWrapperConstructor
 from .resume import find_resumable_checkpoint
 
 __all__ = [
@@ -26,6 +27,7 @@ __all__ = [
     'ResumableEpochTrainLoop',
     'TeacherMomentumHook',
     'ThroughputHook',
+    'TrainableOptimWrapperConstructor',
     'TrainingInterrupted',
     'find_resumable_checkpoint',
 ]

@@ -1,7 +1,9 @@
 """Log lines with as many digits as a value needs."""
 
-from mmengine.registry import LOG_PROCESSORS
+
 from mmengine.runner import LogProcessor, Runner
+
+from ..registry import LOG_PROCESSORS
 
 
 class Compact(float):

@@ -4,7 +4,7 @@
 _base_ = ['./hr-pairs_rgb-dsm_320.py']
 
 modality_statistics = dict(
-    rgb=dict(mean=[103.3, 108.6, 96.0], std=[52.3, 47.2, 46.8]), dsm=dict(std=[8.0])
+    rgb=dict(mean=[139.7, 140.1, 124.9], std=[44.7, 37.0, 34.0]), dsm=dict(std=[8.0])
 )
 train_pipeline = [
     dict(type='mssdf.MultiModalRandomResizedCrop', size=128, scale=(0.15, 1.0)),

@@ -1,0 +1,22 @@
+"""Parameter groups without the teacher."""
+
+from typing import Any
+
+from mmengine.optim import DefaultOptimWrapperConstructor
+from torch import nn
+
+from ..registry import OPTIM_WRAPPER_CONSTRUCTORS
+
+
+@OPTIM_WRAPPER_CONSTRUCTORS.register_module()
+class TrainableOptimWrapperConstructor(DefaultOptimWrapperConstructor):
+    """MMEngine's constructor, leaving out whole modules without gradient.
+
+    MMEngine's own makes a parameter group of each frozen parameter and warns of every one: for a
+    teacher, hundreds.
+    """
+
+    def add_params(self, params: list[dict], module: nn.Module, *args: Any, **kwargs: Any) -> None:
+        """Add the parameters of a module and its children, if any of them is trained."""
+        if any(parameter.requires_grad for parameter in module.parameters()):
+            super().add_params(params, module, *args, **kwargs)
