@@ -1,0 +1,139 @@
+"""Normalisation against NumPy, statistics files, wrong input."""
+
+import json
+
+import numpy as np
+import pytest
+import torch
+
+from mssdf.models import (
+    MaskingDataPreprocessor,
+    MultiModalDataPreprocessor,
+    SingleModalityDataPreprocessor,
+)
+
+from .tiny import MODALITIES, drop, tiny_batch
+
+
+def test_normalisation_equals_numpy():
+    data = tiny_batch(3, ('rgb', 'dsm', 'ms'))
+    data['valid']['dsm'] = torch.rand(3, 1, 64, 64) > 0.2
+    data['valid']['dsm'][2] = False
+    found = MultiModalDataPreprocessor(MODALITIES)(data)['inputs']
+    rgb = data['inputs']['rgb'].numpy().astype(np.float64)
+    np.testing.assert_allclose(found['rgb'], (rgb - 110) / 50, rtol=1e-5)
+    for sample in range(3):
+        heights = data['inputs']['dsm'][sample].double().numpy()
+        known = data['valid']['dsm'][sample].numpy()
+        if known.any():  # the lower median, as torch has it
+            ordered = np.sort(heights[known])
+            heights = (heights - ordered[(len(ordered) - 1) // 2]) / 10
+        expected = np.where(known, heights, 0)
+        np.testing.assert_allclose(found['dsm'][sample], expected, atol=1e-5)
+
+
+def test_absolute_elevation_carries_nothing():
+    low, high = tiny_batch(2), tiny_batch(2)
+    high['inputs']['dsm'] += 2048.0
+    preprocessor = MultiModalDataPreprocessor({m: MODALITIES[m] for m in ('rgb', 'dsm')})
+    torch.testing.assert_close(
+        preprocessor(low)['inputs']['dsm'], preprocessor(high)['inputs']['dsm'], atol=1e-4, rtol=0
+    )
+
+
+def test_statistics_come_from_a_file_where_the_config_has_none(tmp_path):
+    path = tmp_path / 'statistics.json'
+    relative = dict(mean=[2.0], std=[7.0])
+    path.write_text(
+        json.dumps(
+            dict(
+                rgb=dict(mean=[1.0, 2.0, 3.0], std=[4.0, 5.0, 6.0]),
+                dsm=dict(mean=[130.0], std=[9.0], relative=relative),
+            )
+        )
+    )
+    preprocessor = MultiModalDataPreprocessor(
+        dict(rgb={}, dsm=dict(relative_to_median=True, mean=[0.0])), statistics=str(path)
+    )
+    assert preprocessor.mean_rgb.flatten().tolist() == [1.0, 2.0, 3.0]
+    assert preprocessor.std_dsm.item() == 7.0
+    assert preprocessor.mean_dsm.item() == 0.0  # the config's own goes first
+    assert preprocessor.channels == dict(rgb=3, dsm=1)
+
+
+def test_single_modality_hands_out_a_tensor():
+    modalities = {m: MODALITIES[m] for m in ('rgb', 'dsm')}
+    data = tiny_batch(2)
+    inputs = SingleModalityDataPreprocessor('rgb', modalities=modalities)(data)['inputs']
+    torch.testing.assert_close(inputs, (data['inputs']['rgb'].float() - 110) / 50)
+    with pytest.raises(ValueError, match="found 'sar'"):
+        SingleModalityDataPreprocessor('sar', modalities=modalities)
+
+
+def test_masks_keep_off_patches_without_data():
+    modalities = {m: MODALITIES[m] for m in ('rgb', 'dsm')}
+    preprocessor = MaskingDataPreprocessor(modalities, cross_modal=dict(target='dsm'))
+    preprocessor.cross_modal_ratio = 0.5
+    data = drop(tiny_batch(4), 'dsm', [3])
+    data['valid']['dsm'][1, :, :32] = False  # half of the patches
+    data['valid']['dsm'][2, :, :60] = False  # nearly all
+    batch = preprocessor(data)['inputs']
+    for name in modalities:
+        assert not (~batch.masks[name] & ~batch.patch_valid[name]).any()
+    assert (~batch.masks['dsm']).sum(1).tolist() == [2, 2, 0, 0]
+    assert (~batch.masks['rgb']).sum(1).tolist() == [4] * 4
+    assert batch.ragged == dict(rgb=False, dsm=True)
+    assert batch.present('dsm').tolist() == [True, True, False, False]
+
+
+def test_random_target_is_one_of_the_present_modalities():
+    preprocessor = MaskingDataPreprocessor(MODALITIES, cross_modal=dict(target='random'))
+    preprocessor.cross_modal_ratio = 0.5
+    data = drop(tiny_batch(64, tuple(MODALITIES)), 'ms', slice(0, 32))
+    batch = preprocessor(data)['inputs']
+    visible = torch.stack([(~batch.masks[name]).sum(1) for name in MODALITIES], dim=1)
+    hit = visible == 2
+    assert (hit[:32, :2].sum(1) == 1).all()
+    assert (hit[32:].sum(1) == 1).all()
+    assert hit[32:].any(dim=0).all()
+
+
+@pytest.mark.parametrize(
+    ('change', 'error', 'message'),
+    [
+        (lambda d: d['inputs'].pop('dsm'), KeyError, "modality 'dsm'"),
+        (
+            lambda d: d['inputs'].update(rgb=d['inputs']['rgb'][:, :2]),
+            ValueError,
+            'expected 3 bands .one mean each., found 2',
+        ),
+    ],
+)
+def test_a_batch_that_does_not_fit_is_refused(change, error, message):
+    data = tiny_batch(2)
+    change(data)
+    with pytest.raises(error, match=message):
+        MultiModalDataPreprocessor({m: MODALITIES[m] for m in ('rgb', 'dsm')})(data)
+
+
+@pytest.mark.parametrize(
+    ('modalities', 'message'),
+    [
+        ({}, 'at least one'),
+        (dict(rgb={}), 'modalities.rgb.mean'),
+        (dict(rgb=dict(mean=[1.0, 2.0], std=[1.0])), 'modalities.rgb'),
+        (dict(rgb=dict(mean=[1.0], std=[0.0])), 'positive std'),
+    ],
+)
+def test_missing_or_wrong_statistics_name_the_key(modalities, message):
+    with pytest.raises(ValueError, match=message):
+        MultiModalDataPreprocessor(modalities)
+
+
+def test_unreadable_statistics_name_the_file(tmp_path):
+    with pytest.raises(FileNotFoundError, match='nowhere.json'):
+        MultiModalDataPreprocessor(dict(rgb={}), statistics=str(tmp_path / 'nowhere.json'))
+    broken = tmp_path / 'broken.json'
+    broken.write_text('{')
+    with pytest.raises(ValueError, match='broken.json'):
+        MultiModalDataPreprocessor(dict(rgb={}), statistics=str(broken))
