@@ -76,8 +76,8 @@ def main() -> int:
             file=sys.stderr,
         )
         return 1
-    print(f'checkpoint    {checkpoint}')
-    print(f'picture       {picture}')
+    print(f'checkpoint    {checkpoint.resolve()}')
+    print(f'picture       {picture.resolve()}')
     print(f'kNN accuracy  {scores[0][KNN_KEY]:.4f} untrained encoder')
     print(f'              {scores[-1][KNN_KEY]:.4f} after step {scores[-1].get("step", "?")}')
     return 0
