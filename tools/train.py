@@ -119,6 +119,21 @@ def set_data_root(config: Any, data_root: str) -> None:
         dataset['data_root'] = data_root
 
 
+def find_shipped_data(config: Any) -> None:
+    """Let relative data paths that only the project has lead there, whatever the folder."""
+    hooks = [*(config.get('default_hooks') or {}).values(), *(config.get('custom_hooks') or [])]
+    places = [
+        (dataset, 'data_root')
+        for name in DATALOADERS
+        for dataset in datasets_of(config.get(name) or {})
+    ]
+    places += [(hook, 'images') for hook in hooks if isinstance(hook, dict) and 'images' in hook]
+    for holder, key in places:
+        path = holder[key]
+        if path and not Path(path).exists() and (ROOT / path).exists():
+            holder[key] = str(ROOT / path)
+
+
 def use_amp(config: Any, dtype: str) -> None:
     """Train in mixed precision.
 
@@ -163,6 +178,7 @@ def load_config(args: argparse.Namespace) -> Any:
             raise UsageError(f'--cfg-options: {error}') from None
     if args.data_root:
         set_data_root(config, args.data_root)
+    find_shipped_data(config)
     if args.work_dir:
         config.work_dir = args.work_dir
     elif not config.get('work_dir'):
@@ -225,13 +241,15 @@ def set_up_cpu_processes(config: Any) -> None:
             f'--launcher {config.launcher}: needs GPUs, and PyTorch sees none; on CPUs use '
             'torchrun and --launcher pytorch'
         )
-    config.setdefault('env_cfg', {}).setdefault('dist_cfg', {})['backend'] = 'gloo'
-    torch.distributed.init_process_group('gloo')
-    wrapper = config.setdefault('model_wrapper_cfg', {})
-    wrapper.setdefault('type', 'MMDistributedDataParallel')
-    wrapper.setdefault('broadcast_buffers', False)
-    wrapper.setdefault('find_unused_parameters', config.get('find_unused_parameters', False))
-    wrapper.pop('device_ids', None)
+    torch.distributed.init_process_group('gloo')  # MMEngine's own would look for a GPU
+    config.env_cfg = dict(config.get('env_cfg') or {}, dist_cfg=dict(backend='gloo'))
+    config.model_wrapper_cfg = {
+        'type': 'MMDistributedDataParallel',
+        'broadcast_buffers': False,
+        'find_unused_parameters': config.get('find_unused_parameters', False),
+        **(config.get('model_wrapper_cfg') or {}),
+        'device_ids': None,  # and name one
+    }
 
 
 def resume_command(arguments: list[str]) -> str:
@@ -245,8 +263,6 @@ def train(config: Any) -> None:
     import torch
     from mmengine.registry import RUNNERS
     from mmengine.runner import Runner
-
-    import mssdf.engine  # noqa: F401  (registers what has no scope in a config, the log processor)
 
     runner = RUNNERS.build(config) if 'runner_type' in config else Runner.from_cfg(config)
     try:

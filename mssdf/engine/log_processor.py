@@ -1,6 +1,5 @@
 """Log lines with as many digits as a value needs."""
 
-
 from mmengine.runner import LogProcessor, Runner
 
 from ..registry import LOG_PROCESSORS

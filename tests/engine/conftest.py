@@ -84,7 +84,7 @@ def tiny_dict(data_root: Path) -> dict:
             dict(type='mssdf.TeacherMomentumHook', start=0.9, end=1.0),
             dict(type='mssdf.ThroughputHook'),
         ],
-        log_processor=dict(type='CompactLogProcessor', window_size=2),
+        log_processor=dict(type='mssdf.CompactLogProcessor', window_size=2),
         visualizer=dict(type='Visualizer', vis_backends=[dict(type='LocalVisBackend')]),
         env_cfg=dict(cudnn_benchmark=False),
         randomness=dict(seed=3),

@@ -96,6 +96,19 @@ def test_data_root_without_a_place_for_it(config_file):
         loaded(config_file, '--data-root', '/d')
 
 
+def test_shipped_data_from_any_folder(config_file, tmp_path, monkeypatch):
+    project = tmp_path / 'project'
+    (project / 'data' / 'a').mkdir(parents=True)
+    (project / 'data' / 'b').mkdir()
+    (tmp_path / 'data' / 'b').mkdir(parents=True)  # here as well: that one counts
+    monkeypatch.setattr(train, 'ROOT', project)
+    with config_file.open('a') as file:
+        file.write("custom_hooks = [dict(type='KNNHook', images='data/a'), dict(type='Other')]")
+    config = loaded(config_file)
+    assert roots(config) == [str(project / 'data' / 'a'), 'data/b', 'data/c']
+    assert config.custom_hooks[0].images == str(project / 'data' / 'a')
+
+
 def test_amp(config_file, monkeypatch):
     monkeypatch.setattr(torch.cuda, 'is_available', lambda: False)
     with pytest.raises(train.UsageError, match='needs a GPU'):
@@ -170,6 +183,21 @@ def test_resume_from_a_wrong_path(config_file, tmp_path):
     (tmp_path / 'torn.pth').write_bytes(b'PK')
     with pytest.raises(train.UsageError, match='cut off or damaged'):
         train.set_up_resume(config, 'torn.pth')
+
+
+def test_processes_without_a_gpu(monkeypatch):
+    begun = []
+    monkeypatch.setattr(torch.cuda, 'is_available', lambda: False)
+    monkeypatch.setattr(torch.distributed, 'init_process_group', begun.append)
+    config = Config(dict(launcher='pytorch', env_cfg=dict(dist_cfg=dict(backend='nccl'), a=1)))
+    train.set_up_cpu_processes(config)
+    assert begun == ['gloo']
+    assert config.env_cfg == dict(dist_cfg=dict(backend='gloo'), a=1)
+    assert config.model_wrapper_cfg.device_ids is None
+    with pytest.raises(train.UsageError, match='needs GPUs'):
+        train.set_up_cpu_processes(Config(dict(launcher='slurm')))
+    train.set_up_cpu_processes(Config(dict(launcher='none')))
+    assert begun == ['gloo']
 
 
 def test_resume_command():
