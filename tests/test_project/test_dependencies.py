@@ -80,7 +80,10 @@ def test_pins_lie_in_the_ranges(project_root):
 
 
 def test_import_takes_nothing_optional():
-    """``import mssdf`` and its parts load neither mmseg nor mmdet nor mmcv's compiled ops."""
+    """``import mssdf`` and its parts load neither mmseg nor mmdet nor mmrotate.
+
+    mmcv itself looks for its compiled ops; that they are not needed is test_runtime_only's.
+    """
     script = (
         'import sys, mssdf, mssdf.registry, mssdf.models, mssdf.datasets, mssdf.engine\n'
         'import mssdf.evaluation, mssdf.visualization, mssdf.utils\n'
@@ -90,4 +93,4 @@ def test_import_takes_nothing_optional():
     assert ran.returncode == 0, ran.stderr[-2000:]
     loaded = set(ran.stdout.splitlines()[-1].split())
     assert 'mssdf.models' in loaded
-    assert not loaded & {*OPTIONAL, 'mmcv.ops', 'mmcv._ext'}
+    assert not loaded & set(OPTIONAL)
