@@ -1,4 +1,4 @@
-"""Import MSSDF and take one pre-training step without any optional package.
+"""Import all of MSSDF and take one pre-training step without any optional package.
 
 Run by ``test_runtime_only.py``, in an environment that has the runtime requirements alone, or with
 ``--hide`` in one that has more. Usage: ``python runtime_only_step.py CONFIG [--hide]``.
@@ -6,6 +6,7 @@ Run by ``test_runtime_only.py``, in an environment that has the runtime requirem
 
 import importlib.util
 import math
+import pkgutil
 import sys
 
 OPTIONAL = ('mmseg', 'mmdet', 'mmrotate', 'mmcv._ext')
@@ -35,7 +36,11 @@ def main(config_file: str) -> None:
     from mmengine.optim import build_optim_wrapper
     from mmengine.registry import DefaultScope
 
+    import mssdf
     from mssdf.registry import DATASETS, FUNCTIONS, MODELS
+
+    for module in pkgutil.walk_packages(mssdf.__path__, 'mssdf.'):
+        importlib.import_module(module.name)
 
     config = Config.fromfile(config_file)
     DefaultScope.get_instance('step', scope_name=config.get('default_scope', 'mssdf'))
