@@ -65,7 +65,7 @@ class IndexCache:
 
     Args:
         folder: where the file lies; made when missing.
-        name: tells apart data sets that share the folder.
+        name: tells apart datasets and settings that share the folder.
     """
 
     def __init__(self, folder: str | None, name: str) -> None:

@@ -170,7 +170,12 @@ class MultiModalRasterDataset(Dataset):
         main = dist.get_rank() == 0
         if not main:
             dist.barrier()
-        self._load(found)
+        try:
+            self._load(found)
+        except Exception:
+            if main:  # let the others find the same error instead of waiting for ever
+                dist.barrier()
+            raise
         if main:
             dist.barrier()
         self._fully_initialized = True
@@ -185,7 +190,10 @@ class MultiModalRasterDataset(Dataset):
     def _load(self, found: list[SceneFiles]) -> None:
         paths = dict.fromkeys(file.path for scene in found for file in scene.files.values())
         self._failures = FailureLog(list(paths), self.max_failed_share)
-        cache = IndexCache(self._cache_folder(), os.path.abspath(self.data_root or '.'))
+        place = os.path.abspath(self.data_root or '.')
+        cache = IndexCache(
+            self._cache_folder(), repr((place, self.folder, self.settings, self.modalities))
+        )
         scenes, unusable = [], 0
         for scene in build_scenes(found, self.modalities, self.settings, cache):
             if isinstance(scene, UnreadableFileError):

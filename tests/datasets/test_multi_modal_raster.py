@@ -111,6 +111,44 @@ def test_windows_mostly_invalid_are_dropped_as_counted_by_numpy(data_root):
     assert 0.3 < len(found) / (len(starts[0]) * len(starts[1])) < 0.95
 
 
+@pytest.mark.parametrize('tiled', [dict(), dict(tiled=True, blockxsize=64, blockysize=64)])
+def test_close_calls_are_counted_exactly(write_raster, rng, tiled):
+    """Speckles of nodata, about half of every window."""
+    array = rng.normal(size=(250, 330)).astype(np.float32)
+    array[rng.random(array.shape) < 0.5] = -9999
+    valid = array != -9999
+    dataset = make(scenes=[dict(x=write_raster('a.tif', array, nodata=-9999, **tiled))],
+                   modalities=dict(x=None), window_size=96, windows=dict(stride=17))
+    expected = [
+        (r, c, 96, 96)
+        for r in sorted({*range(0, 155, 17), 154}) for c in sorted({*range(0, 235, 17), 234})
+        if valid[r : r + 96, c : c + 96].mean() >= 0.5
+    ]
+    assert [dataset.get_data_info(i)['window'] for i in range(len(dataset))] == expected
+
+
+def test_same_size_but_another_time_is_another_file(tmp_path, write_raster, rng):
+    array = rng.normal(size=(64, 64)).astype(np.float32)
+    path = Path(write_raster('a.tif', array, nodata=-9999, compress=None))
+    options = dict(scenes=[dict(x=str(path))], modalities=dict(x=None), window_size=32,
+                   cache_dir=str(tmp_path / 'cache'))
+    assert len(make(**options)) == 4
+    size = path.stat().st_size
+    array[:, :32] = -9999
+    write_raster('a.tif', array, nodata=-9999, compress=None)
+    os.utime(path, ns=(1, 1))
+    assert path.stat().st_size == size
+    assert len(make(**options)) == 2
+
+
+def test_two_settings_keep_an_index_each(tmp_path, write_raster, rng, monkeypatch):
+    pair(write_raster, rng, 'a')
+    options = dict(data_root=str(tmp_path), cache_dir=str(tmp_path / 'cache'))
+    sizes = [len(make(**options, window_size=size)) for size in (32, 48)]
+    monkeypatch.setattr(scene_index, 'read_header', None)  # not called
+    assert [len(make(**options, window_size=size)) for size in (32, 48)] == sizes
+
+
 def test_index_is_reused_until_a_file_changes(tmp_path, write_raster, rng, monkeypatch):
     _, dsm = pair(write_raster, rng, 'a')
     options = dict(data_root=str(tmp_path), window_size=32, cache_dir=str(tmp_path / 'cache'),

@@ -29,6 +29,12 @@ def test_shares_are_means_of_validity(rng, cell):
     np.testing.assert_allclose(shares, expected, atol=1 / 255)
 
 
+def test_last_cell_ends_with_the_raster():
+    validity = ValidityMap(np.full((3, 3), 255, np.uint8), (4, 4), (9, 9))
+    shares = grid_shares(validity, GridMap(), np.array([0, 5]), np.array([0, 5]), 8)
+    np.testing.assert_allclose(shares, np.outer([1, 0.5], [1, 0.5]))  # 4 of 8 rows lie inside
+
+
 def test_shares_on_another_grid_and_beyond_the_raster():
     grid = GridMap(scale=(0.5, 2.0), offset=(-5.0, 10.0))
     shares = grid_shares(full_map((40, 60)), grid, np.array([0, 20]), np.array([0, 20]), 20)
