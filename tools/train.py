@@ -252,8 +252,10 @@ def set_up_cpu_processes(config: Any) -> None:
     }
 
 
-def resume_command(arguments: list[str]) -> str:
+def resume_command(arguments: list[str], launcher: str = 'none') -> str:
     """The command that goes on where this one stopped."""
+    if launcher != 'none':
+        return 'the same command with --resume'
     command = [os.path.basename(sys.executable), *arguments]
     return shlex.join(command if '--resume' in arguments else [*command, '--resume'])
 
@@ -285,7 +287,7 @@ def run(config: Any, resume: str | None) -> int:
     except TrainingInterrupted as interruption:
         say(
             f'Stopped after {interruption.iteration} iterations, all saved in '
-            f'{interruption.checkpoint}. To go on:\n  {resume_command(sys.argv)}'
+            f'{interruption.checkpoint}. To go on:\n  {resume_command(sys.argv, config.launcher)}'
         )
         return 128 + interruption.signum
     return 0

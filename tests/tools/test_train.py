@@ -206,6 +206,7 @@ def test_resume_command():
         train.resume_command(['tools/train.py', 'a config.py']),
     )
     assert train.resume_command(['t', 'c', '--resume']).count('--resume') == 1
+    assert 'same command' in train.resume_command(['t', 'c', '--launcher', 'pytorch'], 'pytorch')
 
 
 def fake_command(folder: Path, name: str) -> dict:

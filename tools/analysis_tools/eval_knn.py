@@ -20,7 +20,6 @@ from mmpretrain.registry import MODELS
 
 import mssdf.models  # noqa: F401  (a config may name its backbone without the scope)
 from mssdf.engine.randomness import preserved_rng
-from mssdf.engine.resume import read_meta
 from mssdf.evaluation import (
     LabelledImages,
     bootstrap_interval,
@@ -30,6 +29,7 @@ from mssdf.evaluation import (
     stratified_split,
 )
 from mssdf.evaluation.frozen_encoder import POOLS, extract_features, plain_vit
+from mssdf.utils.checkpoint import read_checkpoint
 
 
 def parse_args(arguments: list[str] | None = None) -> argparse.Namespace:
@@ -59,15 +59,15 @@ def parse_args(arguments: list[str] | None = None) -> argparse.Namespace:
     return parser.parse_args(arguments)
 
 
-def load_config(args: argparse.Namespace) -> Config:
-    """Config of the model.
+def load_config(args: argparse.Namespace, checkpoint: dict[str, Any]) -> Config:
+    """Config of the model: given, or kept in the checkpoint.
 
     Raises:
         ValueError: if the checkpoint keeps none.
     """
     if args.config:
         return Config.fromfile(args.config)
-    text = read_meta(args.checkpoint).get('cfg')
+    text = checkpoint.get('meta', {}).get('cfg')
     if not text:
         raise ValueError(f'{args.checkpoint}: it keeps no config, give one with --config')
     return Config.fromstring(text, file_format='.py')
@@ -90,7 +90,7 @@ def find_normalisation(args: argparse.Namespace, state: dict[str, Any]) -> tuple
 
 def build_backbone(config: Config) -> Any:
     """The model's backbone, initialised as for training from scratch."""
-    MMLogger.get_instance('eval_knn', log_level='WARNING')  # not a line for every weight
+    MMLogger.get_current_instance().setLevel('WARNING')  # not a line for every weight
     init_default_scope(config.get('default_scope') or 'mmpretrain')
     with preserved_rng(config.get('randomness', {}).get('seed') or 0):
         backbone = MODELS.build(config.model.backbone)
@@ -126,11 +126,8 @@ def main(arguments: list[str] | None = None) -> int:
     """Print the accuracies; 2 for a wrong input."""
     args = parse_args(arguments)
     try:
-        if not Path(args.checkpoint).is_file():
-            raise FileNotFoundError(f'{args.checkpoint}: no such checkpoint')
-        config = load_config(args)
-        # a training checkpoint holds MMEngine's own objects beside its tensors
-        checkpoint = torch.load(args.checkpoint, map_location='cpu', weights_only=False)
+        checkpoint = read_checkpoint(args.checkpoint)
+        config = load_config(args, checkpoint)
         state = checkpoint.get('state_dict', checkpoint)
         normalisation = find_normalisation(args, state)
         backbone = build_backbone(config)
