@@ -4,7 +4,8 @@ custom_imports = dict(imports=['mssdf'], allow_failed_imports=False)
 
 # by name, so that a child changes one or takes it out with None
 default_hooks = dict(
-    iteration_seed=dict(type='mssdf.IterationSeedHook'),  # random states follow (seed, rank, iteration)
+    # random states follow (seed, rank, iteration): a resumed run draws the same masks
+    iteration_seed=dict(type='mssdf.IterationSeedHook'),
     runtime_info=dict(type='RuntimeInfoHook'),
     timer=dict(type='IterTimerHook'),
     throughput=dict(type='mssdf.ThroughputHook'),
@@ -12,7 +13,9 @@ default_hooks = dict(
     logger=dict(type='LoggerHook', interval=50),
     param_scheduler=dict(type='ParamSchedulerHook'),
     # written to a temporary name and moved; --resume falls back over a torn one
-    checkpoint=dict(type='mssdf.AtomicCheckpointHook', by_epoch=True, interval=10, max_keep_ckpts=3),
+    checkpoint=dict(
+        type='mssdf.AtomicCheckpointHook', by_epoch=True, interval=10, max_keep_ckpts=3
+    ),
 )
 
 env_cfg = dict(

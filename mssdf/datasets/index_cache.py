@@ -82,8 +82,11 @@ class IndexCache:
         except FileNotFoundError:
             pass
         except (OSError, ValueError) as error:
-            print_log(f'{self.path} cannot be read and is made anew: {error}', logger='current',
-                      level=logging.WARNING)
+            print_log(
+                f'{self.path} cannot be read and is made anew: {error}',
+                logger='current',
+                level=logging.WARNING,
+            )
 
     def get(self, identity: str, key: str) -> Scene | None:
         """The scene, when its files and the settings are those of the entry."""
@@ -112,7 +115,8 @@ class IndexCache:
         except OSError as error:
             print_log(
                 f'the index of windows cannot be kept, it is made again at the next start: {error}',
-                logger='current', level=logging.WARNING,
+                logger='current',
+                level=logging.WARNING,
             )
             self.path = None
         self._saved, self._changed = time.monotonic(), False

@@ -105,9 +105,7 @@ class MultiModalRasterDataset(Dataset):
         if not modalities:
             raise ValueError('modalities: expected at least one, found none')
         if reference is not None and reference not in modalities:
-            raise ValueError(
-                f'reference: expected one of {list(modalities)}, found {reference!r}'
-            )
+            raise ValueError(f'reference: expected one of {list(modalities)}, found {reference!r}')
         if window_size < 1:
             raise ValueError(f'window_size: expected at least 1, found {window_size}')
         if judge_by not in JUDGES:
@@ -136,7 +134,9 @@ class MultiModalRasterDataset(Dataset):
         self._pool = RasterPool(max_open_files)
         self._pid: int | None = None
         self._metainfo = {
-            **self.METAINFO, 'modalities': tuple(self.modalities), **dict(metainfo or {})
+            **self.METAINFO,
+            'modalities': tuple(self.modalities),
+            **dict(metainfo or {}),
         }
         self._fully_initialized = False
         if not lazy_init:
@@ -358,9 +358,7 @@ class MultiModalRasterDataset(Dataset):
         side = self.settings.window_size
         return self.scenes[int(self._scene_of[index])], (row, col, side, side)
 
-    def _draw_window(
-        self, rng: np.random.Generator
-    ) -> tuple[Scene, tuple[int, int, int, int]]:
+    def _draw_window(self, rng: np.random.Generator) -> tuple[Scene, tuple[int, int, int, int]]:
         """A scene in proportion to area, then a position that the coarse maps do not rule out."""
         side = self.settings.window_size
         number = int(np.searchsorted(self._area_below, rng.random(), side='right'))
@@ -368,11 +366,11 @@ class MultiModalRasterDataset(Dataset):
         for _ in range(MAX_DRAWS):
             row, col = (int(rng.integers(max(1, size - side + 1))) for size in scene.size)
             if any(
-                validity.full and scene.grids[m].aligned and m == scene.reference
+                validity.full
+                and scene.grids[m].aligned
+                and m == scene.reference
                 or usable(
-                    grid_shares(
-                        validity, scene.grids[m], np.array([row]), np.array([col]), side
-                    ),
+                    grid_shares(validity, scene.grids[m], np.array([row]), np.array([col]), side),
                     self.settings.max_invalid,
                 ).any()
                 for m, validity in scene.validity.items()
@@ -382,9 +380,7 @@ class MultiModalRasterDataset(Dataset):
 
     # Reading
 
-    def _read(
-        self, scene: Scene, window: tuple[int, int, int, int]
-    ) -> dict[str, Any] | None:
+    def _read(self, scene: Scene, window: tuple[int, int, int, int]) -> dict[str, Any] | None:
         """Read all modalities of a window; None when a file fails or nothing usable is there."""
         images: dict[str, NDArray] = {}
         valid: dict[str, NDArray[np.bool_]] = {}

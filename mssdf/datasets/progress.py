@@ -34,8 +34,11 @@ def track(items: Iterable[T], total: int, what: str) -> Iterator[T]:
         now = time.monotonic()
         if now - said > wait and done < total:
             left = (now - start) / done * (total - done)
-            print_log(f'{what}: {done} of {total}, {left:.0f} s left', logger='current',
-                      level=logging.INFO)
+            print_log(
+                f'{what}: {done} of {total}, {left:.0f} s left',
+                logger='current',
+                level=logging.INFO,
+            )
             said, wait = now, LOG_SECONDS
 
 
@@ -43,8 +46,12 @@ def _track_bar(items: Iterable[T], total: int, what: str) -> Iterator[T]:
     from rich.console import Console
 
     columns = (
-        TextColumn(what), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(),
-        TextColumn('left'), TimeRemainingColumn(),
+        TextColumn(what),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        TextColumn('left'),
+        TimeRemainingColumn(),
     )
     start = time.monotonic()
     with Progress(*columns, console=Console(stderr=True), transient=True) as progress:

@@ -170,8 +170,10 @@ def make_source(
         ValueError: when the file does not have the bands, or not of one real type.
     """
     path = header.path
-    chosen = tuple(bands) if bands is not None else tuple(
-        band for band in range(1, header.count + 1) if band != header.alpha
+    chosen = (
+        tuple(bands)
+        if bands is not None
+        else tuple(band for band in range(1, header.count + 1) if band != header.alpha)
     )
     outside = [band for band in chosen if not 1 <= band <= header.count]
     if outside or not chosen:
@@ -286,7 +288,8 @@ def value_validity(values: NDArray, source: BandSource) -> NDArray[np.bool_] | N
             valid = np.isfinite(values).all(axis=0)
     if any(value is not None for value in source.nodata):
         good = [
-            np.ones(values.shape[1:], dtype=bool) if nodata is None
+            np.ones(values.shape[1:], dtype=bool)
+            if nodata is None
             else band != band.dtype.type(nodata)
             for band, nodata in zip(values, source.nodata, strict=True)
         ]

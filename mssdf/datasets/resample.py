@@ -218,9 +218,7 @@ def _read_resampled(
     return total / np.where(valid, weight, 1), valid
 
 
-def _pick_nearest(
-    known: NDArray[np.bool_], rows: AxisTaps, cols: AxisTaps
-) -> NDArray[np.bool_]:
+def _pick_nearest(known: NDArray[np.bool_], rows: AxisTaps, cols: AxisTaps) -> NDArray[np.bool_]:
     inside = (rows.nearest >= 0)[:, None] & (cols.nearest >= 0)
     return known[rows.nearest[:, None], cols.nearest] & inside
 

@@ -160,7 +160,10 @@ def _settle_close_calls(
         place = (int(rows[i]), int(cols[j]), window, window)
         try:
             valid = validity_on_grid(
-                pool.get(source.path), source, scene.grids[modality], place,
+                pool.get(source.path),
+                source,
+                scene.grids[modality],
+                place,
                 modalities[modality].resampling,
             )
         except (OSError, RasterioError) as error:

@@ -222,8 +222,13 @@ def _parse_scene(
 
 
 def _check_bands(where: str, bands: Any) -> tuple[int, ...]:
-    if isinstance(bands, str | Mapping) or not isinstance(bands, Sequence) or not bands or not all(
-        isinstance(band, int) and not isinstance(band, bool) and band >= 1 for band in bands
+    if (
+        isinstance(bands, str | Mapping)
+        or not isinstance(bands, Sequence)
+        or not bands
+        or not all(
+            isinstance(band, int) and not isinstance(band, bool) and band >= 1 for band in bands
+        )
     ):
         raise ValueError(f'{where}.bands: expected a list of band numbers from 1, found {bands!r}')
     return tuple(bands)

@@ -131,8 +131,7 @@ def compute_statistics(
     if partial:
         Path(partial).unlink(missing_ok=True)
     return {
-        modality: _summary(dataset, modality, state, percentiles)
-        for modality in dataset.modalities
+        modality: _summary(dataset, modality, state, percentiles) for modality in dataset.modalities
     }
 
 
@@ -183,7 +182,8 @@ def _run(
 ) -> None:
     """Do what is left of a pass; an unreadable file is counted, and too many of them raise."""
     left = [
-        i for i, part in enumerate(parts)
+        i
+        for i, part in enumerate(parts)
         if i not in state.done[number] | state.failed and (number == 0 or part.name in state.fine)
     ]
     what = ('first pass', 'second pass')[number]
@@ -283,13 +283,13 @@ def _summary(
     summary['dtype'] = dataset.dtypes[modality]
     relative = state.totals.get((modality, True))
     if relative is not None and relative.count[0]:
-        summary['relative'] = _describe(
-            relative, state.fine.get((modality, True)), percentiles
-        )
+        summary['relative'] = _describe(relative, state.fine.get((modality, True)), percentiles)
     elif relative is not None:
         print_log(
             f'modality {modality!r}: no window has enough valid pixels, so none of its heights '
-            f'relative to a window', logger='current', level=logging.WARNING,
+            f'relative to a window',
+            logger='current',
+            level=logging.WARNING,
         )
     return summary
 

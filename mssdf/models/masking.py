@@ -7,7 +7,6 @@ generator that it is given.
 from collections.abc import Sequence
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 
@@ -53,9 +52,13 @@ def scale_intensity(image: Tensor, valid: Tensor | None = None) -> Tensor:
         (B, 1, H, W) float32; a constant window gives 0.
     """
     grey = image.float().mean(dim=1, keepdim=True)
-    known = (grey, grey) if valid is None else (
-        grey.masked_fill(~valid, torch.inf),
-        grey.masked_fill(~valid, -torch.inf),
+    known = (
+        (grey, grey)
+        if valid is None
+        else (
+            grey.masked_fill(~valid, torch.inf),
+            grey.masked_fill(~valid, -torch.inf),
+        )
     )
     low, high = known[0].flatten(1).amin(dim=1), known[1].flatten(1).amax(dim=1)
     span = high - low
@@ -125,7 +128,7 @@ def information_score(
     Raises:
         ValueError: if the patch size does not divide the window or a term is unknown.
     """
-    _check_patches(*image.shape[-2:], patch_size)
+    _check_patches(image.shape[-2], image.shape[-1], patch_size)
     unknown = set(terms) - {'gradient', 'variance'}
     if unknown or not terms:
         raise ValueError(f"terms must be among 'gradient' and 'variance', found {list(terms)}")
@@ -164,7 +167,7 @@ def valid_patches(valid: Tensor, patch_size: int, max_invalid: float = 0.5) -> T
     Returns:
         (B, N) bool.
     """
-    _check_patches(*valid.shape[-2:], patch_size)
+    _check_patches(valid.shape[-2], valid.shape[-1], patch_size)
     share = patch_mean(valid[:, 0].float(), patch_size).flatten(1)
     return (share >= 1 - max_invalid) & (share > 0)
 

@@ -2,7 +2,7 @@
 
 import os
 import pickle
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -59,7 +59,9 @@ def read_checkpoint(path: str | os.PathLike) -> dict[str, Any]:
     path = Path(path)
     if not path.is_file():
         raise CheckpointError(f'checkpoint: no file {path}')
-    stand_ins = [(_Ignored, name) for name in _BESIDE_WEIGHTS]
+    stand_ins: list[Callable | tuple[Callable, str]] = [
+        (_Ignored, name) for name in _BESIDE_WEIGHTS
+    ]
     try:
         with torch.serialization.safe_globals(stand_ins):
             content = torch.load(path, map_location='cpu', weights_only=True)
@@ -226,8 +228,9 @@ class StrictPretrained:
         # MMEngine initialises the children after any initialiser but its own ``Pretrained``, and
         # mmpretrain's ViT its positions: both would undo what has just been loaded.
         for child in module.modules():
-            child.is_init = True
-        module.init_cfg = dict(type='Pretrained', checkpoint=self.checkpoint, prefix=self.prefix)
+            setattr(child, 'is_init', True)  # noqa: B010  no attribute that nn.Module knows
+        init_cfg = dict(type='Pretrained', checkpoint=self.checkpoint, prefix=self.prefix)
+        setattr(module, 'init_cfg', init_cfg)  # noqa: B010
         print_log(str(report), logger='current')
 
     def _get_init_info(self) -> str:

@@ -72,16 +72,14 @@ def _split(state_dict: Mapping[str, Tensor], prefixes: tuple[str, ...]) -> tuple
 
 
 def convert_timm(state_dict: Mapping[str, Tensor], img_size: int | None = None) -> Converted:
-    """timm's VisionTransformer with a cls token; its head and ``fc_norm`` are dropped."""
+    """Timm's VisionTransformer with a cls token; its head and ``fc_norm`` are dropped."""
     kept, dropped = _split(state_dict, ('head.', 'fc_norm.', 'pre_logits.'))
     return Converted(_rename(kept), dropped)
 
 
 def convert_mae(state_dict: Mapping[str, Tensor], img_size: int | None = None) -> Converted:
     """MAE's released checkpoints: timm's names, a decoder beside, which is dropped."""
-    kept, dropped = _split(
-        state_dict, ('decoder_', 'decoder.', 'mask_token', 'head.', 'fc_norm.')
-    )
+    kept, dropped = _split(state_dict, ('decoder_', 'decoder.', 'mask_token', 'head.', 'fc_norm.'))
     return Converted(_rename(kept), dropped)
 
 
@@ -123,7 +121,9 @@ def convert_official(state_dict: Mapping[str, Tensor], img_size: int | None = 32
     encoder, heads = _split(encoder, ('head.', 'fc_norm.', 'mask_token'))
     dropped += [f'encoder.{name}' for name in heads]
     notes = []
-    blocks = sorted({match[1] for name in encoder if (match := _BLOCK_KEY.fullmatch(name))}, key=int)
+    blocks = sorted(
+        {match[1] for name in encoder if (match := _BLOCK_KEY.fullmatch(name))}, key=int
+    )
     for block in blocks:
         stem = f'blocks.{block}.attn.'
         query, value = encoder.pop(f'{stem}q_bias', None), encoder.pop(f'{stem}v_bias', None)

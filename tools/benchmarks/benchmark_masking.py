@@ -6,8 +6,11 @@ One core; the fastest of several rounds, so that what else runs on the machine c
 import argparse
 import platform
 import time
+from collections.abc import Callable
+from functools import partial
 
 import torch
+from torch import Tensor
 
 from mssdf.models.masking import (
     information_score,
@@ -31,7 +34,7 @@ def parse_args() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def mask_pair(rgb, dsm, dsm_valid):
+def mask_pair(rgb: Tensor, dsm: Tensor, dsm_valid: Tensor | None) -> Tensor:
     """All of sections 2 and 3 of method.md for a batch of pairs."""
     rows, cols = (side // PATCH_SIZE for side in rgb.shape[-2:])
     count = rows * cols
@@ -43,7 +46,7 @@ def mask_pair(rgb, dsm, dsm_valid):
     return mask_across_modalities(torch.stack(masks), target, count // 10)
 
 
-def best_seconds(function, rounds: int, device: str) -> float:
+def best_seconds(function: Callable[[], object], rounds: int, device: str) -> float:
     """Fastest of the rounds after a warm-up."""
     best = float('inf')
     for index in range(rounds + 5):
@@ -72,7 +75,7 @@ def main() -> None:
     dsm = (torch.rand(shape) * 40).to(args.device)
     holes = (torch.rand(shape) > 0.02).to(args.device)
     for name, valid in (('no nodata', None), ('2 % nodata in the DSM', holes)):
-        seconds = best_seconds(lambda v=valid: mask_pair(rgb, dsm, v), args.rounds, args.device)
+        seconds = best_seconds(partial(mask_pair, rgb, dsm, valid), args.rounds, args.device)
         print(f'{name}: {1e3 * seconds / args.batch_size:.2f} ms per pair')
 
 

@@ -108,17 +108,17 @@ def main() -> None:
                 measure(
                     MultiModalRasterDataset(
                         data_root=folder,
-                        modalities=dict(
-                            rgb=dict(suffix='_dom.tif'), dsm=dict(suffix='_dsm.tif')
-                        ),
+                        modalities=dict(rgb=dict(suffix='_dom.tif'), dsm=dict(suffix='_dsm.tif')),
                         window_size=args.window_size,
                         cache_dir='',
                         pipeline=pipeline,
                     ),
                     args.seconds,
                 )
-                for pipeline in (augmentation(args.window_size)[-1:],
-                                 augmentation(args.window_size))
+                for pipeline in (
+                    augmentation(args.window_size)[-1:],
+                    augmentation(args.window_size),
+                )
             ]
         print(f'{layout:<20}{size:>12.1f}{speeds[0]:>12.0f}{speeds[1]:>12.0f}', flush=True)
 

@@ -39,19 +39,38 @@ def parse_args() -> argparse.Namespace:
     )
     parser.add_argument('config', nargs='?', help='config whose train_dataloader.dataset is read')
     parser.add_argument('--config', dest='config_option', metavar='CONFIG', help='the same')
-    parser.add_argument('--cfg-options', nargs='+', action=DictAction, metavar='KEY=VALUE',
-                        help='changes to the config')
+    parser.add_argument(
+        '--cfg-options',
+        nargs='+',
+        action=DictAction,
+        metavar='KEY=VALUE',
+        help='changes to the config',
+    )
     parser.add_argument('--data-root', help='folder of the data (or the variable MSSDF_DATA)')
-    parser.add_argument('--modality', action='append', default=[], metavar='NAME=SUFFIX[:BANDS]',
-                        help='without a config: a modality, and what follows NAME in its files')
+    parser.add_argument(
+        '--modality',
+        action='append',
+        default=[],
+        metavar='NAME=SUFFIX[:BANDS]',
+        help='without a config: a modality, and what follows NAME in its files',
+    )
     parser.add_argument('--folder', default='patch', help='without a config: sub-folder (patch)')
-    parser.add_argument('--scenes', metavar='FILE',
-                        help='without a config: JSON, YAML or CSV index of scenes')
-    parser.add_argument('--window-size', type=int, default=320,
-                        help='without a config: side of the windows of relative heights (320)')
-    parser.add_argument('--relative', nargs='+', metavar='NAME',
-                        help='modalities to measure relative to the window median too; by default '
-                        'those with relative_to_median in the config')
+    parser.add_argument(
+        '--scenes', metavar='FILE', help='without a config: JSON, YAML or CSV index of scenes'
+    )
+    parser.add_argument(
+        '--window-size',
+        type=int,
+        default=320,
+        help='without a config: side of the windows of relative heights (320)',
+    )
+    parser.add_argument(
+        '--relative',
+        nargs='+',
+        metavar='NAME',
+        help='modalities to measure relative to the window median too; by default '
+        'those with relative_to_median in the config',
+    )
     parser.add_argument('--percentiles', nargs='+', type=float, default=list(PERCENTILES))
     parser.add_argument('--workers', type=int, default=os.cpu_count() or 1, help='processes')
     parser.add_argument('--out', default='statistics.json', help='file to write')

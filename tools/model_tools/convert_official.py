@@ -3,7 +3,7 @@
 The result has mmpretrain's keys behind 'backbone.' and drops in with
   init_cfg=dict(type='mssdf.StrictPretrained', checkpoint=OUTPUT)
 
-examples:
+Examples:
   python tools/model_tools/convert_official.py MSSDF_vit_base.pth mssdf_vit-b.pth --img-size 320
   python tools/model_tools/convert_official.py mae_pretrain_vit_base.pth mae_vit-b.pth
 """
@@ -43,7 +43,9 @@ def main() -> int:
         message = error.args[0] if error.args else error
         print(f'error: {args.checkpoint}: {message}', file=sys.stderr)
         return 1
-    path = save_published(dict(meta=dict(source=source), state_dict=converted.state_dict), args.output)
+    path = save_published(
+        dict(meta=dict(source=source), state_dict=converted.state_dict), args.output
+    )
     print(f'{path}: {len(converted.state_dict)} tensors from {source}')
     for note in converted.notes:
         print(f'  {note}')

@@ -3,7 +3,7 @@
 Takes out the optimiser, the schedulers, the log buffers, the teacher and, unless told otherwise,
 everything but the backbone. The result loads with ``torch.load(..., weights_only=True)``.
 
-example:
+Example:
   python tools/model_tools/publish_model.py work_dirs/RUN/epoch_500.pth mssdf_vit-b-p16.pth
 """
 
@@ -26,7 +26,7 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument(
         '--keep-decoders',
         action='store_true',
-        help='keep the other modalities\' patch embeddings, decoders and heads too',
+        help="keep the other modalities' patch embeddings, decoders and heads too",
     )
     return parser.parse_args()
 

@@ -13,14 +13,10 @@ model = dict(
         weights=(0.8, 0.5, 0.3),  # below, between, above the quantiles of the score
         cross_modal=dict(target='dsm', complementary=False),
     ),
-    backbone=dict(
-        type='mssdf.MaskedVisionTransformer', arch='base', img_size=320, patch_size=16
-    ),
+    backbone=dict(type='mssdf.MaskedVisionTransformer', arch='base', img_size=320, patch_size=16),
     embedding=dict(type='mssdf.SharedPatchEmbedding'),
     fusion_decoder=dict(type='mssdf.FusionDecoder', embed_dims=384, num_layers=3, num_heads=6),
-    modality_decoder=dict(
-        type='mssdf.ModalityDecoder', embed_dims=384, num_layers=4, num_heads=6
-    ),
+    modality_decoder=dict(type='mssdf.ModalityDecoder', embed_dims=384, num_layers=4, num_heads=6),
     teacher=dict(target_norm='token', average_layers=1),
     pairwise=dict(features='predicted', num_locations=1024, temperature=0.07),
     losses=dict(rec=1.0, align=0.5, hsic=0.2, cls=0.1, pix=0.0),

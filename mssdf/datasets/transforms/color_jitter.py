@@ -62,9 +62,7 @@ class MultiModalColorJitter:
     def _find(self, results: Results) -> tuple[NDArray, NDArray[np.bool_]]:
         image = results['images'].get(self.modality)
         if image is None:
-            raise KeyError(
-                f'modality {self.modality!r}: expected one of {list(results["images"])}'
-            )
+            raise KeyError(f'modality {self.modality!r}: expected one of {list(results["images"])}')
         if image.shape[2] != 3:
             raise ValueError(
                 f'modality {self.modality!r}: expected 3 bands (red, green, blue) for colour '

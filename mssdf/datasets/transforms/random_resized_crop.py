@@ -66,9 +66,7 @@ class MultiModalRandomResizedCrop:
         results['valid'] = {modality: valid for modality, (_, valid) in resized.items()}
         return results
 
-    def _draw(
-        self, rng: np.random.Generator, height: int, width: int
-    ) -> tuple[int, int, int, int]:
+    def _draw(self, rng: np.random.Generator, height: int, width: int) -> tuple[int, int, int, int]:
         """Top, left, rows, columns of a part; its shape is clipped to the window's."""
         area = height * width * rng.uniform(*self.scale)
         ratio = math.exp(rng.uniform(math.log(self.ratio[0]), math.log(self.ratio[1])))

@@ -1,5 +1,7 @@
 """Hooks that move the model along with training: ramps, cross-modal masking, teacher."""
 
+from typing import Any
+
 from mmengine.hooks import Hook
 from mmengine.model import is_model_wrapper
 from mmengine.runner import Runner
@@ -10,7 +12,7 @@ from mssdf.registry import HOOKS
 from ..schedules import cosine, staircase
 
 
-def unwrap(model: nn.Module) -> nn.Module:
+def unwrap(model: nn.Module) -> Any:
     """Return the model inside a distributed wrapper."""
     return model.module if is_model_wrapper(model) else model
 
@@ -21,7 +23,7 @@ class ProgressHook(Hook):
 
     priority = 'HIGH'
 
-    def before_train_iter(self, runner: Runner, batch_idx: int, data_batch=None) -> None:
+    def before_train_iter(self, runner: Runner, batch_idx: int, data_batch: Any = None) -> None:
         """Set the iteration."""
         unwrap(runner.model).set_progress(runner.iter)
 
@@ -56,13 +58,16 @@ class CrossModalMaskingHook(Hook):
                 'CrossModalMaskingHook: expected 0 <= start <= maximum <= 1 and every >= 1, '
                 f'found start={start}, maximum={maximum}, every={every}'
             )
-        self.schedule = dict(start=start, increment=increment, every=every, maximum=maximum)
+        self.start = start
+        self.increment = increment
+        self.every = every
+        self.maximum = maximum
         self.by_epoch = by_epoch
 
-    def before_train_iter(self, runner: Runner, batch_idx: int, data_batch=None) -> None:
+    def before_train_iter(self, runner: Runner, batch_idx: int, data_batch: Any = None) -> None:
         """Set p for this iteration and log it."""
         position = runner.epoch if self.by_epoch else runner.iter
-        ratio = staircase(position, **self.schedule)
+        ratio = staircase(position, self.start, self.increment, self.every, self.maximum)
         unwrap(runner.model).data_preprocessor.cross_modal_ratio = ratio
         runner.message_hub.update_scalar('train/p_cross', ratio)
 
@@ -90,7 +95,7 @@ class TeacherMomentumHook(Hook):
         self.end = end
 
     def after_train_iter(
-        self, runner: Runner, batch_idx: int, data_batch=None, outputs=None
+        self, runner: Runner, batch_idx: int, data_batch: Any = None, outputs: Any = None
     ) -> None:
         """Move the teacher, unless gradients are still being accumulated."""
         if not runner.optim_wrapper.should_update():

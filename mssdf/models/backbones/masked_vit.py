@@ -1,5 +1,7 @@
 """The student's and the teacher's encoder: a plain ViT that can also see visible patches only."""
 
+from typing import Any
+
 import torch
 import torch.nn.functional as F
 from mmpretrain.models import VisionTransformer
@@ -35,7 +37,7 @@ class MaskedVisionTransformer(VisionTransformer):
         img_size: int = 320,
         patch_size: int = 16,
         out_type: str = 'raw',
-        **kwargs,
+        **kwargs: Any,
     ) -> None:
         super().__init__(
             arch=arch, img_size=img_size, patch_size=patch_size, out_type=out_type, **kwargs

@@ -1,5 +1,7 @@
 """Score and masks of every window, drawn in the data preprocessor (method.md, sections 1-3)."""
 
+from typing import Any
+
 import torch
 from torch import Tensor
 
@@ -49,7 +51,7 @@ class MaskingDataPreprocessor(MultiModalDataPreprocessor):
         score_terms: tuple[str, ...] = ('gradient', 'variance'),
         max_invalid: float = 0.5,
         cross_modal: dict | None = None,
-        **kwargs,
+        **kwargs: Any,
     ) -> None:
         super().__init__(modalities=modalities, **kwargs)
         if not 0 <= mask_ratio < 1:
@@ -59,7 +61,7 @@ class MaskingDataPreprocessor(MultiModalDataPreprocessor):
         if len(weights) != 3 or min(weights) <= 0:
             raise ValueError(f'weights must be three positive numbers, found {weights}')
         cross_modal = dict(cross_modal or {})
-        target = cross_modal.get('target')
+        target: str | None = cross_modal.get('target')
         if target is not None and target not in (*self.modalities, 'random'):
             raise ValueError(
                 f"cross_modal.target must be one of {list(self.modalities)} or 'random', "
@@ -67,8 +69,8 @@ class MaskingDataPreprocessor(MultiModalDataPreprocessor):
             )
         self.patch_size = patch_size
         self.mask_ratio = mask_ratio
-        self.quantiles = tuple(quantiles)
-        self.weights = tuple(weights)
+        self.quantiles = (quantiles[0], quantiles[1])
+        self.weights = (weights[0], weights[1], weights[2])
         self.score_terms = tuple(score_terms)
         self.max_invalid = max_invalid
         self.target = target if len(self.modalities) > 1 else None
@@ -119,9 +121,9 @@ class MaskingDataPreprocessor(MultiModalDataPreprocessor):
             for name in images
         }
         visible = dict.fromkeys(images, num_visible)
-        num_extra = round(self.cross_modal_ratio * num_visible) if self.target else 0
-        if num_extra:
-            masks = self._mask_target(masks, patch_valid, num_extra)
+        num_extra = round(self.cross_modal_ratio * num_visible)
+        if self.target and num_extra:
+            masks = self._mask_target(self.target, masks, patch_valid, num_extra)
             if not self.complementary and self.target == 'random':
                 ragged = dict.fromkeys(images, True)
             elif not self.complementary:
@@ -139,18 +141,22 @@ class MaskingDataPreprocessor(MultiModalDataPreprocessor):
         return dict(inputs=inputs, data_samples=data.get('data_samples'))
 
     def _mask_target(
-        self, masks: dict[str, Tensor], patch_valid: dict[str, Tensor], num_extra: int
+        self,
+        name: str,
+        masks: dict[str, Tensor],
+        patch_valid: dict[str, Tensor],
+        num_extra: int,
     ) -> dict[str, Tensor]:
         names = list(masks)
-        stacked = torch.stack([masks[name] for name in names])  # (M, B, N)
-        valid = torch.stack([patch_valid[name] for name in names])
+        stacked = torch.stack([masks[each] for each in names])  # (M, B, N)
+        valid = torch.stack([patch_valid[each] for each in names])
         batch = stacked.shape[1]
-        if self.target == 'random':
+        if name == 'random':
             present = valid.any(dim=2)  # (M, B)
             noise = torch.rand(present.shape, device=present.device)
             target = (noise + present.float()).argmax(dim=0)
         else:
-            target = stacked.new_full((batch,), names.index(self.target), dtype=torch.long)
+            target = stacked.new_full((batch,), names.index(name), dtype=torch.long)
         stacked = mask_across_modalities(
             stacked, target, num_extra, None, valid, self.complementary
         )

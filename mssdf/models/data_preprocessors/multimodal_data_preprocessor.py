@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 import torch
 from mmengine.model import BaseDataPreprocessor
@@ -151,10 +152,12 @@ class SingleModalityDataPreprocessor(MultiModalDataPreprocessor):
         **kwargs: see :class:`MultiModalDataPreprocessor`.
     """
 
-    def __init__(self, modality: str = 'rgb', **kwargs) -> None:
+    def __init__(self, modality: str = 'rgb', **kwargs: Any) -> None:
         super().__init__(**kwargs)
         if modality not in self.modalities:
-            raise ValueError(f'modality: expected one of {list(self.modalities)}, found {modality!r}')
+            raise ValueError(
+                f'modality: expected one of {list(self.modalities)}, found {modality!r}'
+            )
         self.modality = modality
 
     def forward(self, data: dict, training: bool = False) -> dict:

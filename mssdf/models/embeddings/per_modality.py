@@ -35,6 +35,7 @@ class PerModalityPatchEmbedding(BaseModule):
     def init_weights(self) -> None:
         """Initialise like the linear layer over a patch that each convolution is."""
         for projection in self.projections.values():
+            assert isinstance(projection, nn.Conv2d) and projection.bias is not None
             nn.init.xavier_uniform_(projection.weight.flatten(1))
             nn.init.zeros_(projection.bias)
 

@@ -25,6 +25,7 @@ class PixelHead(BaseModule):
     def init_weights(self) -> None:
         """Xavier-uniform weights and zero biases."""
         for layer in self.layers.values():
+            assert isinstance(layer, nn.Linear)
             nn.init.xavier_uniform_(layer.weight)
             nn.init.zeros_(layer.bias)
 

@@ -5,9 +5,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 
-def info_nce(
-    first: Tensor, second: Tensor, valid: Tensor, temperature: float = 0.07
-) -> Tensor:
+def info_nce(first: Tensor, second: Tensor, valid: Tensor, temperature: float = 0.07) -> Tensor:
     """Tell the same location in the other modality from all other rows.
 
     Args:

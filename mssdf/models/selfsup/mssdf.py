@@ -1,7 +1,8 @@
 """MSSDF, the algorithm (method.md, sections 4 to 6)."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from mmengine.dist import all_reduce, get_world_size
@@ -25,6 +26,11 @@ from .pairwise import pairwise_terms
 from .teacher import EMATeacher
 
 TERMS = ('rec', 'align', 'hsic', 'cls', 'pix')
+
+
+def total(values: Iterable[Tensor]) -> Tensor:
+    """Sum of tensors of one shape."""
+    return torch.stack(list(values)).sum(dim=0)
 
 
 @dataclass
@@ -131,11 +137,10 @@ class MSSDF(BaseSelfSupervisor):
         monitor_interval: int = 50,
         init_cfg: dict | None = None,
     ) -> None:
-        super().__init__(
-            backbone=backbone, data_preprocessor=data_preprocessor, init_cfg=init_cfg
-        )
+        super().__init__(backbone=backbone, data_preprocessor=data_preprocessor, init_cfg=init_cfg)
         channels = self.data_preprocessor.channels
-        self.modalities = tuple(channels)
+        # sorted: MMEngine sorts the config that it keeps, and a resumed run must mean the same
+        self.modalities = tuple(sorted(channels))
         self.primary = self._check_primary(primary, channels)
         self.terms = parse_loss_terms(
             losses or dict(rec=1.0, align=0.5, hsic=0.2, cls=0.1, pix=0.0), ramps
@@ -143,7 +148,7 @@ class MSSDF(BaseSelfSupervisor):
         self.patch_size = self.backbone.patch_size
         if self.data_preprocessor.patch_size != self.patch_size:
             raise ValueError(
-                f'data_preprocessor.patch_size: expected the backbone\'s {self.patch_size}, '
+                f"data_preprocessor.patch_size: expected the backbone's {self.patch_size}, "
                 f'found {self.data_preprocessor.patch_size}'
             )
         width = self.backbone.embed_dims
@@ -156,8 +161,8 @@ class MSSDF(BaseSelfSupervisor):
                 **embedding,
             )
         )
-        pairwise = dict(features='predicted', num_locations=1024, temperature=0.07) | dict(
-            pairwise or {}
+        pairwise = dict(
+            dict(features='predicted', num_locations=1024, temperature=0.07), **(pairwise or {})
         )
         self.pairwise_features = pairwise.pop('features')
         if self.pairwise_features not in ('predicted', 'encoder'):
@@ -165,7 +170,7 @@ class MSSDF(BaseSelfSupervisor):
                 f"pairwise.features must be 'predicted' or 'encoder', "
                 f'found {self.pairwise_features!r}'
             )
-        self.pairwise = pairwise
+        self.pairwise: dict[str, Any] = pairwise
         self._build_decoders(fusion_decoder, modality_decoder, width, channels)
         self.modality_head = (
             ModalityHead(width, len(self.modalities)) if self._uses('cls') else None
@@ -203,8 +208,10 @@ class MSSDF(BaseSelfSupervisor):
     ) -> None:
         pairs_predicted = self._pairs and self.pairwise_features == 'predicted'
         predicts = self._uses('rec') or pairs_predicted
-        self.fusion_decoder = self.modality_decoder = None
-        self.feature_head = self.pixel_head = None
+        self.fusion_decoder: Any = None
+        self.modality_decoder: Any = None
+        self.feature_head: nn.Module | None = None
+        self.pixel_head: nn.Module | None = None
         if not (predicts or self._uses('pix')):
             return
         self.fusion_decoder = MODELS.build(dict(in_dims=width, **fusion))
@@ -212,7 +219,7 @@ class MSSDF(BaseSelfSupervisor):
         decoded = self.modality_decoder.embed_dims
         if decoded != self.fusion_decoder.embed_dims:
             raise ValueError(
-                f'modality_decoder.embed_dims must equal the fusion decoder\'s '
+                f"modality_decoder.embed_dims must equal the fusion decoder's "
                 f'{self.fusion_decoder.embed_dims}, found {decoded}'
             )
         if predicts:
@@ -278,13 +285,12 @@ class MSSDF(BaseSelfSupervisor):
         hidden = {name: batch.masks[name] & batch.patch_valid[name] for name in batch.images}
         losses: dict[str, Tensor] = {}
         if self._uses('rec'):
-            losses['rec'] = sum(
-                masked_feature_loss(predicted[name], targets[name], hidden[name])
-                for name in hidden
+            losses['rec'] = total(
+                masked_feature_loss(predicted[name], targets[name], hidden[name]) for name in hidden
             )
         if self.pixel_head is not None:
             pixels = self.pixel_head(decoded)
-            losses['pix'] = sum(
+            losses['pix'] = total(
                 masked_pixel_loss(
                     pixels[name],
                     batch.images[name],
@@ -297,9 +303,9 @@ class MSSDF(BaseSelfSupervisor):
             )
         if self.modality_head is not None:
             logits = self.modality_head(
-                torch.stack([one.cls_token for one in encoded.values()], dim=1)
+                torch.stack([encoded[name].cls_token for name in self.modalities], dim=1)
             )
-            present = torch.stack([batch.present(name) for name in batch.images], dim=1)
+            present = torch.stack([batch.present(name) for name in self.modalities], dim=1)
             losses['cls'] = modality_loss(logits, present)
         return losses
 
@@ -328,7 +334,7 @@ class MSSDF(BaseSelfSupervisor):
         )
 
     def loss(
-        self, inputs: MaskedBatch, data_samples: Sequence[DataSample] | None = None, **kwargs
+        self, inputs: MaskedBatch, data_samples: Sequence[DataSample] | None = None, **kwargs: Any
     ) -> dict[str, Tensor]:
         """Compute all terms.
 
@@ -355,9 +361,7 @@ class MSSDF(BaseSelfSupervisor):
         )
         targets, teacher_features = {}, {}
         if self.teacher is not None:
-            targets, teacher_features = self.teacher(
-                inputs.images, inputs.patch_valid, inputs.grid
-            )
+            targets, teacher_features = self.teacher(inputs.images, inputs.patch_valid, inputs.grid)
         with torch.autocast(inputs.score.device.type, enabled=False):
             terms = {
                 name: value.mean()
@@ -367,7 +371,7 @@ class MSSDF(BaseSelfSupervisor):
             }
             if self._pairs:
                 terms |= self._pairwise_losses(inputs, encoded, predicted)
-            total = sum(self.terms[name].at(self.iteration) * terms[name] for name in terms)
+            loss = total(self.terms[name].at(self.iteration) * terms[name] for name in terms)
         log: dict[str, Tensor] = {name: terms[name] for name in TERMS if name in terms}
         for name in inputs.images:
             visible = (~inputs.masks[name]).sum(dim=1).float()
@@ -375,7 +379,7 @@ class MSSDF(BaseSelfSupervisor):
         if self.monitor_interval and self.iteration % self.monitor_interval == 0:
             student = {name: (one.tokens, one.locations, one.keep) for name, one in encoded.items()}
             log |= feature_monitor(student, teacher_features, inputs)
-        return dict(loss=total, **log)
+        return dict(loss=loss, **log)
 
     def parse_losses(self, losses: dict[str, Tensor]) -> tuple[Tensor, dict[str, Tensor]]:
         """As MMEngine, and refuse a loss that is not finite on any rank, before the step.

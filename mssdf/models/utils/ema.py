@@ -20,4 +20,6 @@ def update_ema(teacher: Iterable[Tensor], student: Iterable[Tensor], momentum: f
     """
     if not 0.0 <= momentum <= 1.0:
         raise ValueError(f'momentum must be within 0...1, found {momentum}')
-    torch._foreach_lerp_(list(teacher), list(student), 1.0 - momentum)
+    teacher = list(teacher)
+    if teacher:
+        torch._foreach_lerp_(teacher, list(student), 1.0 - momentum)
