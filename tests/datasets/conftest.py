@@ -13,8 +13,18 @@ def write_raster(tmp_path):
     """Write (C, H, W) or (H, W) as a GeoTIFF below tmp_path; returns its path."""
 
     def write(
-        name, array, *, origin=(500_000.0, 4_000_000.0), pixel=1.0, crs='EPSG:32632', mask=None,
-        colorinterp=None, scales=None, offsets=None, transform=None, **options,
+        name,
+        array,
+        *,
+        origin=(500_000.0, 4_000_000.0),
+        pixel=1.0,
+        crs='EPSG:32632',
+        mask=None,
+        colorinterp=None,
+        scales=None,
+        offsets=None,
+        transform=None,
+        **options,
     ) -> str:
         array = np.asarray(array)
         array = array[None] if array.ndim == 2 else array
@@ -23,8 +33,16 @@ def write_raster(tmp_path):
         transform = transform or Affine(pixel, 0, origin[0], 0, -pixel, origin[1])
         options = {'compress': 'deflate', **options}
         with rasterio.open(
-            path, 'w', driver='GTiff', height=array.shape[1], width=array.shape[2],
-            count=array.shape[0], dtype=array.dtype, crs=crs, transform=transform, **options,
+            path,
+            'w',
+            driver='GTiff',
+            height=array.shape[1],
+            width=array.shape[2],
+            count=array.shape[0],
+            dtype=array.dtype,
+            crs=crs,
+            transform=transform,
+            **options,
         ) as raster:
             if colorinterp:  # before the pixels: afterwards it is lost
                 raster.colorinterp = colorinterp

@@ -11,8 +11,10 @@ def sample(number, size=4):
     data_sample.set_metainfo(dict(files=dict(rgb=f'{number}.tif')))
     return dict(
         inputs=dict(rgb=torch.full((3, size, size), number), dsm=torch.rand(1, size, size)),
-        valid=dict(rgb=torch.ones(1, size, size, dtype=torch.bool),
-                   dsm=torch.zeros(1, size, size, dtype=torch.bool)),
+        valid=dict(
+            rgb=torch.ones(1, size, size, dtype=torch.bool),
+            dsm=torch.zeros(1, size, size, dtype=torch.bool),
+        ),
         data_samples=data_sample,
     )
 

@@ -23,9 +23,7 @@ from mssdf.datasets import (
 )
 
 PACK = [dict(type='mssdf.PackMultiModalInputs')]
-RGB_DSM = dict(
-    rgb=dict(suffix='_dom.tif', bands=[1, 2, 3]), dsm=dict(suffix='_dsm.tif', bands=[1])
-)
+RGB_DSM = dict(rgb=dict(suffix='_dom.tif', bands=[1, 2, 3]), dsm=dict(suffix='_dsm.tif', bands=[1]))
 AUGMENT = [
     dict(type='mssdf.MultiModalRandomResizedCrop', size=48, scale=(0.3, 1.0)),
     dict(type='mssdf.MultiModalRandomFlip'),
@@ -56,18 +54,29 @@ def pair(write_raster, rng, name, size=(70, 90), **options):
 
 
 def same(one, two):
-    return all(
-        torch.equal(one[part][m], two[part][m]) for part in ('inputs', 'valid') for m in one[part]
-    ) and one['data_samples'].metainfo == two['data_samples'].metainfo
+    return (
+        all(
+            torch.equal(one[part][m], two[part][m])
+            for part in ('inputs', 'valid')
+            for m in one[part]
+        )
+        and one['data_samples'].metainfo == two['data_samples'].metainfo
+    )
 
 
 def test_windows_equal_the_files(data_root):
     patch = data_root / 'autzen' / 'patch'
     rgb, dsm = whole(patch / 'autzen_dom.tif'), whole(patch / 'autzen_dsm.tif')
-    dataset = DATASETS.build(dict(
-        type='mssdf.MultiModalRasterDataset', data_root=str(data_root / 'autzen'),
-        modalities=RGB_DSM, pipeline=PACK, cache_dir='', window_size=320,
-    ))
+    dataset = DATASETS.build(
+        dict(
+            type='mssdf.MultiModalRasterDataset',
+            data_root=str(data_root / 'autzen'),
+            modalities=RGB_DSM,
+            pipeline=PACK,
+            cache_dir='',
+            window_size=320,
+        )
+    )
     covered = np.zeros(rgb.shape[1:], bool)
     for index in range(len(dataset)):
         sample = dataset[SampleIndex(index, 0)]
@@ -95,15 +104,17 @@ def test_windows_mostly_invalid_are_dropped_as_counted_by_numpy(data_root):
     path = data_root / 'ign_lidarhd' / 'dsm.tif'
     valid = whole(path)[0] != -9999
     dataset = make(
-        scenes=[dict(dsm=str(path))], modalities=dict(dsm=dict(bands=[1])), window_size=64,
+        scenes=[dict(dsm=str(path))],
+        modalities=dict(dsm=dict(bands=[1])),
+        window_size=64,
         windows=dict(stride=20),
     )
     height, width = valid.shape
-    starts = [
-        sorted({*range(0, size - 63, 20), size - 64}) for size in (height, width)
-    ]
+    starts = [sorted({*range(0, size - 63, 20), size - 64}) for size in (height, width)]
     expected = [
-        (r, c, 64, 64) for r in starts[0] for c in starts[1]
+        (r, c, 64, 64)
+        for r in starts[0]
+        for c in starts[1]
         if valid[r : r + 64, c : c + 64].mean() >= 0.5
     ]
     found = [dataset.get_data_info(i)['window'] for i in range(len(dataset))]
@@ -117,11 +128,16 @@ def test_close_calls_are_counted_exactly(write_raster, rng, tiled):
     array = rng.normal(size=(250, 330)).astype(np.float32)
     array[rng.random(array.shape) < 0.5] = -9999
     valid = array != -9999
-    dataset = make(scenes=[dict(x=write_raster('a.tif', array, nodata=-9999, **tiled))],
-                   modalities=dict(x=None), window_size=96, windows=dict(stride=17))
+    dataset = make(
+        scenes=[dict(x=write_raster('a.tif', array, nodata=-9999, **tiled))],
+        modalities=dict(x=None),
+        window_size=96,
+        windows=dict(stride=17),
+    )
     expected = [
         (r, c, 96, 96)
-        for r in sorted({*range(0, 155, 17), 154}) for c in sorted({*range(0, 235, 17), 234})
+        for r in sorted({*range(0, 155, 17), 154})
+        for c in sorted({*range(0, 235, 17), 234})
         if valid[r : r + 96, c : c + 96].mean() >= 0.5
     ]
     assert [dataset.get_data_info(i)['window'] for i in range(len(dataset))] == expected
@@ -130,8 +146,12 @@ def test_close_calls_are_counted_exactly(write_raster, rng, tiled):
 def test_same_size_but_another_time_is_another_file(tmp_path, write_raster, rng):
     array = rng.normal(size=(64, 64)).astype(np.float32)
     path = Path(write_raster('a.tif', array, nodata=-9999, compress=None))
-    options = dict(scenes=[dict(x=str(path))], modalities=dict(x=None), window_size=32,
-                   cache_dir=str(tmp_path / 'cache'))
+    options = dict(
+        scenes=[dict(x=str(path))],
+        modalities=dict(x=None),
+        window_size=32,
+        cache_dir=str(tmp_path / 'cache'),
+    )
     assert len(make(**options)) == 4
     size = path.stat().st_size
     array[:, :32] = -9999
@@ -151,8 +171,12 @@ def test_two_settings_keep_an_index_each(tmp_path, write_raster, rng, monkeypatc
 
 def test_index_is_reused_until_a_file_changes(tmp_path, write_raster, rng, monkeypatch):
     _, dsm = pair(write_raster, rng, 'a')
-    options = dict(data_root=str(tmp_path), window_size=32, cache_dir=str(tmp_path / 'cache'),
-                   modalities=dict(dsm=RGB_DSM['dsm']))
+    options = dict(
+        data_root=str(tmp_path),
+        window_size=32,
+        cache_dir=str(tmp_path / 'cache'),
+        modalities=dict(dsm=RGB_DSM['dsm']),
+    )
     before = make(**options)
 
     def refuse(*_args, **_kwargs):
@@ -174,6 +198,30 @@ def test_index_is_reused_until_a_file_changes(tmp_path, write_raster, rng, monke
     os.utime(tmp_path / 'patch' / 'a_dsm.tif', ns=(1, 1))
     changed = make(**options)
     assert len(changed) < len(before)
+
+
+def test_interrupted_index_keeps_what_is_done(tmp_path, write_raster, rng, monkeypatch):
+    for number in range(6):
+        pair(write_raster, rng, f's{number}', size=(32, 32))
+    options = dict(data_root=str(tmp_path), window_size=32, cache_dir=str(tmp_path / 'cache'))
+    index, done = scene_index._index_scene, []
+
+    def interrupted(scene, *args):
+        if len(done) == 3:
+            raise KeyboardInterrupt
+        done.append(scene.name)
+        return index(scene, *args)
+
+    monkeypatch.setattr(scene_index.os, 'cpu_count', lambda: 1)  # one scene after the other
+    monkeypatch.setattr(scene_index, '_index_scene', interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        make(**options)
+    again = []
+    monkeypatch.setattr(
+        scene_index, '_index_scene', lambda scene, *a: again.append(scene.name) or index(scene, *a)
+    )
+    assert len(make(**options)) == 6
+    assert len(again) <= 4 and set(done[:2]).isdisjoint(again)
 
 
 def test_torn_cache_is_made_anew(tmp_path, write_raster, rng):
@@ -213,7 +261,9 @@ def test_modality_mostly_empty_counts_as_missing(tmp_path, write_raster, rng):
     write_raster('patch/a_dsm.tif', dsm, nodata=-9999)
     dataset = make(data_root=str(tmp_path), window_size=32)
     assert [dataset[SampleIndex(i, 0)]['data_samples'].modalities for i in range(3)] == [
-        ('rgb', 'dsm'), ('rgb',), ('rgb', 'dsm')
+        ('rgb', 'dsm'),
+        ('rgb',),
+        ('rgb', 'dsm'),
     ]
     by_dsm = make(data_root=str(tmp_path), window_size=32, reference='dsm')
     assert [by_dsm.get_data_info(i)['window'][1] for i in range(len(by_dsm))] == [0, 64]
@@ -229,14 +279,16 @@ def test_modalities_in_one_file_and_infrared_tagged_as_alpha(write_raster, rng):
     path = write_raster('a.tif', array, colorinterp=tags, photometric='rgb')
     dataset = make(
         scenes=[dict(rgb=path, nir=dict(path=path, bands=[4]))],
-        modalities=dict(rgb=dict(bands=[1, 2, 3]), nir=None), window_size=40,
+        modalities=dict(rgb=dict(bands=[1, 2, 3]), nir=None),
+        window_size=40,
     )
     sample = dataset[SampleIndex(0, 0)]
     assert sample['valid']['rgb'].all() and sample['valid']['nir'].all()
     np.testing.assert_array_equal(sample['inputs']['rgb'].numpy(), array[:3])
     np.testing.assert_array_equal(sample['inputs']['nir'].numpy(), array[3:])
-    alone = make(scenes=[dict(rgb=path)], modalities=dict(rgb=dict(bands=[1, 2, 3])),
-                 window_size=40)
+    alone = make(
+        scenes=[dict(rgb=path)], modalities=dict(rgb=dict(bands=[1, 2, 3])), window_size=40
+    )
     np.testing.assert_array_equal(
         alone[SampleIndex(0, 0)]['valid']['rgb'][0].numpy(), array[3] != 0
     )
@@ -249,7 +301,8 @@ def test_real_rasters_of_three_resolutions(data_root):
     chm_path = root / rgb_path.name.replace('rgb_', 'chm_')
     chm = whole(chm_path)[0]
     dataset = make(
-        scenes=[dict(rgb=str(rgb_path), dsm=str(chm_path))], window_size=100,
+        scenes=[dict(rgb=str(rgb_path), dsm=str(chm_path))],
+        window_size=100,
         modalities=dict(rgb=dict(bands=[1, 2, 3]), dsm=dict(resampling='nearest')),
     )
     assert len(dataset) == 4
@@ -259,7 +312,9 @@ def test_real_rasters_of_three_resolutions(data_root):
     np.testing.assert_array_equal(sample['inputs']['dsm'][0].numpy(), expected)
 
     coarse = make(  # the other way round: colours averaged to the heights' grid
-        scenes=[dict(rgb=str(rgb_path), dsm=str(chm_path))], window_size=20, reference='dsm',
+        scenes=[dict(rgb=str(rgb_path), dsm=str(chm_path))],
+        window_size=20,
+        reference='dsm',
         modalities=dict(rgb=dict(bands=[1, 2, 3]), dsm=dict()),
     )
     rgb = whole(rgb_path)
@@ -278,8 +333,9 @@ def test_sixteen_bits_and_mixed_types(write_raster, rng):
         assert image.dtype == torch.int32
         np.testing.assert_array_equal(image.numpy(), array)
     signed = rng.integers(-300, 300, (1, 20, 20)).astype(np.int16)
-    dem = make(scenes=[dict(dem=write_raster('c.tif', signed))], modalities=dict(dem=None),
-               window_size=20)
+    dem = make(
+        scenes=[dict(dem=write_raster('c.tif', signed))], modalities=dict(dem=None), window_size=20
+    )
     image = dem[SampleIndex(0, 0)]['inputs']['dem']
     assert image.dtype == torch.int16
     np.testing.assert_array_equal(image.numpy(), signed)
@@ -328,8 +384,12 @@ def test_random_windows_follow_area_and_avoid_nodata(write_raster, rng):
         dict(name='small', x=write_raster('s.tif', small, nodata=-9999)),
         dict(name='large', x=write_raster('l.tif', large, nodata=-9999)),
     ]
-    dataset = make(scenes=scenes, modalities=dict(x=None), window_size=16,
-                   windows=dict(mode='random', per_epoch=700))
+    dataset = make(
+        scenes=scenes,
+        modalities=dict(x=None),
+        window_size=16,
+        windows=dict(mode='random', per_epoch=700),
+    )
     assert len(dataset) == 700
     drawn = [dataset[SampleIndex(i, 0)] for i in range(700)]
     files = dict(small=small, large=large)
@@ -363,8 +423,13 @@ def test_same_samples_whatever_the_workers_and_after_a_restart(
         sampler = ResumableSampler(dataset, seed=5)
         sampler.set_epoch(number)
         sampler.set_start(start)
-        loader = DataLoader(dataset, batch_size=4, sampler=sampler, num_workers=workers,
-                            collate_fn=multimodal_collate)
+        loader = DataLoader(
+            dataset,
+            batch_size=4,
+            sampler=sampler,
+            num_workers=workers,
+            collate_fn=multimodal_collate,
+        )
         return list(loader)
 
     batches = epoch(0)
@@ -427,8 +492,9 @@ def test_unreadable_file_is_named_once_among_workers(tmp_path, write_raster, rng
     bad = tmp_path / 'patch' / 's07_dom.tif'
     truncate(bad, 0.3)
     indices = [SampleIndex(7, epoch) for epoch in range(8)]
-    loader = DataLoader(dataset, batch_size=1, sampler=indices, num_workers=2,
-                        collate_fn=multimodal_collate)
+    loader = DataLoader(
+        dataset, batch_size=1, sampler=indices, num_workers=2, collate_fn=multimodal_collate
+    )
     logger = MMLogger.get_current_instance()
     handler = logging.FileHandler(tmp_path / 'log.txt')
     logger.addHandler(handler)
@@ -483,18 +549,24 @@ def test_open_files_are_bounded(tmp_path, write_raster, rng):
     for index in range(len(dataset)):
         dataset[SampleIndex(index, 0)]
         assert len(dataset._pool) <= 3
-    held = [os.readlink(f'/proc/self/fd/{fd}') for fd in os.listdir('/proc/self/fd')
-            if os.path.islink(f'/proc/self/fd/{fd}')]
+    held = [
+        os.readlink(f'/proc/self/fd/{fd}')
+        for fd in os.listdir('/proc/self/fd')
+        if os.path.islink(f'/proc/self/fd/{fd}')
+    ]
     assert sum(path.startswith(str(tmp_path)) for path in held) <= 3
 
 
-@pytest.mark.parametrize(('options', 'error', 'message'), [
-    (dict(modalities={}), ValueError, 'modalities'),
-    (dict(reference='ms'), ValueError, "reference.*'ms'"),
-    (dict(max_invalid=1.5), ValueError, 'max_invalid'),
-    (dict(judge_by='none'), ValueError, 'judge_by'),
-    (dict(max_open_files=0), ValueError, 'max_open_files'),
-])
+@pytest.mark.parametrize(
+    ('options', 'error', 'message'),
+    [
+        (dict(modalities={}), ValueError, 'modalities'),
+        (dict(reference='ms'), ValueError, "reference.*'ms'"),
+        (dict(max_invalid=1.5), ValueError, 'max_invalid'),
+        (dict(judge_by='none'), ValueError, 'judge_by'),
+        (dict(max_open_files=0), ValueError, 'max_open_files'),
+    ],
+)
 def test_wrong_options_are_named(options, error, message):
     with pytest.raises(error, match=message):
         make(**options)

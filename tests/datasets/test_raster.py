@@ -25,10 +25,15 @@ def read(path, bands=None, window=None, **settings):
     return values, valid
 
 
-@pytest.mark.parametrize('layout', [
-    dict(tiled=False), dict(tiled=True, blockxsize=16, blockysize=16),
-    dict(tiled=False, blockysize=7, compress='zstd'), dict(interleave='pixel', compress='lzw'),
-])
+@pytest.mark.parametrize(
+    'layout',
+    [
+        dict(tiled=False),
+        dict(tiled=True, blockxsize=16, blockysize=16),
+        dict(tiled=False, blockysize=7, compress='zstd'),
+        dict(interleave='pixel', compress='lzw'),
+    ],
+)
 @pytest.mark.parametrize('dtype', ['uint8', 'uint16', 'int16', 'float32'])
 def test_window_equals_part_of_array(write_raster, rng, layout, dtype):
     array = rng.integers(0, 200, (3, 50, 70)).astype(dtype)
@@ -112,8 +117,14 @@ def test_mask_of_the_file(write_raster, rng, internal):
 
 
 def test_types_handed_out(write_raster):
-    for dtype, kept in dict(uint8='uint8', uint16='uint16', int16='int16', float32='float32',
-                            int32='float32', float64='float32').items():
+    for dtype, kept in dict(
+        uint8='uint8',
+        uint16='uint16',
+        int16='int16',
+        float32='float32',
+        int32='float32',
+        float64='float32',
+    ).items():
         header = read_header(write_raster(f'{dtype}.tif', np.zeros((4, 4), dtype)))
         assert make_source(header).dtype == kept
         assert make_source(header, dtype='float32').dtype == 'float32'

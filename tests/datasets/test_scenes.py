@@ -6,9 +6,7 @@ import yaml
 
 from mssdf.datasets.scenes import ModalitySettings, list_scenes, scan_folder
 
-RGB_DSM = dict(
-    rgb=ModalitySettings(suffix='_dom.tif'), dsm=ModalitySettings(suffix='_dsm.tif')
-)
+RGB_DSM = dict(rgb=ModalitySettings(suffix='_dom.tif'), dsm=ModalitySettings(suffix='_dsm.tif'))
 
 
 def touch(folder: Path, *names: str) -> None:
@@ -21,7 +19,9 @@ def test_layout_of_hr_pairs(tmp_path):
     touch(tmp_path / 'patch', 'b_dom.tif', 'a_dsm.tif', 'a_dom.tif', 'c_dsm.tif', 'notes.txt')
     scenes = scan_folder(str(tmp_path), 'patch', RGB_DSM)
     assert [(s.name, list(s.files)) for s in scenes] == [
-        ('a', ['rgb', 'dsm']), ('b', ['rgb']), ('c', ['dsm'])
+        ('a', ['rgb', 'dsm']),
+        ('b', ['rgb']),
+        ('c', ['dsm']),
     ]
     assert scenes[0].files['dsm'].path == str(tmp_path / 'patch' / 'a_dsm.tif')
 
@@ -78,25 +78,31 @@ def test_csv_index_with_an_empty_cell(tmp_path):
     assert found[0].files['rgb'].path == str(tmp_path / 'a.tif')
 
 
-@pytest.mark.parametrize(('scenes', 'error', 'message'), [
-    ([dict(rgb='a.tif', sar='b.tif')], KeyError, 'sar'),
-    ([dict(name='x')], ValueError, r'scenes\[0\]'),
-    ([dict(rgb=dict(path='a.tif', band=1))], ValueError, r'scenes\[0\]\.rgb'),
-    ([dict(rgb=dict(path='a.tif', bands=[0]))], ValueError, 'from 1'),
-    ('nowhere.json', FileNotFoundError, r'nowhere\.json'),
-    ([], ValueError, 'expected a list'),
-])
+@pytest.mark.parametrize(
+    ('scenes', 'error', 'message'),
+    [
+        ([dict(rgb='a.tif', sar='b.tif')], KeyError, 'sar'),
+        ([dict(name='x')], ValueError, r'scenes\[0\]'),
+        ([dict(rgb=dict(path='a.tif', band=1))], ValueError, r'scenes\[0\]\.rgb'),
+        ([dict(rgb=dict(path='a.tif', bands=[0]))], ValueError, 'from 1'),
+        ('nowhere.json', FileNotFoundError, r'nowhere\.json'),
+        ([], ValueError, 'expected a list'),
+    ],
+)
 def test_wrong_scenes_are_named(tmp_path, scenes, error, message):
     with pytest.raises(error, match=message):
         list_scenes(scenes, str(tmp_path), RGB_DSM)
 
 
-@pytest.mark.parametrize(('config', 'error', 'message'), [
-    (dict(sufix='_dom.tif'), KeyError, r'modalities\.rgb.*sufix'),
-    (dict(resampling='cubic'), ValueError, r'modalities\.rgb\.resampling.*cubic'),
-    (dict(bands='123'), ValueError, r'modalities\.rgb\.bands'),
-    (dict(nodata='zero'), ValueError, r'modalities\.rgb\.nodata'),
-])
+@pytest.mark.parametrize(
+    ('config', 'error', 'message'),
+    [
+        (dict(sufix='_dom.tif'), KeyError, r'modalities\.rgb.*sufix'),
+        (dict(resampling='cubic'), ValueError, r'modalities\.rgb\.resampling.*cubic'),
+        (dict(bands='123'), ValueError, r'modalities\.rgb\.bands'),
+        (dict(nodata='zero'), ValueError, r'modalities\.rgb\.nodata'),
+    ],
+)
 def test_wrong_settings_are_named(config, error, message):
     with pytest.raises(error, match=message):
         ModalitySettings.from_config('rgb', config)

@@ -42,9 +42,14 @@ def test_stream_equals_numpy(rng, dtype):
             again.update(part)
         fine.merge(again)
     found = dict(
-        mean=total.mean, std=total.std, min=total.low, max=total.high,
-        percentiles={f'{p:g}': row for p, row in
-                     zip(PERCENTILES, total.percentiles(PERCENTILES, fine), strict=True)},
+        mean=total.mean,
+        std=total.std,
+        min=total.low,
+        max=total.high,
+        percentiles={
+            f'{p:g}': row
+            for p, row in zip(PERCENTILES, total.percentiles(PERCENTILES, fine), strict=True)
+        },
     )
     assert_equals_numpy(found, values)
 
@@ -65,7 +70,9 @@ def test_real_rasters_equal_numpy(data_root):
     with rasterio.open(patch / 'autzen_dsm.tif') as raster:
         dsm = raster.read(1)
     dataset = MultiModalRasterDataset(
-        data_root=str(data_root / 'autzen'), cache_dir='', window_size=320,
+        data_root=str(data_root / 'autzen'),
+        cache_dir='',
+        window_size=320,
         modalities=dict(rgb=dict(suffix='_dom.tif'), dsm=dict(suffix='_dsm.tif')),
     )
     found = compute_statistics(dataset, relative=['dsm'], workers=2)
@@ -121,6 +128,7 @@ def test_interrupted_and_taken_up_again(write_raster, rng, tmp_path, monkeypatch
                 raise KeyboardInterrupt
             done.append(args[0])
             return measure(*args)
+
         return stopping
 
     for count in (4, 17):  # once in each pass: 6 files and 6 scenes make 12 parts a pass
@@ -170,8 +178,22 @@ def test_tool_by_options_and_by_config(data_root, project_root, tmp_path, monkey
     assert 0.5 < by_config['dsm']['valid_share'] < 0.8
     index = tmp_path / 'index.csv'
     index.write_text('rgb,dsm\nign_lidarhd/rgbn.tif,ign_lidarhd/dsm.tif\n')
-    run('--data-root', data_root, '--scenes', index, '--modality', 'rgb=:1,2,3', '--modality',
-        'dsm=', '--relative', 'dsm', '--window-size', 200, '--out', 'b.json')
+    run(
+        '--data-root',
+        data_root,
+        '--scenes',
+        index,
+        '--modality',
+        'rgb=:1,2,3',
+        '--modality',
+        'dsm=',
+        '--relative',
+        'dsm',
+        '--window-size',
+        200,
+        '--out',
+        'b.json',
+    )
     assert json.loads((tmp_path / 'b.json').read_text()) == by_config
 
 

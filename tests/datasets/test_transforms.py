@@ -25,8 +25,14 @@ def results(seed=0, size=(24, 24), dtypes=('uint8', 'float32', 'uint16', 'int16'
         image = (number[..., None] + 17 * np.arange(bands)) % 199 + 1
         valid[dtype] = number % 7 != bands
         images[dtype] = np.where(valid[dtype][..., None], image, 0).astype(dtype)
-    return dict(images=images, valid=valid, rng=np.random.default_rng(seed), scene='s',
-                window=(0, 0, *size), files={})
+    return dict(
+        images=images,
+        valid=valid,
+        rng=np.random.default_rng(seed),
+        scene='s',
+        window=(0, 0, *size),
+        files={},
+    )
 
 
 def assert_same_geometry(before, after, change):
@@ -41,8 +47,7 @@ def test_flips_are_numpy_s_and_one_for_all():
     for seed in range(30):
         before, after = results(seed), MultiModalRandomFlip()(results(seed))
         options = {
-            axes: np.array_equal(after['images']['uint8'],
-                                 np.flip(before['images']['uint8'], axes))
+            axes: np.array_equal(after['images']['uint8'], np.flip(before['images']['uint8'], axes))
             for axes in ((), (0,), (1,), (0, 1))
         }
         (axes,) = [axes for axes, equal in options.items() if equal]
@@ -65,7 +70,8 @@ def test_turns_are_numpy_s_and_one_for_all():
     for seed in range(30):
         before, after = results(seed), MultiModalRandomRotate90()(results(seed))
         (turns,) = [
-            k for k in range(4)
+            k
+            for k in range(4)
             if np.array_equal(after['images']['uint8'], np.rot90(before['images']['uint8'], k))
         ]
         assert_same_geometry(before, after, lambda a, k=turns: np.rot90(a, k))
@@ -86,9 +92,12 @@ def test_crop_at_its_own_size_is_a_part_of_the_window():
     for seed in range(20):
         before, after = results(seed), transform(results(seed))
         (place,) = [
-            (r, c) for r in range(13) for c in range(13)
-            if np.array_equal(after['images']['uint16'],
-                              before['images']['uint16'][r : r + 12, c : c + 12])
+            (r, c)
+            for r in range(13)
+            for c in range(13)
+            if np.array_equal(
+                after['images']['uint16'], before['images']['uint16'][r : r + 12, c : c + 12]
+            )
         ]
         r, c = place
         assert_same_geometry(before, after, lambda a, r=r, c=c: a[r : r + 12, c : c + 12])
@@ -111,7 +120,9 @@ def test_resize_is_bilinear_and_keeps_units():
     heights = rng.normal(1500, 20, (13, 17, 1)).astype(np.float32)
     out, valid = resize(heights, np.ones((13, 17), bool), (32, 40))
     expected = torch.nn.functional.interpolate(
-        torch.from_numpy(heights).permute(2, 0, 1)[None].double(), size=(32, 40), mode='bilinear',
+        torch.from_numpy(heights).permute(2, 0, 1)[None].double(),
+        size=(32, 40),
+        mode='bilinear',
         align_corners=False,
     )[0, 0]
     np.testing.assert_allclose(out[..., 0], expected, atol=2e-3)
@@ -147,9 +158,7 @@ def test_shrinking_averages():
     valid[:10] = False
     image[~valid] = 0
     out, known = resize(image, valid, (10, 10))
-    np.testing.assert_allclose(
-        out[3:], image.reshape(10, 4, 10, 4, 2).mean((1, 3))[3:], atol=1e-5
-    )
+    np.testing.assert_allclose(out[3:], image.reshape(10, 4, 10, 4, 2).mean((1, 3))[3:], atol=1e-5)
     np.testing.assert_array_equal(known, valid[2::4, 2::4])
 
 
@@ -169,9 +178,7 @@ def test_jitter_equals_torchvision_where_nothing_clips():
     image = rng.integers(90, 150, (32, 32, 3)).astype(np.uint8)
     out = jitter(image, np.ones((32, 32), bool), 1.1, 0.8, 0.7)
     tensor = torch.from_numpy(image).permute(2, 0, 1).double() / 255
-    expected = tv.adjust_saturation(
-        tv.adjust_contrast(tv.adjust_brightness(tensor, 1.1), 0.8), 0.7
-    )
+    expected = tv.adjust_saturation(tv.adjust_contrast(tv.adjust_brightness(tensor, 1.1), 0.8), 0.7)
     found = out.transpose(2, 0, 1) / 255
     np.testing.assert_allclose(found, expected, atol=0.6 / 255 + 1e-3)
 
@@ -180,8 +187,9 @@ def test_jitter_keeps_to_the_range_and_leaves_invalid_pixels():
     rng = np.random.default_rng(0)
     valid = rng.random((20, 20)) < 0.8
     for dtype in ('uint8', 'uint16', 'int16', 'float32'):
-        image = rng.integers(300 if dtype != 'uint8' else 10, 250 if dtype == 'uint8' else 4000,
-                             (20, 20, 3)).astype(dtype)
+        image = rng.integers(
+            300 if dtype != 'uint8' else 10, 250 if dtype == 'uint8' else 4000, (20, 20, 3)
+        ).astype(dtype)
         image[~valid] = 0
         low, high = image[valid].min(), image[valid].max()
         out = jitter(image, valid, 1.5, 1.4, 1.3)
@@ -216,8 +224,9 @@ def test_dropout_never_drops_all_and_keeps_to_its_rate():
         given['rng'] = rng
         after = transform(given)
         gone = [not v.any() for v in after['valid'].values()]
-        assert all(not after['images'][m].any() for m, g in zip(after['valid'], gone, strict=True)
-                   if g)
+        assert all(
+            not after['images'][m].any() for m, g in zip(after['valid'], gone, strict=True) if g
+        )
         dropped += gone
     np.testing.assert_allclose(dropped / 2000, [0.3, 0.6, 0, 0], atol=0.04)
     for seed in range(20):
@@ -237,20 +246,28 @@ def test_pack_gives_tensors_that_own_their_memory():
     given = MultiModalRandomFlip(1.0)(results())
     packed = PackMultiModalInputs()(given)
     for modality, image in given['images'].items():
-        np.testing.assert_array_equal(packed['inputs'][modality].numpy(),
-                                      image.transpose(2, 0, 1))
-        np.testing.assert_array_equal(packed['valid'][modality][0].numpy(),
-                                      given['valid'][modality])
+        np.testing.assert_array_equal(packed['inputs'][modality].numpy(), image.transpose(2, 0, 1))
+        np.testing.assert_array_equal(
+            packed['valid'][modality][0].numpy(), given['valid'][modality]
+        )
     assert [t.dtype for t in packed['inputs'].values()] == [
-        torch.uint8, torch.float32, torch.int32, torch.int16
+        torch.uint8,
+        torch.float32,
+        torch.int32,
+        torch.int16,
     ]
     assert packed['data_samples'].modalities == ('uint8', 'float32', 'uint16', 'int16')
 
 
-@pytest.mark.parametrize('transform', [
-    MultiModalRandomFlip(), MultiModalRandomRotate90(), MultiModalRandomResizedCrop(16),
-    ModalityDropout(0.5),
-])
+@pytest.mark.parametrize(
+    'transform',
+    [
+        MultiModalRandomFlip(),
+        MultiModalRandomRotate90(),
+        MultiModalRandomResizedCrop(16),
+        ModalityDropout(0.5),
+    ],
+)
 def test_the_generator_decides_alone(transform):
     np.random.seed(0)
     one = transform(results(3))

@@ -5,9 +5,17 @@ from mssdf.datasets.grids import GridMap
 from mssdf.datasets.windows import ValidityMap, WindowSettings, full_map, grid_shares, grid_starts
 
 
-@pytest.mark.parametrize(('size', 'window', 'stride'), [
-    (100, 32, 32), (96, 32, 32), (97, 32, 16), (33, 32, 32), (32, 32, 32), (20, 32, 32),
-])
+@pytest.mark.parametrize(
+    ('size', 'window', 'stride'),
+    [
+        (100, 32, 32),
+        (96, 32, 32),
+        (97, 32, 16),
+        (33, 32, 32),
+        (32, 32, 32),
+        (20, 32, 32),
+    ],
+)
 def test_windows_cover_the_axis(size, window, stride):
     starts = grid_starts(size, window, stride)
     covered = np.zeros(max(size, window), bool)
@@ -42,11 +50,16 @@ def test_shares_on_another_grid_and_beyond_the_raster():
     np.testing.assert_allclose(shares, np.outer([0.5, 1.0], [1.0, 0.25]))
 
 
-@pytest.mark.parametrize(('config', 'message'), [
-    (dict(mode='grid', stride=33), 'stride'), (dict(mode='grid', per_epoch=3), 'per_epoch'),
-    (dict(mode='random'), 'per_epoch'), (dict(mode='circle'), 'circle'),
-    (dict(mode='random', per_epoch=5, stride=2), 'stride'),
-])
+@pytest.mark.parametrize(
+    ('config', 'message'),
+    [
+        (dict(mode='grid', stride=33), 'stride'),
+        (dict(mode='grid', per_epoch=3), 'per_epoch'),
+        (dict(mode='random'), 'per_epoch'),
+        (dict(mode='circle'), 'circle'),
+        (dict(mode='random', per_epoch=5, stride=2), 'stride'),
+    ],
+)
 def test_wrong_settings(config, message):
     with pytest.raises(ValueError, match=message):
         WindowSettings.from_config(config, 32)
