@@ -1,8 +1,12 @@
-"""Checkpoints of others as backbones of ours: pure functions on state dicts."""
+"""Checkpoints of others as backbones of ours: pure functions on state dicts.
+
+Each turns a state dict into the keys of mmpretrain's VisionTransformer behind ``backbone.``.
+Every key is converted, or named as dropped, or an error.
+"""
 
 import math
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 
 import torch
@@ -26,6 +30,7 @@ _TOP = {
     'pos_embed': 'pos_embed',
 }
 _BLOCK_KEY = re.compile(r'blocks\.(\d+)\.(.+)\.(weight|bias)')
+_HEADS = ('head.', 'fc_norm.', 'pre_logits.')
 
 
 @dataclass
@@ -35,7 +40,7 @@ class Converted:
     Attributes:
         state_dict: keys of mmpretrain's VisionTransformer behind ``backbone.``.
         dropped: keys that a backbone has no place for (heads, decoders, teachers).
-        notes: what was made or joined on the way.
+        notes: what was made or joined on the way, and how the backbone is to be built.
     """
 
     state_dict: dict[str, Tensor]
@@ -43,44 +48,57 @@ class Converted:
     notes: list[str] = field(default_factory=list)
 
 
-def _rename(state_dict: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """Rename timm's keys.
-
-    Raises:
-        KeyError: for keys that are neither known nor to be dropped.
-    """
-    renamed, unknown = {}, []
-    for name, value in state_dict.items():
-        match = _BLOCK_KEY.fullmatch(name)
-        if name in _TOP:
-            renamed[f'backbone.{_TOP[name]}'] = value
-        elif match and match[2] in _BLOCK:
-            renamed[f'backbone.layers.{match[1]}.{_BLOCK[match[2]]}.{match[3]}'] = value
-        else:
-            unknown.append(name)
-    if unknown:
-        raise KeyError(f'keys that no plain ViT has: {sorted(unknown)[:12]}')
-    for needed in ('backbone.patch_embed.projection.weight', 'backbone.layers.0.attn.qkv.weight'):
-        if needed not in renamed:
-            raise KeyError(f'no ViT of this format: nothing for {needed}')
-    return renamed
-
-
-def _split(state_dict: Mapping[str, Tensor], prefixes: tuple[str, ...]) -> tuple[dict, list[str]]:
-    kept = {name: value for name, value in state_dict.items() if not name.startswith(prefixes)}
-    return kept, [name for name in state_dict if name not in kept]
-
-
 def convert_timm(state_dict: Mapping[str, Tensor], img_size: int | None = None) -> Converted:
-    """Timm's VisionTransformer with a cls token; its head and ``fc_norm`` are dropped."""
-    kept, dropped = _split(state_dict, ('head.', 'fc_norm.', 'pre_logits.'))
-    return Converted(_rename(kept), dropped)
+    """Convert timm's VisionTransformer; its head and ``fc_norm`` are dropped."""
+    kept, dropped = _split(state_dict, _HEADS)
+    notes: list[str] = []
+    return Converted(_to_mmpretrain(kept, notes), dropped, notes)
 
 
 def convert_mae(state_dict: Mapping[str, Tensor], img_size: int | None = None) -> Converted:
-    """MAE's released checkpoints: timm's names, a decoder beside, which is dropped."""
-    kept, dropped = _split(state_dict, ('decoder_', 'decoder.', 'mask_token', 'head.', 'fc_norm.'))
-    return Converted(_rename(kept), dropped)
+    """Convert MAE's released checkpoints: timm's names; the decoder beside is dropped."""
+    kept, dropped = _split(state_dict, ('decoder_', 'decoder.', 'mask_token', *_HEADS))
+    notes: list[str] = []
+    return Converted(_to_mmpretrain(kept, notes), dropped, notes)
+
+
+def convert_official(state_dict: Mapping[str, Tensor], img_size: int | None = 320) -> Converted:
+    """Convert the paper's checkpoints: encoder under ``encoder.``, positions not stored.
+
+    ``q_bias`` and ``v_bias`` become the bias of ``qkv`` (the key's bias is zero). The 1-D sinusoid
+    is written out for ``img_size``. ``cls_embed``, which that code adds to the cls token as it
+    adds positions to patches, becomes the first row of the position embedding.
+
+    Args:
+        state_dict: with or without ``encoder.`` in front; if with, all else is dropped.
+        img_size: side of the pre-training window in pixels.
+
+    Raises:
+        KeyError: for keys of the encoder that are unknown or lacking.
+        ValueError: if ``img_size`` is needed and does not fit the patch size.
+    """
+    if state_dict and all(name.startswith('model.') for name in state_dict):
+        state_dict = {name.removeprefix('model.'): state_dict[name] for name in state_dict}
+    if any(name.startswith('encoder.') for name in state_dict):
+        rest, _ = _split(state_dict, ('encoder.',))
+        encoder = {
+            name.removeprefix('encoder.'): value
+            for name, value in state_dict.items()
+            if name not in rest
+        }
+        dropped, stem = list(rest), 'encoder.'
+    else:
+        encoder, dropped, stem = dict(state_dict), [], ''
+    encoder, heads = _split(encoder, _HEADS)
+    dropped += [f'{stem}{name}' for name in heads]
+    notes: list[str] = []
+    _join_biases(encoder)
+    cls_row = encoder.pop('cls_embed.weight', encoder.pop('cls_embed', None))
+    if 'pos_embed' not in encoder:
+        encoder['pos_embed'] = _write_positions(encoder, img_size, notes)
+    if cls_row is not None:
+        encoder['pos_embed'] = _add_cls_row(encoder['pos_embed'], cls_row, notes)
+    return Converted(_to_mmpretrain(encoder, notes), dropped, notes)
 
 
 def sinusoid_1d(num_positions: int, width: int) -> Tensor:
@@ -92,57 +110,133 @@ def sinusoid_1d(num_positions: int, width: int) -> Tensor:
     Returns:
         (1, num_positions, width) float32.
     """
-    dimensions = torch.arange(width, dtype=torch.float64)
-    rates = 10000.0 ** (-2 * torch.div(dimensions, 2, rounding_mode='floor') / width)
-    angles = torch.arange(num_positions, dtype=torch.float64)[:, None] * rates
-    even = torch.arange(width) % 2 == 0
-    return torch.where(even, angles.sin(), angles.cos()).float()[None]
+    dimensions = torch.arange(width)
+    exponents = 2 * torch.div(dimensions, 2, rounding_mode='floor').double() / width
+    angles = torch.arange(num_positions).double()[:, None] / 10000.0**exponents
+    return torch.where(dimensions % 2 == 0, angles.sin(), angles.cos()).float()[None]
 
 
-def convert_official(state_dict: Mapping[str, Tensor], img_size: int | None = 320) -> Converted:
-    """The paper's checkpoints: encoder under ``encoder.``, positions not stored.
+def _split(
+    state_dict: Mapping[str, Tensor], beginnings: tuple[str, ...]
+) -> tuple[dict[str, Tensor], list[str]]:
+    """What does not start with any of the beginnings, and the names of what does."""
+    kept = {name: value for name, value in state_dict.items() if not name.startswith(beginnings)}
+    return kept, [name for name in state_dict if name not in kept]
 
-    ``q_bias`` and ``v_bias`` become the bias of ``qkv`` (the key's bias is zero); the sinusoid is
-    written out for ``img_size``; ``cls_embed``, which that code adds to the cls token as its
-    position, becomes the first row of the position embedding.
 
-    Args:
-        state_dict: with or without ``encoder.`` in front; everything else is dropped.
-        img_size: side of the pre-training window in pixels.
+def _join_biases(encoder: dict[str, Tensor]) -> None:
+    """Put the biases of query and value together to that of qkv, in place."""
+    names = [name for name in encoder if name.endswith(('.attn.q_bias', '.attn.v_bias'))]
+    for stem in {name[: -len('q_bias')] for name in names}:
+        lacking = [stem + part for part in ('q_bias', 'v_bias') if stem + part not in encoder]
+        if lacking:
+            raise KeyError(f'expected q_bias and v_bias together, lacking {lacking}')
+        query, value = encoder.pop(f'{stem}q_bias'), encoder.pop(f'{stem}v_bias')
+        if f'{stem}qkv.bias' in encoder:
+            raise KeyError(f'expected {stem}q_bias or {stem}qkv.bias, found both')
+        encoder[f'{stem}qkv.bias'] = torch.cat([query, torch.zeros_like(query), value])
+
+
+def _write_positions(
+    encoder: Mapping[str, Tensor], img_size: int | None, notes: list[str]
+) -> Tensor:
+    """The sinusoid for the patches of a window, with a row of zeros for a cls token."""
+    if 'patch_embed.proj.weight' not in encoder:
+        raise KeyError('lacking patch_embed.proj.weight')
+    width, patch_size = encoder['patch_embed.proj.weight'].shape[0::3]
+    if img_size is None or img_size < patch_size or img_size % patch_size:
+        raise ValueError(
+            f'img_size: the positions are not stored, so the pre-training size is needed; expected '
+            f'a multiple of the patch size {patch_size}, found {img_size}'
+        )
+    num_patches = (img_size // patch_size) ** 2
+    notes.append(f'wrote out the 1-D sinusoid of {num_patches} patches ({img_size} px)')
+    positions = sinusoid_1d(num_patches, width)
+    if 'cls_token' not in encoder:
+        return positions
+    return torch.cat([torch.zeros_like(positions[:, :1]), positions], dim=1)
+
+
+def _add_cls_row(positions: Tensor, row: Tensor, notes: list[str]) -> Tensor:
+    """Add what that code adds to the cls token to the first row of positions."""
+    if not _is_square(positions.shape[1] - 1):
+        positions = torch.cat([torch.zeros_like(positions[:, :1]), positions], dim=1)
+    positions = positions.clone()
+    positions[:, 0] += row.reshape(1, -1).to(positions.dtype)
+    notes.append("cls_embed became the cls token's row of pos_embed")
+    return positions
+
+
+def _to_mmpretrain(state_dict: Mapping[str, Tensor], notes: list[str]) -> dict[str, Tensor]:
+    """Rename timm's keys and make the result whole.
+
+    Raises:
+        KeyError: for unknown or lacking keys.
     """
-    encoder = {
-        name.removeprefix('encoder.'): value
-        for name, value in state_dict.items()
-        if name.startswith('encoder.')
-    }
-    dropped = [name for name in state_dict if not name.startswith('encoder.')]
-    if not encoder:
-        encoder, dropped = dict(state_dict), []
-    encoder, heads = _split(encoder, ('head.', 'fc_norm.', 'mask_token'))
-    dropped += [f'encoder.{name}' for name in heads]
-    notes = []
-    blocks = sorted(
-        {match[1] for name in encoder if (match := _BLOCK_KEY.fullmatch(name))}, key=int
-    )
-    for block in blocks:
-        stem = f'blocks.{block}.attn.'
-        query, value = encoder.pop(f'{stem}q_bias', None), encoder.pop(f'{stem}v_bias', None)
-        if query is not None and value is not None:
-            encoder[f'{stem}qkv.bias'] = torch.cat([query, torch.zeros_like(query), value])
-    cls_embed = encoder.pop('cls_embed', None)
-    if 'pos_embed' not in encoder:
-        if img_size is None:
-            raise ValueError('img_size: the positions are not stored, so their number is needed')
-        weight = encoder['patch_embed.proj.weight']
-        num_patches = (img_size // weight.shape[-1]) ** 2
-        positions = sinusoid_1d(num_patches, weight.shape[0])
-        first = torch.zeros_like(positions[:, :1])
-        if cls_embed is not None:
-            first = cls_embed.reshape(1, 1, -1).float()
-            notes.append('cls_embed became the position of the cls token')
-        encoder['pos_embed'] = torch.cat([first, positions], dim=1)
-        notes.append(f'wrote out the 1-D sinusoid of {num_patches} patches ({img_size} px)')
-    return Converted(_rename(encoder), dropped, notes)
+    renamed, unknown = {}, []
+    for name, value in state_dict.items():
+        match = _BLOCK_KEY.fullmatch(name)
+        if name in _TOP:
+            renamed[_TOP[name]] = value
+        elif match and match[2] in _BLOCK:
+            renamed[f'layers.{match[1]}.{_BLOCK[match[2]]}.{match[3]}'] = value
+        else:
+            unknown.append(name)
+    if unknown:
+        raise KeyError(f'keys that no plain ViT has: {_few(unknown)}')
+    depth = len({name.split('.')[1] for name in renamed if name.startswith('layers.')})
+    _fill_biases(renamed, depth, notes)
+    lacking = [name for name in _needed(depth) if name not in renamed]
+    if 'ln1.weight' not in renamed and 'ln1.bias' not in renamed:
+        notes.append('no final norm: build the backbone with final_norm=False')
+        lacking = [name for name in lacking if not name.startswith('ln1.')]
+    if depth == 0 or lacking:
+        raise KeyError(f'{depth} blocks, lacking for mmpretrain: {_few(lacking)}')
+    if 'cls_token' not in renamed:
+        notes.append('no cls token: build the backbone with with_cls_token=False')
+    elif not _is_square(renamed['pos_embed'].shape[1] - 1):
+        if not _is_square(renamed['pos_embed'].shape[1]):
+            raise ValueError(
+                f'pos_embed: expected a square grid and at most one more row, '
+                f'found {tuple(renamed["pos_embed"].shape)}'
+            )
+        first = torch.zeros_like(renamed['pos_embed'][:, :1])
+        renamed['pos_embed'] = torch.cat([first, renamed['pos_embed']], dim=1)
+        notes.append('pos_embed had no row for the cls token: wrote zeros')
+    return {f'backbone.{name}': value for name, value in renamed.items()}
+
+
+def _needed(depth: int) -> list[str]:
+    top = [name for name in _TOP.values() if name != 'cls_token']
+    return top + [
+        f'layers.{index}.{module}.{kind}'
+        for index in range(depth)
+        for module in _BLOCK.values()
+        for kind in ('weight', 'bias')
+    ]
+
+
+def _fill_biases(renamed: dict[str, Tensor], depth: int, notes: list[str]) -> None:
+    """Write zeros for the biases that a ViT may have been built without, in place."""
+    stems = ['patch_embed.projection', *(f'layers.{index}.attn.qkv' for index in range(depth))]
+    filled = []
+    for stem in stems:
+        weight = renamed.get(f'{stem}.weight')
+        if weight is not None and f'{stem}.bias' not in renamed:
+            renamed[f'{stem}.bias'] = weight.new_zeros(len(weight))
+            filled.append(f'{stem}.bias')
+    if filled:
+        notes.append(f'wrote zeros for biases that the model has not: {_few(filled)}')
+
+
+def _few(names: Iterable[str], most: int = 8) -> str:
+    names = sorted(names)
+    more = f' and {len(names) - most} more' if len(names) > most else ''
+    return ', '.join(names[:most]) + more
+
+
+def _is_square(number: int) -> bool:
+    return number > 0 and math.isqrt(number) ** 2 == number
 
 
 FORMATS: dict[str, Callable[..., Converted]] = dict(
@@ -156,16 +250,17 @@ def detect_format(state_dict: Mapping[str, Tensor]) -> str:
     Raises:
         KeyError: if it is none of ``FORMATS``.
     """
-    names = list(state_dict)
-    if any('q_bias' in name for name in names) or any(
-        name.startswith('encoder.blocks.') for name in names
-    ):
+    names = [name.removeprefix('model.') for name in state_dict]
+    if any(name.startswith('encoder.') or name.endswith('.attn.q_bias') for name in names):
         return 'official'
     if any(name.startswith('decoder_') for name in names) or 'mask_token' in names:
         return 'mae'
     if any(name.startswith('blocks.') for name in names):
         return 'timm'
-    raise KeyError(f'expected keys of one of {sorted(FORMATS)}, found {sorted(names)[:6]}')
+    hint = ''
+    if any(name.startswith(('backbone.layers.', 'layers.')) for name in names):
+        hint = '; these are names of mmpretrain, which need no conversion'
+    raise KeyError(f'expected keys of one of {sorted(FORMATS)}, found {_few(names, 5)}{hint}')
 
 
 def convert(
@@ -179,15 +274,11 @@ def convert(
         img_size: pre-training size in pixels, for positions that are not stored.
 
     Raises:
-        KeyError: for an unknown format or keys that no plain ViT has.
+        KeyError: for an unknown format, keys that no plain ViT has, or lacking ones.
+        ValueError: if positions do not fit the image.
     """
     if source == 'auto':
         source = detect_format(state_dict)
     if source not in FORMATS:
         raise KeyError(f'source: expected one of {sorted(FORMATS)} or auto, found {source!r}')
     return FORMATS[source](state_dict, img_size=img_size)
-
-
-def grid_side(state_dict: Mapping[str, Tensor]) -> int:
-    """Patches along a side of a converted backbone's position embedding."""
-    return math.isqrt(state_dict['backbone.pos_embed'].shape[1] - 1)

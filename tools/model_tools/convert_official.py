@@ -1,56 +1,72 @@
 """Convert a ViT of the paper, of MAE or of timm to a backbone of ours.
 
-The result has mmpretrain's keys behind 'backbone.' and drops in with
-  init_cfg=dict(type='mssdf.StrictPretrained', checkpoint=OUTPUT)
+The result has the keys of mmpretrain's VisionTransformer behind 'backbone.' and drops in with
+  init_cfg=dict(type='mssdf.StrictPretrained', checkpoint=DST)
+
+Every key is converted, or named as left out, or an error. The number of heads is not stored in
+any of these files and cannot be checked: build the backbone with that of the source.
 
 Examples:
-  python tools/model_tools/convert_official.py MSSDF_vit_base.pth mssdf_vit-b.pth --img-size 320
+  python tools/model_tools/convert_official.py checkpoint-499.pth mssdf_vit-b.pth --img-size 320
   python tools/model_tools/convert_official.py mae_pretrain_vit_base.pth mae_vit-b.pth
 """
 
 import argparse
 import sys
+from pathlib import Path
 
 from mssdf.utils import FORMATS, CheckpointError, convert, detect_format, read_state_dict
-from mssdf.utils.saving import save_published
+from mssdf.utils.saving import save, summarize
+from mssdf.version import __version__
 
 
-def parse_args() -> argparse.Namespace:
+def parse_args(arguments: list[str] | None) -> argparse.Namespace:
     """The command line."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument('checkpoint', help='file to convert')
-    parser.add_argument('output', help='file to write; its hash is put before the suffix')
-    parser.add_argument('--format', choices=['auto', *FORMATS], default='auto')
+    parser.add_argument('src', metavar='SRC', help='file to convert')
+    parser.add_argument('dst', metavar='DST', help='file to write')
+    parser.add_argument(
+        '--format',
+        choices=['auto', *FORMATS],
+        default='auto',
+        help='layout of SRC (default: auto, told by its keys)',
+    )
     parser.add_argument(
         '--img-size',
         type=int,
         default=320,
-        help="pre-training size in pixels, for the paper's checkpoints (default: 320)",
+        metavar='PIXELS',
+        help="pre-training size of the paper's checkpoints, which do not store their positions; "
+        'others ignore it (default: 320)',
     )
-    return parser.parse_args()
+    return parser.parse_args(arguments)
 
 
-def main() -> int:
-    """Convert, and say what became of the keys."""
-    args = parse_args()
+def main(arguments: list[str] | None = None) -> int:
+    """Convert, and say what became of the keys; 2 for a wrong input."""
+    args = parse_args(arguments)
     try:
-        weights = read_state_dict(args.checkpoint)
-        source = detect_format(weights) if args.format == 'auto' else args.format
-        converted = convert(weights, source, args.img_size)
-    except (CheckpointError, KeyError, ValueError) as error:
-        message = error.args[0] if error.args else error
-        print(f'error: {args.checkpoint}: {message}', file=sys.stderr)
-        return 1
-    path = save_published(
-        dict(meta=dict(source=source), state_dict=converted.state_dict), args.output
-    )
-    print(f'{path}: {len(converted.state_dict)} tensors from {source}')
+        if Path(args.dst).resolve() == Path(args.src).resolve():
+            raise ValueError('DST: expected another file than SRC, found the same')
+        weights = read_state_dict(args.src)
+        try:
+            source = detect_format(weights) if args.format == 'auto' else args.format
+            converted = convert(weights, source, args.img_size)
+        except (KeyError, ValueError) as error:
+            raise ValueError(f'{args.src}: {error.args[0]}') from None
+        meta = dict(source=source, mssdf_version=__version__)
+        path = save(dict(meta=meta, state_dict=converted.state_dict), args.dst)
+    except (CheckpointError, ValueError, OSError) as error:
+        print(f'{Path(__file__).name}: {error}', file=sys.stderr)
+        return 2
+    shape = tuple(converted.state_dict['backbone.patch_embed.projection.weight'].shape)
+    print(f'{path}: {len(converted.state_dict)} tensors from {source}, patch embedding {shape}')
     for note in converted.notes:
         print(f'  {note}')
     if converted.dropped:
-        print(f'  left out: {", ".join(sorted(converted.dropped))}')
+        print(f'  left out: {summarize(converted.dropped)}')
     return 0
 
 

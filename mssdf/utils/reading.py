@@ -1,0 +1,120 @@
+"""Reading checkpoints without running what is in them."""
+
+import os
+import pickle
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+
+class CheckpointError(RuntimeError):
+    """A checkpoint that cannot be read, or does not fill the model."""
+
+
+class Inert:
+    """Stands for an object of a checkpoint that is no weight; it knows and does nothing."""
+
+    def __new__(cls, *args: Any, **kwargs: Any) -> 'Inert':
+        """Take whatever the object would have been made of."""
+        return super().__new__(cls)
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        pass
+
+    def __setstate__(self, state: Any) -> None:
+        pass
+
+
+# What checkpoints hold beside weights: MMEngine's log buffers and the NumPy objects in them, the
+# parsed command line of MAE's and the paper's code. All of these become inert objects.
+_BESIDE_WEIGHTS = (
+    'mmengine.logging.history_buffer.HistoryBuffer',
+    'numpy.core.multiarray._reconstruct',
+    'numpy.core.multiarray.scalar',
+    'numpy._core.multiarray._reconstruct',
+    'numpy._core.multiarray.scalar',
+    'numpy.ndarray',
+    'numpy.dtype',
+    'builtins.getattr',
+    'argparse.Namespace',
+    'pathlib.PosixPath',
+    'pathlib.WindowsPath',
+)
+
+
+def _stand_in(path: str) -> type[Inert]:
+    """A class that torch takes for the one at ``path``, as it goes by module and name."""
+    module, name = path.rsplit('.', 1)
+    return type(name, (Inert,), {'__module__': module, '__qualname__': name})
+
+
+_STAND_INS: list[Any] = [_stand_in(path) for path in _BESIDE_WEIGHTS]
+_MALFORMED = (RuntimeError, OSError, EOFError, ValueError, LookupError, TypeError, AttributeError)
+
+
+def read_checkpoint(path: str | os.PathLike) -> dict[str, Any]:
+    """Read a checkpoint to the CPU without running anything that it contains.
+
+    Args:
+        path: file of MMEngine, of this project, timm, MAE or the paper.
+
+    Returns:
+        The dictionary in the file, with :class:`Inert` objects for what is neither a tensor nor a
+        plain value.
+
+    Raises:
+        CheckpointError: if the file is missing, torn, not a checkpoint, or names other functions
+            or classes than those of tensors and of what MMEngine, MAE and the paper save.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise CheckpointError(f'{path}: no such checkpoint file')
+    try:
+        with torch.serialization.safe_globals(_STAND_INS):
+            content = torch.load(path, map_location='cpu', weights_only=True)
+    except (pickle.UnpicklingError, AssertionError, *_MALFORMED) as error:
+        raise CheckpointError(f'{path}: {_reason(error)}') from None
+    if not isinstance(content, Mapping):
+        raise CheckpointError(f'{path}: expected a dictionary, found a {type(content).__name__}')
+    return dict(content)
+
+
+def _reason(error: Exception) -> str:
+    """Why torch does not load a file, in one line."""
+    lines = str(error).splitlines() or [type(error).__name__]
+    for line in lines:
+        if 'GLOBAL' in line or 'reduce for unrecognized' in line:
+            culprit = line.split('WeightsUnpickler error: ')[-1].split(' was not an allowed')[0]
+            return f'refused, as it would run code beside loading tensors: {culprit[:200]}'
+    return f'torn, or no checkpoint of PyTorch: {lines[0][:200]}'
+
+
+def read_state_dict(path: str | os.PathLike) -> dict[str, Tensor]:
+    """Read the weights of a checkpoint, under ``state_dict``, ``model`` or at its top.
+
+    A ``module.`` in front of the keys, left by DistributedDataParallel, is taken off.
+
+    Raises:
+        CheckpointError: see :func:`read_checkpoint`; also if there are no weights, or something
+            else is among them.
+    """
+    return weights_of(read_checkpoint(path), path)
+
+
+def weights_of(content: Mapping[str, Any], path: str | os.PathLike) -> dict[str, Tensor]:
+    """Find the weights in what :func:`read_checkpoint` returns; see :func:`read_state_dict`."""
+    weights = content
+    for key in ('state_dict', 'model'):
+        if isinstance(content.get(key), Mapping):
+            weights = content[key]
+            break
+    others = [str(name) for name, value in weights.items() if not isinstance(value, Tensor)]
+    if not weights or others:
+        found = f'{others[:5]} that are none' if others else 'nothing'
+        raise CheckpointError(
+            f'{path}: expected tensors under state_dict, model or at its top, found {found}'
+        )
+    return {str(name).removeprefix('module.'): value for name, value in weights.items()}
