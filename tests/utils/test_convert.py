@@ -49,7 +49,11 @@ def test_timm():
     [
         (dict(qkv_bias=False), dict(), 'wrote zeros for biases'),
         (dict(no_embed_class=True), dict(), 'no row for the cls token'),
-        (dict(class_token=False, global_pool='avg', fc_norm=False), dict(with_cls_token=False), 'no cls token'),
+        (
+            dict(class_token=False, global_pool='avg', fc_norm=False),
+            dict(with_cls_token=False),
+            'no cls token',
+        ),
         (dict(global_pool='avg'), dict(final_norm=False), 'no final norm'),
     ],
     ids=['no bias', 'no position of cls', 'no cls', 'norm after pooling'],

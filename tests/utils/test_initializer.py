@@ -5,6 +5,7 @@ import sys
 
 import pytest
 import torch
+from mmengine.registry import DefaultScope
 from mmpretrain.models import VisionTransformer
 from mmpretrain.registry import MODELS
 
@@ -35,7 +36,8 @@ def classifier(init_cfg, **settings):
         type='mmpretrain.VisionTransformer', arch=ARCH, img_size=64, init_cfg=init_cfg, **settings
     )
     head = dict(type='mmpretrain.VisionTransformerClsHead', num_classes=3, in_channels=48)
-    return MODELS.build(dict(type='mmpretrain.ImageClassifier', backbone=backbone, head=head))
+    with DefaultScope.overwrite_default_scope('mmpretrain'):  # earlier runs leave theirs
+        return MODELS.build(dict(type='ImageClassifier', backbone=backbone, head=head))
 
 
 @pytest.mark.parametrize('kind', ['Pretrained', 'mssdf.StrictPretrained'])
