@@ -211,7 +211,8 @@ def sampling_weights(
         (B, N) float32.
     """
     known = score.float() if valid is None else score.float().masked_fill(~valid, torch.nan)
-    levels = torch.tensor(quantiles, device=score.device, dtype=torch.float32)
+    # filled on the device: a copy from the host would wait for it
+    levels = torch.stack([known.new_full((), level) for level in quantiles])
     low, high = torch.nanquantile(known, levels, dim=1, keepdim=True)
     weight = torch.full_like(known, weights[1])
     weight = weight.masked_fill(score < low, weights[0])

@@ -62,8 +62,7 @@ class SharedPatchEmbedding(BaseModule):
         if modality in self.projections:
             return self.projections[modality](image)
         if modality in self.composites:
-            index = torch.tensor(self.composites[modality], device=image.device)
-            return image.index_select(1, index)
+            return torch.cat([image[:, band, None] for band in self.composites[modality]], dim=1)
         return image.expand(-1, self.width, -1, -1)
 
     def forward(self, modality: str, image: Tensor, patch_embed: nn.Module) -> Tensor:
