@@ -155,7 +155,9 @@ def test_official_with_learned_positions(with_row):
     else:
         vit.pos_embed.data[:, 0] = row
         official['pos_embed'] = vit.pos_embed.data[:, 1:].clone()
+    stored = official['pos_embed'].clone()
     assert_same_features(vit, convert(official, img_size=None).state_dict)
+    assert torch.equal(official['pos_embed'], stored)  # the input stays as it was
 
 
 @pytest.mark.parametrize('img_size', [None, 0, 8, 100])
