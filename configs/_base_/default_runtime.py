@@ -2,7 +2,7 @@
 default_scope = 'mssdf'
 custom_imports = dict(imports=['mssdf'], allow_failed_imports=False)
 
-# by name, so that a child changes one or takes it out with None
+# by name, so that a child changes one alone
 default_hooks = dict(
     # random states follow (seed, rank, iteration): a resumed run draws the same masks
     iteration_seed=dict(type='mssdf.IterationSeedHook'),
