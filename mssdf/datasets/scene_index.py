@@ -3,9 +3,8 @@
 Validity is read once, coarsely; only where a window is close to the limit are its pixels counted.
 """
 
-import os
 from collections.abc import Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor, as_completed
+from concurrent.futures import as_completed, wait
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,6 +16,7 @@ from .indexed_scene import IndexSettings, Scene, UnreadableFileError, usable
 from .progress import track
 from .raster import BandSource, RasterHeader, make_source, read_header, read_validity
 from .raster_pool import RasterPool
+from .reader_threads import reader_threads
 from .resample import validity_on_grid
 from .scenes import ModalitySettings, SceneFiles
 from .windows import (
@@ -50,9 +50,9 @@ def build_scenes(
     ]
     missing = [i for i, result in enumerate(results) if result is None]
     if missing:
-        pool = ThreadPoolExecutor(max_workers=min(8, os.cpu_count() or 1))
+        pool = reader_threads()
+        jobs = {pool.submit(_index_scene, scenes[i], modalities, settings): i for i in missing}
         try:
-            jobs = {pool.submit(_index_scene, scenes[i], modalities, settings): i for i in missing}
             for job in track(as_completed(jobs), len(jobs), 'indexing scenes'):
                 i = jobs[job]
                 result = job.result()
@@ -61,7 +61,7 @@ def build_scenes(
                 if isinstance(result, Scene) and key is not None:
                     cache.put(scene_identity(scenes[i]), key, result)
         finally:
-            pool.shutdown(wait=True, cancel_futures=True)
+            wait([job for job in jobs if not job.cancel()])
             cache.save()
     return [result for result in results if result is not None]
 
