@@ -2,6 +2,7 @@
 
 import logging
 import os
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -212,7 +213,8 @@ def test_interrupted_index_keeps_what_is_done(tmp_path, write_raster, rng, monke
         done.append(scene.name)
         return index(scene, *args)
 
-    monkeypatch.setattr(scene_index.os, 'cpu_count', lambda: 1)  # one scene after the other
+    one_thread = ThreadPoolExecutor(1)  # one scene after the other
+    monkeypatch.setattr(scene_index, 'reader_threads', lambda: one_thread)
     monkeypatch.setattr(scene_index, '_index_scene', interrupted)
     with pytest.raises(KeyboardInterrupt):
         make(**options)
