@@ -15,7 +15,6 @@ train_dataloader = dict(
     num_workers=8,
     persistent_workers=True,
     pin_memory=True,
-    timeout=600,  # seconds: a worker that hangs ends the run with an error
     drop_last=True,
     sampler=dict(type='mssdf.ResumableSampler', shuffle=True),
     collate_fn=dict(type='mssdf.multimodal_collate'),
