@@ -157,7 +157,15 @@ def test_a_signal_ends_the_iteration_and_saves(tiny_config, build_runner, tmp_pa
     assert signal.getsignal(signum) is before
 
 
-def test_the_second_signal_is_not_held_back(tiny_config, build_runner):
+@pytest.fixture
+def interruptible():
+    """SIGINT as Python has it; a shell that puts the tests in the background ignores it."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+def test_the_second_signal_is_not_held_back(tiny_config, build_runner, interruptible):
     runner = build_runner(tiny_config)
     runner.register_hook(Signal(4, signal.SIGINT))
     runner.register_hook(Signal(4, signal.SIGINT))
