@@ -19,6 +19,6 @@ model = dict(
 default_hooks = dict(
     logger=dict(interval=10),
     checkpoint=dict(interval=5),
-    knn=dict(type='mssdf.KNNHook', images='tests/data/eurosat_rgb', interval=5, img_size=128),
+    knn=dict(type='mssdf.KNNHook', images='tests/data/eurosat_rgb', interval=5, img_size=64),
 )
 log_processor = dict(window_size=10)

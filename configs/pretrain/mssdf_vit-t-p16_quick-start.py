@@ -17,6 +17,6 @@ default_hooks = dict(
     checkpoint=dict(interval=5),
     cross_modal=dict(every=2, maximum=0.5),
     panel=dict(interval=5),
-    knn=dict(type='mssdf.KNNHook', images='tests/data/eurosat_rgb', interval=5, img_size=128),
+    knn=dict(type='mssdf.KNNHook', images='tests/data/eurosat_rgb', interval=5, img_size=64),
 )
 log_processor = dict(window_size=10)

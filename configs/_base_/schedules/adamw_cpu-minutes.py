@@ -1,7 +1,7 @@
-# For minutes on a CPU: small batches, a high rate, everything counted in iterations.
+# For minutes on a CPU: small batches, everything counted in iterations.
 _base_ = ['./adamw_coslr_500e.py']
 
-optim_wrapper = dict(optimizer=dict(lr=1e-3))
+optim_wrapper = dict(optimizer=dict(lr=4e-4))
 param_scheduler = [
     dict(type='LinearLR', start_factor=1e-3, by_epoch=False, begin=0, end=30),
     dict(
