@@ -16,6 +16,7 @@ model = dict(
         decoder_num_heads=3,
     ),
 )
+train_dataloader = dict(dataset=dict(windows=dict(per_epoch=512)))
 default_hooks = dict(
     logger=dict(interval=10),
     checkpoint=dict(interval=5),

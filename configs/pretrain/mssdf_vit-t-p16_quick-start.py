@@ -9,9 +9,10 @@ _base_ = [
 model = dict(
     data_preprocessor=dict(modalities={{_base_.modality_statistics}}),
     backbone=dict(arch='deit-tiny', img_size=128),
-    fusion_decoder=dict(embed_dims=192, num_layers=2, num_heads=3),
-    modality_decoder=dict(embed_dims=192, num_layers=2, num_heads=3),
+    fusion_decoder=dict(embed_dims=128, num_layers=1, num_heads=2),
+    modality_decoder=dict(embed_dims=128, num_layers=2, num_heads=2),
 )
+train_dataloader = dict(dataset=dict(windows=dict(per_epoch=512)))
 default_hooks = dict(
     logger=dict(interval=10),
     checkpoint=dict(interval=5),
