@@ -9,6 +9,7 @@ _base_ = [
 model = dict(
     data_preprocessor=dict(modalities={{_base_.modality_statistics}}),
     backbone=dict(arch='deit-tiny', img_size=128),
+    ramps=dict(rec=(30, 120)),
     fusion_decoder=dict(embed_dims=128, num_layers=1, num_heads=2),
     modality_decoder=dict(embed_dims=128, num_layers=2, num_heads=2),
 )
@@ -17,6 +18,7 @@ default_hooks = dict(
     logger=dict(interval=10),
     checkpoint=dict(interval=5),
     cross_modal=dict(every=2, maximum=0.5),
+    teacher=dict(start=0.99),
     panel=dict(interval=5),
     knn=dict(type='mssdf.KNNHook', images='tests/data/eurosat_rgb', interval=5, img_size=64),
 )

@@ -1,7 +1,9 @@
-# MSSDF as we recommend it: see docs/recipe.md for what each change is worth, measured.
+# MSSDF as we recommend it: docs/recipe.md has the reason and the measurement for each change.
 _base_ = ['./mssdf-paper_vit-b-p16.py']
 
 model = dict(
     embedding=dict(type='mssdf.PerModalityPatchEmbedding'),  # metres stay metres
-    losses=dict(pix=1.0),
+    teacher=dict(target_norm='batch', average_layers=6),
+    losses=dict(rec=0.5, pix=1.0),
+    ramps=dict(rec=(1000, 5000)),  # distillation sets in when the teacher knows something
 )
