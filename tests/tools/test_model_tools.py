@@ -59,6 +59,7 @@ def run(request, project_root, data_root, tmp_path_factory) -> tuple[Runner, Pat
     changes |= {f'model.modality_decoder.{key}': value for key, value in narrow.items()}
     config.merge_from_dict(changes)
     config.model.backbone.arch = ARCH
+    config.model.teacher.average_layers = 2
     for name in ('knn', 'panel'):
         config.default_hooks.pop(name)
     runner = Runner.from_cfg(config)
