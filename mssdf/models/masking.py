@@ -81,13 +81,14 @@ def scale_intensity(image: Tensor, valid: Tensor | None = None) -> Tensor:
         low, high = grey.flatten(1).amin(dim=1), grey.flatten(1).amax(dim=1)
     else:
         grey = zero_invalid(grey, valid)
-        outside = (1.0 - as_weight(valid)) * torch.finfo(torch.float32).max
-        low = (grey + outside).flatten(1).amin(dim=1)
+        largest = torch.finfo(torch.float32).max
+        outside = as_weight(valid).mul_(-largest).add_(largest)  # 0 where valid
         high = (grey - outside).flatten(1).amax(dim=1)
+        low = outside.add_(grey).flatten(1).amin(dim=1)
     span = high - low
     gain = torch.where(span > 0, 255.0 / span, 0.0)  # without a valid pixel, high is below low
     low = torch.where(span > 0, low, 0.0)
-    return (grey - low[:, None, None, None]) * gain[:, None, None, None]
+    return (grey - low[:, None, None, None]).mul_(gain[:, None, None, None])
 
 
 def sobel_magnitude(grey: Tensor, patch_size: int) -> Tensor:
@@ -107,8 +108,8 @@ def sobel_magnitude(grey: Tensor, patch_size: int) -> Tensor:
     # (1, 2, 1) is (1, 1) twice; what is left unset here lies on the border of a patch, set below
     smooth, pairs = torch.empty_like(grey), grey[:, :-1] + grey[:, 1:]
     torch.add(pairs[:, :-1], pairs[:, 1:], out=smooth[:, 1:-1])
-    smooth[:, 0::p] = 2 * (grey[:, 0::p] + grey[:, 1::p])
-    smooth[:, p - 1 :: p] = 2 * (grey[:, p - 1 :: p] + grey[:, p - 2 :: p])
+    torch.mul(pairs[:, 0::p], 2, out=smooth[:, 0::p])
+    torch.mul(pairs[:, p - 2 :: p], 2, out=smooth[:, p - 1 :: p])
     gradient_x = torch.empty_like(grey)
     torch.sub(smooth[:, :, 2:], smooth[:, :, :-2], out=gradient_x[:, :, 1:-1])
     gradient_x[:, :, 0::p] = 0
@@ -116,8 +117,8 @@ def sobel_magnitude(grey: Tensor, patch_size: int) -> Tensor:
 
     pairs = grey[:, :, :-1] + grey[:, :, 1:]
     torch.add(pairs[:, :, :-1], pairs[:, :, 1:], out=smooth[:, :, 1:-1])
-    smooth[:, :, 0::p] = 2 * (grey[:, :, 0::p] + grey[:, :, 1::p])
-    smooth[:, :, p - 1 :: p] = 2 * (grey[:, :, p - 1 :: p] + grey[:, :, p - 2 :: p])
+    torch.mul(pairs[:, :, 0::p], 2, out=smooth[:, :, 0::p])
+    torch.mul(pairs[:, :, p - 2 :: p], 2, out=smooth[:, :, p - 1 :: p])
     gradient_y = torch.empty_like(grey)
     torch.sub(smooth[:, 2:], smooth[:, :-2], out=gradient_y[:, 1:-1])
     gradient_y[:, 0::p] = 0
