@@ -7,7 +7,6 @@ from typing import Any
 
 import numpy as np
 from mmengine.dist import master_only
-from mmengine.hooks import Hook
 from mmengine.runner import Runner
 from torch import Tensor, nn
 
@@ -22,6 +21,7 @@ from mssdf.evaluation.frozen_encoder import extract_features, plain_vit
 from mssdf.registry import HOOKS
 
 from ..randomness import preserved_rng
+from .periodic_hook import PeriodicHook
 from .progress_hook import unwrap
 
 
@@ -41,7 +41,7 @@ def normalisation(preprocessor: nn.Module) -> tuple[Tensor, Tensor]:
 
 
 @HOOKS.register_module()
-class KNNHook(Hook):
+class KNNHook(PeriodicHook):
     """Classify a labelled folder by the frozen encoder's features, now and then and at the end.
 
     The encoder is built anew as mmpretrain's plain ViT and loaded strictly: what is measured is
@@ -66,8 +66,6 @@ class KNNHook(Hook):
         batch_size: images at a time.
     """
 
-    priority = 'LOW'
-
     def __init__(
         self,
         images: str,
@@ -86,13 +84,10 @@ class KNNHook(Hook):
         std: Sequence[float] | None = None,
         batch_size: int = 64,
     ) -> None:
-        if interval < 1:
-            raise ValueError(f'KNNHook.interval: expected at least 1, found {interval}')
+        super().__init__(interval, by_epoch)
         if (mean is None) != (std is None):
             raise ValueError('KNNHook: expected both mean and std or neither, found one')
         self.images = images
-        self.interval = interval
-        self.by_epoch = by_epoch
         self.evaluates_untrained = before_train
         self.img_size = img_size
         self.vote: dict[str, Any] = dict(k=k, metric=metric, weights=weights)
@@ -104,7 +99,6 @@ class KNNHook(Hook):
         self.batch_size = batch_size
         self._data: LabelledImages | None = None
         self._split: tuple[np.ndarray, np.ndarray] | None = None
-        self._done_at = -1
 
     def before_train(self, runner: Runner) -> None:
         """Look for the images now, rather than after the first epoch; evaluate at iteration 0.
@@ -117,33 +111,11 @@ class KNNHook(Hook):
                 f'KNNHook.images: expected a folder CLASS/*.jpg, found nothing at {self.images}'
             )
         if self.evaluates_untrained and runner.iter == 0:
-            self.evaluate(runner, 0)
-
-    def after_train_iter(
-        self,
-        runner: Runner,
-        batch_idx: int,
-        data_batch: Any = None,
-        outputs: dict | None = None,
-    ) -> None:
-        """Evaluate every ``interval`` iterations."""
-        if not self.by_epoch and self.every_n_train_iters(runner, self.interval):
-            self.evaluate(runner, runner.iter + 1)
-
-    def after_train_epoch(self, runner: Runner) -> None:
-        """Evaluate every ``interval`` epochs."""
-        if self.by_epoch and self.every_n_epochs(runner, self.interval):
-            self.evaluate(runner, runner.iter)
-
-    def after_train(self, runner: Runner) -> None:
-        """Evaluate at the end."""
-        if self._done_at != runner.iter:
-            self.evaluate(runner, runner.iter)
+            self.act(runner, 0)
 
     @master_only
-    def evaluate(self, runner: Runner, iteration: int) -> None:
+    def act(self, runner: Runner, iteration: int) -> None:
         """Evaluate and log after so many completed iterations."""
-        self._done_at = iteration
         start = time.perf_counter()
         model: Any = unwrap(runner.model)
         with preserved_rng():  # building an encoder draws its weights

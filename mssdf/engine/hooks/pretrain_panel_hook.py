@@ -6,8 +6,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from mmengine.dist import master_only
-from mmengine.hooks import Hook
 from mmengine.runner import Runner
 from PIL import Image
 from torch import Tensor
@@ -17,6 +15,7 @@ from mssdf.registry import HOOKS
 from mssdf.visualization import PanelData, draw_pretrain_panel, figure_to_array
 
 from ..randomness import preserved_rng
+from .periodic_hook import PeriodicHook
 from .progress_hook import unwrap
 
 
@@ -68,7 +67,7 @@ def panel_data(model: Any, collated: dict) -> PanelData:
 
 
 @HOOKS.register_module()
-class PretrainPanelHook(Hook):
+class PretrainPanelHook(PeriodicHook):
     """Draw a few fixed windows with scores, masks and features to ``panels/iter_*.png``.
 
     Windows and masks are the same in every picture; the random states are left as they were. The
@@ -83,8 +82,6 @@ class PretrainPanelHook(Hook):
         dpi: of the picture.
     """
 
-    priority = 'LOW'
-
     def __init__(
         self,
         interval: int = 500,
@@ -94,19 +91,16 @@ class PretrainPanelHook(Hook):
         seed: int = 0,
         dpi: int = 110,
     ) -> None:
-        if interval < 1 or num_windows < 1:
+        super().__init__(interval, by_epoch)
+        if num_windows < 1:
             raise ValueError(
-                'PretrainPanelHook: expected interval and num_windows of at least 1, '
-                f'found {interval} and {num_windows}'
+                f'PretrainPanelHook.num_windows: expected at least 1, found {num_windows}'
             )
-        self.interval = interval
-        self.by_epoch = by_epoch
         self.indices = indices
         self.num_windows = num_windows
         self.seed = seed
         self.dpi = dpi
         self._collated: dict | None = None
-        self._done_at = -1
         self._loss: Tensor | None = None
         self._draws = True
 
@@ -132,28 +126,15 @@ class PretrainPanelHook(Hook):
         data_batch: Any = None,
         outputs: dict | None = None,
     ) -> None:
-        """Draw every ``interval`` iterations."""
+        """Keep the loss for the picture's title; draw every ``interval`` iterations."""
         if outputs and 'loss' in outputs:
             self._loss = outputs['loss'].detach()  # looked at when drawn: it may be on a GPU
-        if not self.by_epoch and self.every_n_train_iters(runner, self.interval):
-            self.draw(runner, runner.iter + 1)
+        super().after_train_iter(runner, batch_idx, data_batch, outputs)
 
-    def after_train_epoch(self, runner: Runner) -> None:
-        """Draw every ``interval`` epochs."""
-        if self.by_epoch and self.every_n_epochs(runner, self.interval):
-            self.draw(runner, runner.iter)
-
-    def after_train(self, runner: Runner) -> None:
-        """Draw at the end."""
-        if self._done_at != runner.iter:
-            self.draw(runner, runner.iter)
-
-    @master_only
-    def draw(self, runner: Runner, iteration: int) -> None:
+    def act(self, runner: Runner, iteration: int) -> None:
         """Draw after so many completed iterations."""
         if not self._draws:
             return
-        self._done_at = iteration
         with preserved_rng(self.seed):
             data = panel_data(unwrap(runner.model), self._windows(runner))
         loss = '' if self._loss is None else f'  ·  loss {self._loss.item():.4g}'

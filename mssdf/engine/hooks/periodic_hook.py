@@ -1,0 +1,60 @@
+"""What several hooks share: to act every so often, and once more at the end."""
+
+from typing import Any
+
+from mmengine.dist import master_only
+from mmengine.hooks import Hook
+from mmengine.runner import Runner
+
+
+class PeriodicHook(Hook):
+    """Calls :meth:`act` every ``interval`` epochs or iterations and at the end, on rank 0.
+
+    Args:
+        interval: epochs or iterations between two calls.
+        by_epoch: count epochs, else iterations.
+
+    Raises:
+        ValueError: if ``interval`` is below 1.
+    """
+
+    priority = 'LOW'
+
+    def __init__(self, interval: int, by_epoch: bool) -> None:
+        if interval < 1:
+            raise ValueError(
+                f'{type(self).__name__}.interval: expected at least 1, found {interval}'
+            )
+        self.interval = interval
+        self.by_epoch = by_epoch
+        self._acted_at = -1
+
+    def act(self, runner: Runner, iteration: int) -> None:
+        """Do it after so many completed iterations."""
+        raise NotImplementedError
+
+    def after_train_iter(
+        self,
+        runner: Runner,
+        batch_idx: int,
+        data_batch: Any = None,
+        outputs: dict | None = None,
+    ) -> None:
+        """Act every ``interval`` iterations."""
+        if not self.by_epoch and self.every_n_train_iters(runner, self.interval):
+            self._act_once(runner, runner.iter + 1)
+
+    def after_train_epoch(self, runner: Runner) -> None:
+        """Act every ``interval`` epochs."""
+        if self.by_epoch and self.every_n_epochs(runner, self.interval):
+            self._act_once(runner, runner.iter)
+
+    def after_train(self, runner: Runner) -> None:
+        """Act at the end."""
+        self._act_once(runner, runner.iter)
+
+    @master_only
+    def _act_once(self, runner: Runner, iteration: int) -> None:
+        if self._acted_at != iteration:
+            self._acted_at = iteration
+            self.act(runner, iteration)
