@@ -1,4 +1,4 @@
-# Our recipe on orthophotos alone: no terms between modalities, no cross-modal masking.
+# Our recipe on orthophotos alone: no terms between modalities.
 _base_ = [
     '../_base_/models/mssdf_vit-b-p16.py',
     '../_base_/datasets/hr-pairs_rgb_320.py',
@@ -6,7 +6,7 @@ _base_ = [
 ]
 
 model = dict(
-    data_preprocessor=dict(modalities={{_base_.modality_statistics}}, cross_modal=None),
+    data_preprocessor=dict(modalities={{_base_.modality_statistics}}),
     losses=dict(align=0.0, hsic=0.0, cls=0.0),
 )
 optim_wrapper = dict(type='AmpOptimWrapper', dtype='bfloat16')  # 'float16' scales the loss

@@ -5,9 +5,5 @@ _base_ = [
     '../_base_/schedules/adamw_coslr_500e.py',
 ]
 
-model = dict(
-    data_preprocessor=dict(
-        modalities={{_base_.modality_statistics}}, cross_modal=dict(target='random')
-    )
-)
+model = dict(data_preprocessor=dict(modalities={{_base_.modality_statistics}}))
 optim_wrapper = dict(type='AmpOptimWrapper', dtype='bfloat16')  # 'float16' scales the loss

@@ -7,7 +7,10 @@ _base_ = [
 ]
 
 model = dict(
-    data_preprocessor=dict(modalities={{_base_.modality_statistics}}),
+    data_preprocessor=dict(
+        modalities={{_base_.modality_statistics}},
+        mask_ratio=0.5,  # of 64 patches, so that enough are visible in both modalities
+    ),
     backbone=dict(arch='deit-tiny', img_size=128),
     ramps=dict(rec=(30, 120)),
     fusion_decoder=dict(embed_dims=128, num_layers=1, num_heads=2),
@@ -17,9 +20,8 @@ train_dataloader = dict(dataset=dict(windows=dict(per_epoch=512)))
 default_hooks = dict(
     logger=dict(interval=10),
     checkpoint=dict(interval=5),
-    cross_modal=dict(every=2, maximum=0.5),
     teacher=dict(start=0.99),
     panel=dict(interval=5),
-    knn=dict(type='mssdf.KNNHook', images='tests/data/eurosat_rgb', interval=5, img_size=64),
+    knn=dict(type='mssdf.KNNHook', images='tests/data/eurosat_rgb', interval=5),
 )
 log_processor = dict(window_size=10)

@@ -29,7 +29,8 @@ def test_momentum_goes_from_start_to_end_along_half_a_cosine():
 def runner(iteration: int, epoch: int, steps: bool = True) -> MagicMock:
     fake = MagicMock(iter=iteration, epoch=epoch, max_iters=100)
     fake.model = SimpleNamespace(
-        data_preprocessor=SimpleNamespace(cross_modal_ratio=None), update_teacher=MagicMock()
+        data_preprocessor=SimpleNamespace(cross_modal_ratio=None, target='dsm'),
+        update_teacher=MagicMock(),
     )
     fake.optim_wrapper.should_update.return_value = steps
     return fake
@@ -40,6 +41,14 @@ def test_hook_counts_epochs_or_iterations(by_epoch, expected):
     fake = runner(iteration=45, epoch=21)
     CrossModalMaskingHook(by_epoch=by_epoch).before_train_iter(fake, 0)
     assert fake.model.data_preprocessor.cross_modal_ratio == pytest.approx(expected)
+
+
+def test_p_stays_zero_without_a_target():
+    fake = runner(iteration=45, epoch=21)
+    fake.model.data_preprocessor.target = None
+    CrossModalMaskingHook().before_train_iter(fake, 0)
+    assert fake.model.data_preprocessor.cross_modal_ratio == 0
+    fake.message_hub.update_scalar.assert_called_once_with('train/p_cross', 0.0)
 
 
 def test_teacher_moves_only_after_a_step_of_the_optimiser():

@@ -32,6 +32,8 @@ class ProgressHook(Hook):
 class CrossModalMaskingHook(Hook):
     """Raise the probability p of cross-modal masking in steps (method.md, section 3).
 
+    p stays 0 if the data preprocessor has no target modality.
+
     Args:
         start: p at the beginning.
         increment: added at each step.
@@ -67,8 +69,11 @@ class CrossModalMaskingHook(Hook):
     def before_train_iter(self, runner: Runner, batch_idx: int, data_batch: Any = None) -> None:
         """Set p for this iteration and log it."""
         position = runner.epoch if self.by_epoch else runner.iter
-        ratio = staircase(position, self.start, self.increment, self.every, self.maximum)
-        unwrap(runner.model).data_preprocessor.cross_modal_ratio = ratio
+        preprocessor: Any = unwrap(runner.model).data_preprocessor
+        ratio = 0.0
+        if preprocessor.target is not None:
+            ratio = staircase(position, self.start, self.increment, self.every, self.maximum)
+        preprocessor.cross_modal_ratio = ratio
         runner.message_hub.update_scalar('train/p_cross', ratio)
 
 
