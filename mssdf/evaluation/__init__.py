@@ -1,11 +1,19 @@
 """How good are the features? kNN on labelled images, and measures of collapse."""
 
 from .collapse import effective_rank, feature_std
-from .knn import KNNResult, bootstrap_interval, evaluate_knn, knn_accuracy, knn_predict
+from .knn import (
+    KNNResult,
+    bootstrap_interval,
+    evaluate_knn,
+    gain_interval,
+    knn_accuracy,
+    knn_predict,
+)
 from .labelled_images import (
     LabelledImages,
     load_labelled_images,
     read_split,
+    stratified_folds,
     stratified_split,
 )
 
@@ -16,9 +24,11 @@ __all__ = [
     'effective_rank',
     'evaluate_knn',
     'feature_std',
+    'gain_interval',
     'knn_accuracy',
     'knn_predict',
     'load_labelled_images',
     'read_split',
+    'stratified_folds',
     'stratified_split',
 ]

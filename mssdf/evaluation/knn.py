@@ -1,5 +1,6 @@
 """k nearest neighbours on frozen features: how well do classes lie apart without any training?"""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -17,7 +18,7 @@ class KNNResult:
         accuracy: share of the queries whose class is found.
         effective_rank: of all features, bank and queries.
         feature_std: of all features.
-        correct: (number of queries) bool.
+        correct: (number of queries) bool, in the order of the splits.
     """
 
     accuracy: float
@@ -76,8 +77,7 @@ def knn_accuracy(
 def evaluate_knn(
     features: np.ndarray,
     labels: np.ndarray,
-    bank: np.ndarray,
-    query: np.ndarray,
+    splits: Sequence[tuple[np.ndarray, np.ndarray]],
     k: int = 20,
     metric: str = 'cosine',
     weights: str = 'uniform',
@@ -87,14 +87,19 @@ def evaluate_knn(
     Args:
         features: (N, d).
         labels: (N,) int.
-        bank: indices of the known ones.
-        query: indices of those to classify.
+        splits: indices of the known ones (bank) and of those to classify (query): one pair, or one
+            per fold of a cross-validation.
         k: number of neighbours.
         metric: see :func:`knn_predict`.
         weights: see :func:`knn_predict`.
     """
-    found = knn_predict(features[bank], labels[bank], features[query], k, metric, weights)
-    correct = found == labels[query]
+    correct = np.concatenate(
+        [
+            knn_predict(features[bank], labels[bank], features[query], k, metric, weights)
+            == labels[query]
+            for bank, query in splits
+        ]
+    )
     tensor = torch.from_numpy(features)
     return KNNResult(
         accuracy=float(correct.mean()),
@@ -118,4 +123,29 @@ def bootstrap_interval(
     # drawing m queries with replacement leaves a binomial number of correct ones
     counts = np.random.default_rng(seed).binomial(len(correct), np.mean(correct), resamples)
     low, high = np.quantile(counts / len(correct), [(1 - level) / 2, (1 + level) / 2])
+    return float(low), float(high)
+
+
+def gain_interval(
+    correct: np.ndarray,
+    reference: np.ndarray,
+    level: float = 0.95,
+    resamples: int = 10000,
+    seed: int = 0,
+) -> tuple[float, float]:
+    """Percentile bootstrap interval of the difference of two accuracies on the same queries.
+
+    Args:
+        correct: (m,) bool.
+        reference: (m,) bool, whose accuracy is subtracted.
+        level: see :func:`bootstrap_interval`.
+        resamples: likewise.
+        seed: likewise.
+    """
+    gained = np.count_nonzero(correct & ~reference)
+    lost = np.count_nonzero(~correct & reference)
+    count = len(correct)
+    shares = [gained / count, lost / count, (count - gained - lost) / count]
+    drawn = np.random.default_rng(seed).multinomial(count, shares, resamples)
+    low, high = np.quantile((drawn[:, 0] - drawn[:, 1]) / count, [(1 - level) / 2, (1 + level) / 2])
     return float(low), float(high)

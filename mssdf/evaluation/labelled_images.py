@@ -9,6 +9,7 @@ import numpy as np
 import rasterio
 import torch
 from PIL import Image
+from sklearn.model_selection import StratifiedKFold
 from torch import Tensor
 
 RASTERS = ('.tif', '.tiff')
@@ -127,6 +128,29 @@ def stratified_split(
         query.append(members[:count])
         bank.append(members[count:])
     return np.sort(np.concatenate(bank)), np.sort(np.concatenate(query))
+
+
+def stratified_folds(
+    labels: np.ndarray, num_folds: int = 5, seed: int = 0
+) -> list[tuple[np.ndarray, np.ndarray]]:
+    """Bank and queries of each fold of a cross-validation: every image is a query once.
+
+    Args:
+        labels: (N,) int.
+        num_folds: number of folds.
+        seed: of the draw.
+
+    Raises:
+        ValueError: if a class has fewer images than there are folds.
+    """
+    folds = StratifiedKFold(num_folds, shuffle=True, random_state=seed)
+    smallest = int(np.unique(labels, return_counts=True)[1].min())
+    if smallest < num_folds:
+        raise ValueError(
+            f'num_folds: expected at most {smallest}, the images of the smallest class, found '
+            f'{num_folds}'
+        )
+    return list(folds.split(np.zeros(len(labels)), labels))
 
 
 def read_split(path: str | Path, paths: list[str]) -> tuple[np.ndarray, np.ndarray]:

@@ -1,5 +1,6 @@
 import numpy as np
 import pytest
+from sklearn.model_selection import cross_val_score
 from sklearn.neighbors import KNeighborsClassifier
 
 from mssdf.evaluation import (
@@ -7,8 +8,10 @@ from mssdf.evaluation import (
     effective_rank,
     evaluate_knn,
     feature_std,
+    gain_interval,
     knn_accuracy,
     knn_predict,
+    stratified_folds,
 )
 
 
@@ -58,13 +61,38 @@ def test_evaluation_of_a_split():
     bank, bank_labels, query, query_labels = clusters(2)
     features = np.concatenate([query, bank]).astype(np.float32)
     labels = np.concatenate([query_labels, bank_labels])
-    result = evaluate_knn(features, labels, np.arange(50, 160), np.arange(50), k=5)
+    result = evaluate_knn(features, labels, [(np.arange(50, 160), np.arange(50))], k=5)
     assert result.accuracy == knn_accuracy(bank, bank_labels, query, query_labels, 5)
     assert result.correct.mean() == result.accuracy
     import torch
 
     assert result.effective_rank == effective_rank(torch.from_numpy(features)).item()
     assert result.feature_std == feature_std(torch.from_numpy(features)).item()
+
+
+def test_cross_validation_as_scikit_learn():
+    bank, bank_labels, _, _ = clusters(3)
+    folds = stratified_folds(bank_labels, 4)
+    result = evaluate_knn(bank.astype(np.float32), bank_labels, folds, k=5)
+    scores = cross_val_score(
+        KNeighborsClassifier(5, metric='cosine'), bank.astype(np.float32), bank_labels, cv=folds
+    )
+    sizes = [len(query) for _, query in folds]
+    assert result.accuracy == pytest.approx(np.average(scores, weights=sizes))
+    assert sorted(np.concatenate([query for _, query in folds])) == list(range(len(bank)))
+
+
+def test_gain_as_drawing_queries_again():
+    rng = np.random.default_rng(0)
+    reference = rng.random(400) < 0.5
+    correct = np.where(rng.random(400) < 0.8, reference, rng.random(400) < 0.7)
+    means = []
+    for _ in range(4000):
+        drawn = rng.integers(0, 400, 400)
+        means.append(correct[drawn].mean() - reference[drawn].mean())
+    expected = tuple(np.quantile(means, [0.025, 0.975]))
+    assert gain_interval(correct, reference) == pytest.approx(expected, abs=0.006)
+    assert gain_interval(correct, correct) == (0, 0)
 
 
 def test_bootstrap_as_drawing_queries_again():

@@ -86,3 +86,15 @@ def test_a_checkpoint_of_another_encoder(checkpoint, data_root, capsys):
     torch.save(content, checkpoint)
     assert eval_knn.main([str(checkpoint), '--images', str(data_root / 'eurosat_rgb')]) == 2
     assert 'ln1.weight' in capsys.readouterr().err
+
+
+def test_folds_ask_for_every_image_and_compare_in_pairs(checkpoint, data_root, tmp_path, capsys):
+    images, report = data_root / 'eurosat_rgb', tmp_path / 'report.json'
+    arguments = [str(checkpoint), '--images', str(images), '--device', 'cpu', '--folds', '3']
+    assert eval_knn.main([*arguments, '--untrained', '--json', str(report)]) == 0
+    measured = json.loads(report.read_text())
+    difference = measured['trained']['accuracy'] - measured['untrained']['accuracy']
+    assert measured['gain']['accuracy'] == pytest.approx(difference)
+    assert measured['gain']['low'] <= difference <= measured['gain']['high']
+    total = len(load_labelled_images(images, 64).labels)
+    assert f'{total} images of 10 classes' in capsys.readouterr().out

@@ -21,11 +21,14 @@ from mmpretrain.registry import MODELS
 import mssdf.models  # noqa: F401  (a config may name its backbone without the scope)
 from mssdf.engine.randomness import preserved_rng
 from mssdf.evaluation import (
+    KNNResult,
     LabelledImages,
     bootstrap_interval,
     evaluate_knn,
+    gain_interval,
     load_labelled_images,
     read_split,
+    stratified_folds,
     stratified_split,
 )
 from mssdf.evaluation.frozen_encoder import POOLS, extract_features, plain_vit
@@ -49,6 +52,9 @@ def parse_args(arguments: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument('--weights', default='uniform', choices=('uniform', 'distance'))
     parser.add_argument('--pool', default='mean', choices=POOLS, help='of the tokens')
     parser.add_argument('--query-share', type=float, default=0.3)
+    parser.add_argument(
+        '--folds', type=int, help='cross-validate over all images instead of one split'
+    )
     parser.add_argument('--split-file', help='JSON with the lists "bank" and "query"')
     parser.add_argument('--seed', type=int, default=0, help='of the split')
     parser.add_argument('--mean', type=float, nargs=3, help="of the bands (default: the model's)")
@@ -102,16 +108,31 @@ def measure(
     backbone: Any,
     args: argparse.Namespace,
     data: LabelledImages,
-    split: tuple[np.ndarray, np.ndarray],
+    splits: list[tuple[np.ndarray, np.ndarray]],
     settings: dict,
     normalisation: tuple[Any, Any],
-) -> dict[str, float]:
-    """Accuracy with its interval, rank and spread of a backbone's features."""
+) -> KNNResult:
+    """Accuracy, rank and spread of a backbone's features."""
     encoder = plain_vit(backbone.to(args.device), settings)
     features = extract_features(
         encoder, data.images, *normalisation, pool=args.pool, batch_size=args.batch_size
     )
-    result = evaluate_knn(features, data.labels, *split, args.k, args.metric, args.weights)
+    return evaluate_knn(features, data.labels, splits, args.k, args.metric, args.weights)
+
+
+def make_splits(
+    args: argparse.Namespace, data: LabelledImages
+) -> list[tuple[np.ndarray, np.ndarray]]:
+    """Which images are known and which are asked for."""
+    if args.split_file:
+        return [read_split(args.split_file, data.paths)]
+    if args.folds:
+        return stratified_folds(data.labels, args.folds, args.seed)
+    return [stratified_split(data.labels, args.query_share, args.seed)]
+
+
+def describe(result: KNNResult) -> dict[str, float]:
+    """The figures of a result, with the interval of its accuracy."""
     low, high = bootstrap_interval(result.correct)
     return dict(
         accuracy=result.accuracy,
@@ -132,15 +153,11 @@ def main(arguments: list[str] | None = None) -> int:
         normalisation = find_normalisation(args, state)
         backbone = build_backbone(config)
         data = load_labelled_images(args.images, args.img_size or backbone.img_size[0])
-        split = (
-            read_split(args.split_file, data.paths)
-            if args.split_file
-            else stratified_split(data.labels, args.query_share, args.seed)
-        )
+        splits = make_splits(args, data)
         settings = config.model.backbone
-        measured = {}
+        results = {}
         if args.untrained:
-            measured['untrained'] = measure(backbone, args, data, split, settings, normalisation)
+            results['untrained'] = measure(backbone, args, data, splits, settings, normalisation)
         backbone.load_state_dict(
             {
                 key.removeprefix('backbone.'): value
@@ -148,20 +165,25 @@ def main(arguments: list[str] | None = None) -> int:
                 if key.startswith('backbone.')
             }
         )
-        measured['trained'] = measure(backbone, args, data, split, settings, normalisation)
+        results['trained'] = measure(backbone, args, data, splits, settings, normalisation)
     except (ValueError, FileNotFoundError, RuntimeError) as error:
         print(f'{Path(__file__).name}: {error}', file=sys.stderr)
         return 2
-    print(
-        f'{len(split[1])} images of {len(data.classes)} classes by the {args.k} nearest of '
-        f'{len(split[0])}'
-    )
+    measured = {name: describe(result) for name, result in results.items()}
+    queries, known = len(results['trained'].correct), len(splits[0][0])
+    print(f'{queries} images of {len(data.classes)} classes by the {args.k} nearest of {known}')
     for name, row in measured.items():
         print(
             f'{name:<10} accuracy {row["accuracy"]:.4f} (95 % {row["low"]:.4f} to '
             f'{row["high"]:.4f})  effective rank {row["effective_rank"]:.1f}  '
             f'feature std {row["feature_std"]:.3g}'
         )
+    if 'untrained' in results:
+        pair = results['trained'].correct, results['untrained'].correct
+        low, high = gain_interval(*pair)
+        gain = results['trained'].accuracy - results['untrained'].accuracy
+        measured['gain'] = dict(accuracy=gain, low=low, high=high)
+        print(f'{"gain":<10} {gain:+.4f} (95 % {low:+.4f} to {high:+.4f}, paired)')
     if args.json:
         Path(args.json).write_text(json.dumps(measured, indent=2) + '\n')
     return 0

@@ -123,7 +123,7 @@ class KNNHook(PeriodicHook):
         data, (bank, query) = self._load(self.img_size or encoder.img_size[0])
         mean, std = self.mean_std or normalisation(model.data_preprocessor)
         features = extract_features(encoder, data.images, mean, std, self.pool, self.batch_size)
-        result = evaluate_knn(features, data.labels, bank, query, **self.vote)
+        result = evaluate_knn(features, data.labels, [(bank, query)], **self.vote)
         scalars = {
             'knn/accuracy': result.accuracy,
             'knn/effective_rank': result.effective_rank,
