@@ -11,6 +11,7 @@ from .hooks import (
     ThroughputHook,
 )
 from .interruption import TrainingInterrupted
+from .layer_decay_constructor import LayerDecayOptimWrapperConstructor
 from .log_processor import CompactLogProcessor
 from .loops import ResumableEpochTrainLoop
 from .optim_wrapper_constructor import TrainableOptimWrapperConstructor
@@ -22,6 +23,7 @@ __all__ = [
     'CrossModalMaskingHook',
     'IterationSeedHook',
     'KNNHook',
+    'LayerDecayOptimWrapperConstructor',
     'PretrainPanelHook',
     'ProgressHook',
     'ResumableEpochTrainLoop',

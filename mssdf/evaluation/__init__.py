@@ -16,10 +16,15 @@ from .labelled_images import (
     stratified_folds,
     stratified_split,
 )
+from .metrics import ChangeMetric, HeightMetric, SegmentationMetric, SemanticChangeMetric
 
 __all__ = [
+    'ChangeMetric',
+    'HeightMetric',
     'KNNResult',
     'LabelledImages',
+    'SegmentationMetric',
+    'SemanticChangeMetric',
     'bootstrap_interval',
     'effective_rank',
     'evaluate_knn',

@@ -1,6 +1,12 @@
 """Models of MSSDF, registered under the scope ``mssdf``."""
 
-from .backbones import MaskedVisionTransformer
+from importlib.util import find_spec
+
+from .backbones import (
+    DenseVisionTransformer,
+    MaskedVisionTransformer,
+    MultiModalVisionTransformer,
+)
 from .data_preprocessors import (
     MaskingDataPreprocessor,
     MultiModalDataPreprocessor,
@@ -8,19 +14,27 @@ from .data_preprocessors import (
 )
 from .embeddings import PerModalityPatchEmbedding, SharedPatchEmbedding
 from .heads import ModalityHead, PixelHead
-from .necks import FusionDecoder, ModalityDecoder
+from .losses.height import HeightLoss
+from .necks import FusionDecoder, ModalityDecoder, SimpleFPN
 from .selfsup import MSSDF
 
 __all__ = [
     'MSSDF',
+    'DenseVisionTransformer',
     'FusionDecoder',
+    'HeightLoss',
     'MaskedVisionTransformer',
     'MaskingDataPreprocessor',
     'ModalityDecoder',
     'ModalityHead',
     'MultiModalDataPreprocessor',
+    'MultiModalVisionTransformer',
     'PerModalityPatchEmbedding',
     'PixelHead',
     'SharedPatchEmbedding',
+    'SimpleFPN',
     'SingleModalityDataPreprocessor',
 ]
+
+if find_spec('mmseg') is not None:  # pre-training and classification do without
+    from . import segmentors  # noqa: F401  registers

@@ -104,10 +104,24 @@ def load_pretrained(
         for name, value in read_state_dict(checkpoint).items()
         if name.startswith(prefix)
     }
+    hint = '' if state_dict else f"no key in the file starts with '{prefix}'"
+    return fill(model, state_dict, checkpoint, strict, allow_missing, allow_unexpected, hint)
+
+
+def fill(
+    model: nn.Module,
+    state_dict: Mapping[str, Tensor],
+    checkpoint: str | os.PathLike = '',
+    strict: bool = True,
+    allow_missing: Sequence[str] = (),
+    allow_unexpected: Sequence[str] = (),
+    hint: str = '',
+) -> LoadReport:
+    """Load a state dict that was read from a checkpoint; see :func:`load_pretrained`."""
     report = compare(model, state_dict, checkpoint, allow_missing, allow_unexpected)
     if strict and not report.whole:
-        hint = '' if state_dict else f"; no key in the file starts with '{prefix}'"
-        raise CheckpointError(f'the backbone is not loaded whole{hint}:\n{report}')
+        reason = f'; {hint}' if hint else ''
+        raise CheckpointError(f'the backbone is not loaded whole{reason}:\n{report}')
     fitting = {*report.loaded, *(line.split()[0] for line in report.resized)}
     broken = sorted(name for name in fitting if state_dict[name].isnan().any())
     if broken:

@@ -9,7 +9,8 @@ from mmengine.model import update_init_info
 
 from mssdf.registry import WEIGHT_INITIALIZERS
 
-from .checkpoint import load_pretrained
+from .checkpoint import LoadReport, load_pretrained
+from .multi_modal import load_multi_modal
 
 
 @WEIGHT_INITIALIZERS.register_module()
@@ -51,13 +52,7 @@ class StrictPretrained:
                 f'init_cfg of {type(module).__name__}: expected {type(self).__name__} as the '
                 f'last entry, found {given[-1].get("type")} after it'
             )
-        report = load_pretrained(
-            module,
-            self.checkpoint,
-            self.prefix,
-            allow_missing=self.allow_missing,
-            allow_unexpected=self.allow_unexpected,
-        )
+        report = self._load(module)
         # MMEngine initialises the children after any initialiser but its own ``Pretrained``, and
         # mmpretrain's ViT its positions: both would undo what has just been loaded.
         for child in module.modules():
@@ -67,5 +62,48 @@ class StrictPretrained:
             update_init_info(module, init_info=self._get_init_info())
         print_log(str(report), logger='current')
 
+    def _load(self, module: Any) -> LoadReport:
+        return load_pretrained(
+            module,
+            self.checkpoint,
+            self.prefix,
+            allow_missing=self.allow_missing,
+            allow_unexpected=self.allow_unexpected,
+        )
+
     def _get_init_info(self) -> str:
         return f'{type(self).__name__}: load from {self.checkpoint}'
+
+
+@WEIGHT_INITIALIZERS.register_module()
+class MultiModalPretrained(StrictPretrained):
+    """``StrictPretrained`` for a ``MultiModalVisionTransformer``: patch embeddings too.
+
+    Patch embeddings of modalities or bands that the checkpoint has not seen are made from its
+    primary one's, which the log says; everything else is all or an error.
+
+    Args:
+        checkpoint: file to read; nothing in it is run.
+        rgb_bands: places of red, green and blue among the primary modality's bands, if it has
+            other bands than in the checkpoint.
+        **kwargs: see :class:`StrictPretrained`.
+    """
+
+    def __init__(
+        self,
+        checkpoint: str | os.PathLike,
+        rgb_bands: Sequence[int] | None = None,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(checkpoint, **kwargs)
+        self.rgb_bands = rgb_bands
+
+    def _load(self, module: Any) -> LoadReport:
+        return load_multi_modal(
+            module,
+            self.checkpoint,
+            self.prefix,
+            rgb_bands=self.rgb_bands,
+            allow_missing=self.allow_missing,
+            allow_unexpected=self.allow_unexpected,
+        )

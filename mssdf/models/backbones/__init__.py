@@ -1,5 +1,7 @@
 """Encoders."""
 
+from .dense_vit import DenseVisionTransformer
 from .masked_vit import MaskedVisionTransformer
+from .multi_modal_vit import MultiModalVisionTransformer
 
-__all__ = ['MaskedVisionTransformer']
+__all__ = ['DenseVisionTransformer', 'MaskedVisionTransformer', 'MultiModalVisionTransformer']

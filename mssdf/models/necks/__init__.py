@@ -1,6 +1,7 @@
-"""Decoders between the encoder's visible tokens and the losses."""
+"""Between a backbone and the heads: decoders of pre-training, pyramids of the tasks."""
 
 from .fusion_decoder import FusionDecoder
 from .modality_decoder import ModalityDecoder
+from .simple_fpn import SimpleFPN
 
-__all__ = ['FusionDecoder', 'ModalityDecoder']
+__all__ = ['FusionDecoder', 'ModalityDecoder', 'SimpleFPN']

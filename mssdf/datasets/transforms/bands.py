@@ -1,0 +1,91 @@
+"""What is done to the bands of an image of any number of them."""
+
+from collections.abc import Sequence
+
+import numpy as np
+from mmcv.transforms import BaseTransform
+
+from mssdf.registry import TRANSFORMS
+
+
+@TRANSFORMS.register_module()
+class NormalizeBands(BaseTransform):
+    """Normalise each band; nodata (NaN) becomes 0. The data preprocessor then does nothing.
+
+    Modified key: ``img`` (H, W, C) to float32.
+
+    Args:
+        mean: one number per band, in the image's unit.
+        std: one positive number per band.
+        relative_to_median: bands, from 0, of which the median of the image's known pixels is
+            subtracted first (a surface model, as in pre-training).
+
+    Raises:
+        ValueError: if the numbers do not fit each other, or the image.
+    """
+
+    def __init__(
+        self,
+        mean: Sequence[float],
+        std: Sequence[float],
+        relative_to_median: Sequence[int] = (),
+    ) -> None:
+        if len(mean) != len(std) or not len(mean) or min(std) <= 0:
+            raise ValueError(
+                f'expected as many positive std as mean, one per band, found {mean} and {std}'
+            )
+        outside = [band for band in relative_to_median if not 0 <= band < len(mean)]
+        if outside:
+            raise ValueError(
+                f'relative_to_median: expected bands from 0 to {len(mean) - 1}, found {outside}'
+            )
+        self.mean = np.asarray(mean, np.float32)
+        self.std = np.asarray(std, np.float32)
+        self.relative_to_median = list(relative_to_median)
+
+    def transform(self, results: dict) -> dict:
+        """Normalise."""
+        image = results['img'].astype(np.float32)
+        if image.ndim != 3 or image.shape[2] != len(self.mean):
+            raise ValueError(
+                f'{results.get("img_path")}: expected {len(self.mean)} bands (one mean each), '
+                f'found an image of shape {image.shape}'
+            )
+        for band in self.relative_to_median:
+            heights = image[..., band]
+            known = heights[np.isfinite(heights)]
+            if known.size:
+                image[..., band] -= np.median(known)
+        image = (image - self.mean) / self.std
+        results['img'] = np.where(np.isfinite(image), image, np.float32(0))
+        return results
+
+    def __repr__(self) -> str:
+        return f'{type(self).__name__}(mean={self.mean.tolist()}, std={self.std.tolist()})'
+
+
+@TRANSFORMS.register_module()
+class DropBands(BaseTransform):
+    """Make bands nodata, as if their modality were missing; before ``NormalizeBands``.
+
+    Modified key: ``img`` (H, W, C), float32.
+
+    Args:
+        bands: from 0.
+        prob: probability of doing so.
+    """
+
+    def __init__(self, bands: Sequence[int], prob: float = 1.0) -> None:
+        self.bands = list(bands)
+        self.prob = prob
+
+    def transform(self, results: dict) -> dict:
+        """Drop."""
+        if np.random.random() < self.prob:
+            image = results['img'].astype(np.float32)
+            image[..., self.bands] = np.nan
+            results['img'] = image
+        return results
+
+    def __repr__(self) -> str:
+        return f'{type(self).__name__}(bands={self.bands}, prob={self.prob})'

@@ -1,0 +1,181 @@
+"""Images of any bands, types and files for the pipelines of mmpretrain, mmseg and mmdet."""
+
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from mmcv.transforms import BaseTransform
+from numpy.typing import NDArray
+from rasterio.errors import RasterioError
+
+from mssdf.registry import TRANSFORMS
+
+from ..raster import make_source, open_raster, read_header, read_values
+
+MISSING = ('error', 'nodata')
+
+
+@dataclass(frozen=True)
+class RasterSource:
+    """One file of an image; see :class:`LoadRasters`."""
+
+    key: str = 'img_path'
+    bands: tuple[int, ...] | None = None
+    replace: tuple[str, str] | None = None
+    suffix: tuple[str, str] | None = None
+    nodata: float | str | None = None
+    missing: str = 'error'
+
+    @classmethod
+    def from_config(cls, config: Mapping[str, Any]) -> 'RasterSource':
+        """Check an entry of ``sources``.
+
+        Raises:
+            ValueError: for unknown keys or values that do not go together.
+        """
+        unknown = set(config) - set(cls.__dataclass_fields__)
+        if unknown:
+            raise ValueError(
+                f'sources: expected the keys {list(cls.__dataclass_fields__)}, found '
+                f'{sorted(unknown)}'
+            )
+        given: dict[str, Any] = {
+            key: tuple(value) if isinstance(value, (list, tuple)) else value
+            for key, value in config.items()
+        }
+        source = cls(**given)
+        if source.missing not in MISSING:
+            raise ValueError(f'sources: missing: expected one of {MISSING}, found {source.missing}')
+        if source.missing == 'nodata' and source.bands is None:
+            raise ValueError("sources: missing='nodata' needs bands, found none")
+        return source
+
+    def path(self, results: Mapping[str, Any]) -> str | None:
+        """Where the file should be, None if the sample does not say."""
+        path = results.get(self.key)
+        if path is None:
+            return None
+        if self.replace:
+            path = path.replace(*self.replace)
+        if self.suffix and path.endswith(self.suffix[0]):
+            path = path.removesuffix(self.suffix[0]) + self.suffix[1]
+        return path
+
+
+def read_image(
+    path: str, bands: Sequence[int] | None = None, nodata: float | str | None = None
+) -> tuple[NDArray, NDArray[np.bool_]]:
+    """Read a whole raster.
+
+    Args:
+        path: any format of GDAL's.
+        bands: numbers from 1; None takes all but an alpha band.
+        nodata: None takes the file's, a number replaces it, ``'ignore'`` does without.
+
+    Returns:
+        (H, W, C) values, scaled as the file says, and (H, W) validity.
+
+    Raises:
+        FileNotFoundError: if there is no such file.
+        OSError: if it cannot be read.
+        ValueError: if it lacks a band.
+    """
+    if not os.path.exists(path) and not path.startswith('/vsi'):
+        raise FileNotFoundError(f'{path}: no such file')
+    try:
+        source = make_source(read_header(path), bands, nodata=nodata)
+        with open_raster(path) as raster:
+            header = source.header
+            values, valid = read_values(raster, source, (0, 0, header.height, header.width))
+    except RasterioError as error:
+        raise OSError(f'{path}: cannot be read as an image: {error}') from error
+    if source.scale is not None and source.offset is not None:
+        scale, offset = (
+            np.asarray(factors, np.float32)[:, None, None]
+            for factors in (source.scale, source.offset)
+        )
+        values = values * scale + offset
+    return values.transpose(1, 2, 0), valid
+
+
+@TRANSFORMS.register_module()
+class LoadRasters(BaseTransform):
+    """Load an image from one or several rasters, their bands behind each other.
+
+    Required keys: those that ``sources`` name (``img_path``). Added keys: ``img`` (H, W, C),
+    float32 with NaN at nodata; ``img_shape``, ``ori_shape``.
+
+    Args:
+        sources: one dictionary per file:
+
+            - **key** (``'img_path'``): of the sample, with the file's path.
+            - **bands**: numbers from 1; all but an alpha band if not given.
+            - **replace**: (old, new) parts of the path, and **suffix**: (old, new) endings, for a
+              file that lies beside the one that ``key`` names.
+            - **nodata**: the file's if not given; a number; ``'ignore'``.
+            - **missing**: ``'error'``, or ``'nodata'`` to go on with NaN.
+
+        keep_dtype: hand out the file's own type and values at nodata (uint8 for colour
+            transforms); for one source or several of one type.
+
+    Raises:
+        FileNotFoundError, OSError: if a file is missing or unreadable.
+        ValueError: if files differ in size, or lack a band.
+    """
+
+    def __init__(
+        self, sources: Sequence[Mapping[str, Any]] = ({},), keep_dtype: bool = False
+    ) -> None:
+        self.sources = [RasterSource.from_config(source) for source in sources]
+        self.keep_dtype = keep_dtype
+
+    def transform(self, results: dict) -> dict:
+        """Load."""
+        parts: list[NDArray | None] = []
+        first = ''
+        shape: tuple[int, ...] = ()
+        for source in self.sources:
+            path = source.path(results)
+            part = self._load(source, path)
+            parts.append(part)
+            if part is None:
+                continue
+            if shape and part.shape[:2] != shape:
+                raise ValueError(
+                    f'{path}: expected {shape[0]} x {shape[1]} pixels as in {first}, found '
+                    f'{part.shape[0]} x {part.shape[1]}'
+                )
+            first, shape = first or str(path), part.shape[:2]
+        if not shape:
+            raise FileNotFoundError(f'{results.get("img_path")}: none of its files exists')
+        image = np.concatenate(
+            [
+                np.full((*shape, len(source.bands or ())), np.nan, np.float32)
+                if part is None
+                else part
+                for source, part in zip(self.sources, parts, strict=True)
+            ],
+            axis=2,
+        )
+        results['img'] = np.ascontiguousarray(image)
+        results['img_shape'] = results['ori_shape'] = image.shape[:2]
+        return results
+
+    def _load(self, source: RasterSource, path: str | None) -> NDArray | None:
+        if path is None or not (os.path.exists(path) or path.startswith('/vsi')):
+            if source.missing == 'nodata':
+                return None
+            if path is None:
+                raise KeyError(f'sources: the sample has no key {source.key!r}')
+        assert path is not None
+        values, valid = read_image(path, source.bands, source.nodata)
+        if self.keep_dtype:
+            return values
+        values = values.astype(np.float32)
+        values[~valid] = np.nan
+        return values
+
+    def __repr__(self) -> str:
+        return f'{type(self).__name__}(sources={self.sources}, keep_dtype={self.keep_dtype})'

@@ -1,0 +1,40 @@
+"""Layer-wise learning-rate decay for whatever has one of our backbones, or mmpretrain's ViT."""
+
+from functools import partial
+from typing import Any
+
+from mmpretrain.engine.optimizers import LearningRateDecayOptimWrapperConstructor
+from torch import nn
+
+from ..registry import OPTIM_WRAPPER_CONSTRUCTORS
+
+
+@OPTIM_WRAPPER_CONSTRUCTORS.register_module()
+class LayerDecayOptimWrapperConstructor(LearningRateDecayOptimWrapperConstructor):
+    """mmpretrain's constructor, for models of mmseg, mmdet and mmrotate too.
+
+    Those do not tell how deep a parameter lies; their backbone does. ``paramwise_cfg`` takes
+    ``layer_decay_rate`` and the rest of mmpretrain's.
+
+    Raises:
+        ValueError: if neither the model nor its backbone has ``get_layer_depth``.
+    """
+
+    def add_params(
+        self,
+        params: list[dict],
+        module: nn.Module,
+        prefix: str = '',
+        get_layer_depth: Any = None,
+        **kwargs: Any,
+    ) -> None:
+        """Add the parameters of a module and its children, each with its rate."""
+        if get_layer_depth is None:
+            backbone: Any = getattr(module, 'backbone', None)
+            if not hasattr(backbone, 'get_layer_depth'):
+                raise ValueError(
+                    f'{type(self).__name__}: expected a backbone with get_layer_depth, found '
+                    f'{type(backbone).__name__} in {type(module).__name__}'
+                )
+            get_layer_depth = partial(backbone.get_layer_depth, prefix='backbone.')
+        super().add_params(params, module, prefix=prefix, get_layer_depth=get_layer_depth, **kwargs)

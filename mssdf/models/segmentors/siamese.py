@@ -1,0 +1,40 @@
+"""Binary change detection: one encoder for both dates, fused level by level."""
+
+from typing import Any
+
+from mmseg.models import EncoderDecoder
+from torch import Tensor
+
+from mssdf.registry import MODELS
+
+from .two_dates import FUSIONS, fuse_dates, split_dates
+
+
+@MODELS.register_module()
+class SiameseEncoderDecoder(EncoderDecoder):
+    """mmseg's EncoderDecoder for images (B, 2C, H, W), the bands of two dates behind each other.
+
+    The encoder, with the same weights, sees each date by itself; each of its levels is fused
+    before the neck.
+
+    Args:
+        fusion: ``'difference'`` or ``'concatenation'``; the latter doubles the neck's
+            ``in_channels``.
+        **kwargs: see :class:`mmseg.models.EncoderDecoder`.
+
+    Raises:
+        ValueError: for another fusion.
+    """
+
+    def __init__(self, fusion: str = 'difference', **kwargs: Any) -> None:
+        if fusion not in FUSIONS:
+            raise ValueError(f'fusion: expected one of {FUSIONS}, found {fusion!r}')
+        super().__init__(**kwargs)
+        self.fusion = fusion
+
+    def extract_feat(self, inputs: Tensor) -> tuple[Tensor, ...]:
+        """Fused features of both dates, through the neck."""
+        levels = self.backbone(split_dates(inputs))
+        halves = [level.chunk(2) for level in levels]
+        fused = tuple(fuse_dates(first, second, self.fusion) for first, second in halves)
+        return self.neck(fused) if self.with_neck else fused

@@ -1,0 +1,61 @@
+"""Features of two dates: pure functions that the change models share."""
+
+import torch
+from torch import Tensor
+
+FUSIONS = ('difference', 'concatenation')
+
+
+def split_dates(images: Tensor) -> Tensor:
+    """Put the dates of (B, 2C, H, W) behind each other: (2B, C, H, W), the first date first.
+
+    Raises:
+        ValueError: for an odd number of bands.
+    """
+    bands = images.shape[1]
+    if bands % 2:
+        raise ValueError(
+            f'inputs: expected the bands of two dates behind each other, found {bands} bands'
+        )
+    return torch.cat(images.chunk(2, dim=1))
+
+
+def fuse_dates(first: Tensor, second: Tensor, fusion: str) -> Tensor:
+    """One map of two dates.
+
+    Args:
+        first: (B, C, H, W).
+        second: (B, C, H, W).
+        fusion: ``'difference'``: absolute, (B, C, H, W), the same whichever date comes first;
+            ``'concatenation'``: (B, 2C, H, W).
+    """
+    if fusion == 'difference':
+        return (first - second).abs()
+    return torch.cat([first, second], dim=1)
+
+
+def consistent_labels(
+    change: Tensor, first: Tensor, second: Tensor
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Maps that do not contradict each other: a changed pixel has two different classes.
+
+    Where change is the likelier, the pair of different classes of the greatest joint probability
+    is taken; elsewhere both maps are 0.
+
+    Args:
+        change: (2, H, W) logits of no change and change.
+        first: (K, H, W) logits of the land cover at the first date.
+        second: (K, H, W) at the second.
+
+    Returns:
+        (H, W) change (0 or 1), and (H, W) land cover at both dates, 0 where nothing changed,
+        k + 1 for class k.
+    """
+    classes = first.shape[0]
+    changed = change[1] > change[0]
+    joint = first.log_softmax(dim=0).unsqueeze(1) + second.log_softmax(dim=0).unsqueeze(0)
+    same = torch.eye(classes, dtype=torch.bool, device=first.device)[:, :, None, None]
+    best = joint.masked_fill(same, -torch.inf).flatten(0, 1).argmax(dim=0)  # (H, W)
+    before = torch.where(changed, best // classes + 1, 0)
+    after = torch.where(changed, best % classes + 1, 0)
+    return changed.long(), before, after

@@ -1,0 +1,177 @@
+"""The dense and multi-modal backbones against mmpretrain's plain ViT."""
+
+import pytest
+import torch
+from mmpretrain.models import VisionTransformer
+
+from mssdf.models import DenseVisionTransformer, MultiModalVisionTransformer, SimpleFPN
+from mssdf.models.utils.window_attention import merge_windows, partition_windows
+
+from .tiny import ARCH
+
+SETTINGS = dict(arch=ARCH, img_size=64, out_type='featmap')
+
+
+def settings(**extra):
+    return SETTINGS | dict(out_indices=[0, 2]) | extra
+
+
+@pytest.fixture
+def plain():
+    torch.manual_seed(0)
+    vit = VisionTransformer(**settings())
+    vit.init_weights()
+    torch.nn.init.normal_(vit.cls_token, std=0.5)
+    return vit
+
+
+def same(first, second, tolerance=1e-5):
+    return all(torch.allclose(a, b, atol=tolerance) for a, b in zip(first, second, strict=True))
+
+
+@pytest.mark.parametrize('size', [(64, 64), (64, 96), (70, 50)])
+@pytest.mark.parametrize('window_size', [0, 8])
+def test_equals_the_plain_vit(plain, size, window_size):
+    """Without windows, and with windows that hold the whole image, padded or not."""
+    dense = DenseVisionTransformer(**settings(window_size=window_size, global_blocks=[]))
+    dense.load_state_dict(plain.state_dict())
+    image = torch.randn(2, 3, *size)
+    assert same(plain(image), dense(image))
+
+
+def test_windows_see_nothing_beyond_them(plain):
+    """Without a cls token, a window's features are those of its crop, positions apart."""
+    extra = settings(with_cls_token=False)
+    vit = VisionTransformer(**extra)
+    dense = DenseVisionTransformer(
+        **settings(with_cls_token=False, window_size=2, global_blocks=[])
+    )
+    dense.load_state_dict(vit.state_dict())
+    torch.nn.init.zeros_(dense.pos_embed)
+    torch.nn.init.zeros_(vit.pos_embed)
+    image = torch.randn(1, 3, 64, 96)
+    crop = vit(image[..., 32:64, 64:96])
+    assert same(crop, [level[..., 2:4, 4:6] for level in dense(image)])
+
+
+def test_global_blocks_see_everything(plain):
+    dense = DenseVisionTransformer(**settings(window_size=2, global_blocks=[2]))
+    dense.load_state_dict(plain.state_dict())
+    image = torch.randn(1, 3, 64, 64, requires_grad=True)
+    windowed, whole = dense(image)
+    for level, reaches in ((windowed, False), (whole, True)):
+        (gradient,) = torch.autograd.grad(level[0, :, 0, 0].sum(), image, retain_graph=True)
+        outside = gradient[..., 32:, 32:].abs().max()
+        # the cls token carries a little across windows from the second layer on, not in the first
+        assert bool(outside > 0) is reaches
+
+
+@pytest.mark.parametrize('grid', [(4, 4), (5, 7), (1, 3)])
+def test_merging_undoes_partitioning(grid):
+    patches = torch.randn(2, grid[0] * grid[1], 6)
+    windows, keep = partition_windows(patches, grid, 3)
+    assert torch.equal(merge_windows(windows, grid, 3), patches)
+    kept = windows.shape[1] * 9 if keep is None else int(keep.sum())
+    assert kept == grid[0] * grid[1]
+
+
+def test_activation_checkpointing_changes_nothing(plain):
+    gradients = []
+    for checkpointed in (False, True):
+        dense = DenseVisionTransformer(**settings(checkpoint_activations=checkpointed))
+        dense.load_state_dict(plain.state_dict())
+        torch.manual_seed(1)
+        sum(level.square().mean() for level in dense(torch.randn(2, 3, 64, 64))).backward()
+        gradients.append([parameter.grad for parameter in dense.parameters()])
+    assert same(*gradients)
+
+
+@pytest.mark.parametrize(
+    'wrong, message',
+    [
+        (dict(window_size=-1), 'window_size: expected 0 or more'),
+        (dict(global_blocks=[3]), r'global_blocks: expected layers from 0 to 2, found \[3\]'),
+    ],
+)
+def test_wrong_settings(wrong, message):
+    with pytest.raises(ValueError, match=message):
+        DenseVisionTransformer(**settings(**wrong))
+
+
+@pytest.fixture
+def multi_modal(plain):
+    torch.manual_seed(2)
+    vit = MultiModalVisionTransformer(dict(rgb=3, dsm=1), **settings())
+    vit.init_weights()
+    vit.load_state_dict(plain.state_dict(), strict=False)
+    vit.eval()
+    return vit
+
+
+def test_missing_modality_leaves_the_plain_features(plain, multi_modal):
+    image = torch.randn(2, 4, 64, 64)
+    image[:, 3] = 0
+    assert same(plain(image[:, :3]), multi_modal(image))
+
+
+def test_fusion_is_the_mean_of_what_each_image_has(plain, multi_modal):
+    """An image's features do not depend on what the others lack."""
+    image = torch.randn(3, 4, 64, 64)
+    image[0, 3] = 0
+    image[1, :3] = 0
+    fused = multi_modal(image)
+    for index in range(3):
+        assert same(multi_modal(image[index : index + 1]), [f[index : index + 1] for f in fused])
+    rgb, dsm = image[2:].clone(), image[2:].clone()
+    rgb[:, 3], dsm[:, :3] = 0, 0
+    means = [(a + b) / 2 for a, b in zip(multi_modal(rgb), multi_modal(dsm), strict=True)]
+    assert same(means, [level[2:] for level in fused])
+
+
+def test_linear_fusion_starts_as_the_mean(multi_modal):
+    linear = MultiModalVisionTransformer(dict(rgb=3, dsm=1), fusion='linear', **settings())
+    linear.init_weights()
+    linear.load_state_dict(multi_modal.state_dict(), strict=False)
+    linear.eval()
+    image = torch.randn(2, 4, 64, 64)
+    image[0, 3] = 0
+    assert same(multi_modal(image), linear(image))
+
+
+def test_modality_dropout_leaves_one(multi_modal):
+    multi_modal.train()
+    multi_modal.modality_dropout = 0.9
+    parts = multi_modal.split(torch.randn(500, 4, 16, 16))
+    torch.manual_seed(0)
+    weights = multi_modal.present(parts)
+    assert weights.sum(dim=1).min() >= 1
+    assert 0 < (weights.sum(dim=1) == 1).float().mean() < 1
+
+
+def test_wrong_number_of_bands(multi_modal):
+    with pytest.raises(ValueError, match='expected 4 bands'):
+        multi_modal(torch.randn(1, 3, 64, 64))
+
+
+def test_layer_depth_of_every_parameter(multi_modal):
+    depths = {
+        name: multi_modal.get_layer_depth(f'backbone.{name}', 'backbone.')
+        for name, _ in multi_modal.named_parameters()
+    }
+    assert {total for _, total in depths.values()} == {5}
+    assert depths['embedding.projections.dsm.weight'][0] == 0
+    assert depths['patch_embed.projection.weight'][0] == 0
+    assert depths['layers.2.ln1.weight'][0] == 3
+
+
+def test_pyramid_has_its_strides():
+    neck = SimpleFPN(48, 32, num_outs=5)
+    levels = neck((torch.randn(1, 48, 2, 2), torch.randn(1, 48, 6, 10)))
+    shapes = [tuple(level.shape[1:]) for level in levels]
+    assert shapes == [(32, 24, 40), (32, 12, 20), (32, 6, 10), (32, 3, 5), (32, 2, 3)]
+
+
+def test_pyramid_comes_from_the_last_map():
+    neck = SimpleFPN(48, 32, num_outs=4)
+    last = torch.randn(1, 48, 4, 4)
+    assert same(neck((torch.randn(1, 48, 4, 4), last)), neck((last,)))
