@@ -1,5 +1,7 @@
 """Reading multi-modal rasters: windows, their transforms, samplers and statistics."""
 
+from importlib.util import find_spec
+
 from .collate import multimodal_collate
 from .failures import UnreadableDataError
 from .multi_modal_raster import MultiModalRasterDataset
@@ -27,3 +29,6 @@ __all__ = [
     'UnreadableDataError',
     'multimodal_collate',
 ]
+
+if find_spec('mmseg') is not None:  # pre-training and classification do without
+    from . import tasks  # noqa: F401  registers

@@ -1,8 +1,11 @@
 """Transforms: of all modalities at once in pre-training; of one image in the tasks."""
 
+from importlib.util import find_spec
+
 from .bands import DropBands, NormalizeBands
 from .color_jitter import MultiModalColorJitter
 from .flip import MultiModalRandomFlip, MultiModalRandomRotate90
+from .load_height import LoadHeight
 from .load_rasters import LoadRasters
 from .modality_dropout import ModalityDropout
 from .packing import PackMultiModalInputs
@@ -11,6 +14,7 @@ from .two_dates import LoadSemanticChange, RandomSwapDates
 
 __all__ = [
     'DropBands',
+    'LoadHeight',
     'LoadRasters',
     'LoadSemanticChange',
     'ModalityDropout',
@@ -22,3 +26,6 @@ __all__ = [
     'PackMultiModalInputs',
     'RandomSwapDates',
 ]
+
+if find_spec('mmseg') is not None:
+    from . import pack_semantic_change  # noqa: F401  registers

@@ -1,0 +1,44 @@
+"""Files of one sample in parallel folders."""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+
+def match_files(
+    folders: Mapping[str, str], suffixes: Mapping[str, str], optional: tuple[str, ...] = ()
+) -> list[dict[str, str]]:
+    """One dictionary of paths per sample, sorted by name.
+
+    Args:
+        folders: of each key; the first one tells the samples. Subfolders are searched too.
+        suffixes: endings of the files of each key; what stands before is the sample's name.
+        optional: keys whose folders may be missing altogether (a test set without labels).
+
+    Raises:
+        FileNotFoundError: if a folder is missing, the first one is empty, or a sample lacks a
+            file.
+    """
+    first, *others = folders
+    root = Path(folders[first])
+    if not root.is_dir():
+        raise FileNotFoundError(f'{root}: no such folder ({first})')
+    names = sorted(
+        path.relative_to(root).as_posix().removesuffix(suffixes[first])
+        for path in root.rglob(f'*{suffixes[first]}')
+    )
+    if not names:
+        raise FileNotFoundError(f'{root}: expected files *{suffixes[first]}, found none ({first})')
+    used = []
+    for key in others:
+        if Path(folders[key]).is_dir():
+            used.append(key)
+        elif key not in optional:
+            raise FileNotFoundError(f'{folders[key]}: no such folder ({key})')
+    samples = []
+    for name in names:
+        sample = {key: str(Path(folders[key], name + suffixes[key])) for key in (first, *used)}
+        lacking = [path for path in sample.values() if not Path(path).is_file()]
+        if lacking:
+            raise FileNotFoundError(f'{lacking[0]}: no such file, to go with {sample[first]}')
+        samples.append(sample)
+    return samples

@@ -1,0 +1,73 @@
+"""SECOND: two dates, a land cover for each where something changed (arXiv 2010.05687)."""
+
+from typing import Any
+
+from mmseg.datasets import BaseCDDataset
+
+from mssdf.registry import DATASETS
+
+from .files import match_files
+
+
+@DATASETS.register_module()
+class SECONDDataset(BaseCDDataset):
+    """SECOND's layout, with labels as indices (``tools/dataset_tools/convert_second.py``).
+
+    Args:
+        data_prefix: folders ``img_path``, ``img_path2``, ``seg_map_path`` and ``seg_map_path2``,
+            under ``data_root``.
+        **kwargs: see mmseg's BaseCDDataset.
+
+    Raises:
+        FileNotFoundError: if a folder or a file is missing.
+    """
+
+    METAINFO = dict(
+        classes=(
+            'unchanged',
+            'water',
+            'ground',
+            'low_vegetation',
+            'tree',
+            'building',
+            'playground',
+        ),
+        palette=[
+            [255, 255, 255],
+            [0, 0, 255],
+            [128, 128, 128],
+            [0, 128, 0],
+            [0, 255, 0],
+            [128, 0, 0],
+            [255, 0, 0],
+        ],
+    )
+
+    def __init__(
+        self,
+        data_prefix: dict[str, str] | None = None,
+        img_suffix: str = '.png',
+        seg_map_suffix: str = '.png',
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(
+            data_prefix=data_prefix
+            or dict(
+                img_path='im1',
+                img_path2='im2',
+                seg_map_path='label1',
+                seg_map_path2='label2',
+            ),
+            img_suffix=img_suffix,
+            img_suffix2=img_suffix,
+            seg_map_suffix=seg_map_suffix,
+            **kwargs,
+        )
+
+    def load_data_list(self) -> list[dict]:
+        """One dictionary of paths per pair."""
+        keys = ('img_path', 'img_path2', 'seg_map_path', 'seg_map_path2')
+        suffixes = dict.fromkeys(keys[:2], self.img_suffix)
+        suffixes |= dict.fromkeys(keys[2:], self.seg_map_suffix)
+        folders = {key: self.data_prefix[key] for key in keys}
+        return [dict(sample, seg_fields=[]) for sample in match_files(folders, suffixes, keys[2:])]
