@@ -67,7 +67,7 @@ class SECONDDataset(BaseCDDataset):
     def load_data_list(self) -> list[dict]:
         """One dictionary of paths per pair."""
         keys = ('img_path', 'img_path2', 'seg_map_path', 'seg_map_path2')
-        suffixes = dict.fromkeys(keys[:2], self.img_suffix)
-        suffixes |= dict.fromkeys(keys[2:], self.seg_map_suffix)
-        folders = {key: self.data_prefix[key] for key in keys}
+        suffixes: dict[str, str] = dict.fromkeys(keys[:2], str(self.img_suffix))
+        suffixes |= dict.fromkeys(keys[2:], str(self.seg_map_suffix))
+        folders = {key: str(self.data_prefix[key]) for key in keys}
         return [dict(sample, seg_fields=[]) for sample in match_files(folders, suffixes, keys[2:])]
