@@ -10,6 +10,7 @@ import pkgutil
 import sys
 
 OPTIONAL = ('mmseg', 'mmdet', 'mmrotate', 'mmcv._ext')
+NEED_MMSEG = ('mssdf.datasets.tasks', 'mssdf.models.segmentors')
 
 
 class Hiding:
@@ -40,7 +41,8 @@ def main(config_file: str) -> None:
     from mssdf.registry import DATASETS, FUNCTIONS, MODELS
 
     for module in pkgutil.walk_packages(mssdf.__path__, 'mssdf.'):
-        importlib.import_module(module.name)
+        if not module.name.startswith(NEED_MMSEG):
+            importlib.import_module(module.name)
 
     config = Config.fromfile(config_file)
     DefaultScope.get_instance('step', scope_name=config.get('default_scope', 'mssdf'))

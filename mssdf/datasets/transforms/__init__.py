@@ -1,7 +1,5 @@
 """Transforms: of all modalities at once in pre-training; of one image in the tasks."""
 
-from importlib.util import find_spec
-
 from .bands import DropBands, NormalizeBands
 from .color_jitter import MultiModalColorJitter
 from .flip import MultiModalRandomFlip, MultiModalRandomRotate90
@@ -26,6 +24,3 @@ __all__ = [
     'PackMultiModalInputs',
     'RandomSwapDates',
 ]
-
-if find_spec('mmseg') is not None:
-    from . import pack_semantic_change  # noqa: F401  registers
