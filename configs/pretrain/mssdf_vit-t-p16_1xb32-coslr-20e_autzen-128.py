@@ -1,5 +1,5 @@
-# 400 iterations of batch 32, a quarter of an hour of one core: the run behind the kNN figures of the
-# README. Without L_rec, which brings nothing at this budget (docs/recipe.md).
+# 400 iterations of batch 32, a quarter of an hour of one core: the run behind the kNN figures
+# of the README. Without L_rec, which brings nothing at this budget (docs/recipe.md).
 _base_ = ['./mssdf_vit-t-p16_quick-start.py']
 
 model = dict(losses=dict(rec=0.0))
