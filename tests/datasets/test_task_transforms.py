@@ -6,6 +6,7 @@ import rasterio
 
 from mssdf.datasets.transforms import (
     DropBands,
+    LoadChange,
     LoadRasters,
     LoadSemanticChange,
     NormalizeBands,
@@ -149,3 +150,17 @@ def test_swapping_dates_twice_changes_nothing(dates):
     assert (once['gt_first'] == results['gt_second']).all()
     assert (once['gt_seg_map'] == results['gt_seg_map']).all()
     assert (swap(dict(once))['img'] == results['img']).all()
+
+
+def test_change_as_published(tmp_path):
+    values = np.zeros((1, 4, 4), np.uint8)
+    values[0, :2] = 255
+    values[0, 3, 3] = 7
+    path = write(tmp_path / 'label.png', values, driver='PNG')
+    labels = LoadChange(unknown=7)(dict(seg_map_path=path))
+    expected = [[1] * 4, [1] * 4, [0] * 4, [0, 0, 0, 255]]
+    assert labels['gt_seg_map'].tolist() == expected and labels['seg_fields'] == ['gt_seg_map']
+    with pytest.raises(ValueError, match=r'label.png: expected the values \[0, 255\].*found \[7\]'):
+        LoadChange()(dict(seg_map_path=path))
+    with pytest.raises(ValueError, match=r'changed=1.*found \[7, 255\]'):
+        LoadChange(changed=1)(dict(seg_map_path=path))

@@ -1,6 +1,7 @@
-"""Models of mmseg for two dates."""
+"""Models of mmseg for two dates and for heights."""
 
+from .height_data_preprocessor import HeightDataPreprocessor
 from .semantic_change import SemanticChangeDetector
 from .siamese import SiameseEncoderDecoder
 
-__all__ = ['SemanticChangeDetector', 'SiameseEncoderDecoder']
+__all__ = ['HeightDataPreprocessor', 'SemanticChangeDetector', 'SiameseEncoderDecoder']

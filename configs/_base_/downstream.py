@@ -1,0 +1,27 @@
+# What all downstream configs share. The pre-training checkpoint comes from the command line
+# (tools/train.py --checkpoint) or the variable MSSDF_CHECKPOINT. Bands, models and scopes are the
+# children's.
+custom_imports = dict(imports=['mssdf'], allow_failed_imports=False)
+
+checkpoint = '{{$MSSDF_CHECKPOINT:not-given}}'
+
+default_hooks = dict(
+    timer=dict(type='IterTimerHook'),
+    logger=dict(type='LoggerHook', interval=50),
+    param_scheduler=dict(type='ParamSchedulerHook'),
+    # written to a temporary name and moved; --resume falls back over a torn one
+    checkpoint=dict(type='mssdf.AtomicCheckpointHook', by_epoch=True, interval=1, max_keep_ckpts=3),
+    sampler_seed=dict(type='DistSamplerSeedHook'),
+)
+env_cfg = dict(
+    cudnn_benchmark=False,
+    mp_cfg=dict(mp_start_method='fork', opencv_num_threads=0),
+    dist_cfg=dict(backend='nccl'),
+)
+vis_backends = [dict(type='LocalVisBackend')]  # and dict(type='TensorboardVisBackend'), if wanted
+visualizer = dict(type='Visualizer', vis_backends=vis_backends)
+log_processor = dict(type='LogProcessor', window_size=50, by_epoch=True)
+log_level = 'INFO'
+load_from = None
+resume = False
+randomness = dict(seed=0)

@@ -1,0 +1,15 @@
+# All bands of Sentinel-2: red, green and blue through the pre-trained patch embedding, the others
+# through one of their own, made from it; both through the same encoder, fused per patch.
+_base_ = ['./classifier_vit-b-p16.py']
+
+data_preprocessor = dict(mean=None, std=None, to_rgb=False, num_classes=10)
+model = dict(
+    data_preprocessor=data_preprocessor,
+    backbone=dict(
+        type='mssdf.MultiModalVisionTransformer',
+        modalities=dict(rgb=3, ms=10),
+        img_size=64,
+        init_cfg=dict(type='mssdf.MultiModalPretrained'),
+    ),
+    head=dict(num_classes=10),
+)

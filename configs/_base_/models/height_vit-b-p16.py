@@ -1,0 +1,43 @@
+# Heights from one image: mmseg's DepthEstimator with VPD's head (the paper's model), which sees maps
+# of strides 4 to 32 and answers at stride 1. Heights from 0 to max_depth metres.
+_base_ = ['../downstream.py']
+
+default_scope = 'mmseg'
+data_preprocessor = dict(
+    type='mssdf.HeightDataPreprocessor',
+    mean=[123.675, 116.28, 103.53],
+    std=[58.395, 57.12, 57.375],
+    bgr_to_rgb=True,
+    pad_val=0,
+)
+model = dict(
+    type='DepthEstimator',
+    data_preprocessor=data_preprocessor,
+    backbone=dict(
+        type='mssdf.DenseVisionTransformer',
+        arch='base',
+        img_size=512,
+        patch_size=16,
+        out_indices=(2, 5, 8, 11),
+        drop_path_rate=0.1,
+        init_cfg=dict(type='mssdf.StrictPretrained', checkpoint={{_base_.checkpoint}}),
+    ),
+    neck=dict(
+        type='MultiLevelNeck',
+        in_channels=[768, 768, 768, 768],
+        out_channels=768,
+        scales=[4, 2, 1, 0.5],
+    ),
+    decode_head=dict(
+        type='VPDDepthHead',
+        max_depth=100.0,
+        in_channels=[768, 768, 768, 768],
+        embed_dim=192,
+        feature_dim=1536,
+        num_deconv_layers=2,
+        num_deconv_filters=(32, 32),
+        loss_decode=dict(type='mssdf.HeightLoss', kind='smooth_l1'),
+    ),
+    train_cfg=dict(),
+    test_cfg=dict(mode='whole'),
+)

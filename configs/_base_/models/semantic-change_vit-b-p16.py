@@ -1,0 +1,18 @@
+# A change head over the difference of the dates, a land-cover head over each (6 classes of SECOND).
+_base_ = ['./siamese-upernet_vit-b-p16.py']
+
+model = dict(
+    type='mssdf.SemanticChangeDetector',
+    land_cover_head=dict(
+        type='UPerHead',
+        in_channels=[768, 768, 768, 768],
+        in_index=[0, 1, 2, 3],
+        pool_scales=(1, 2, 3, 6),
+        channels=512,
+        dropout_ratio=0.1,
+        num_classes=6,
+        norm_cfg=dict(type='BN', requires_grad=True),
+        align_corners=False,
+        loss_decode=dict(type='CrossEntropyLoss', use_sigmoid=False, loss_weight=1.0),
+    ),
+)

@@ -1,0 +1,22 @@
+# UPerNet on the plain ViT: four layers, rescaled by mmseg's MultiLevelNeck (the paper's model).
+_base_ = ['mmseg::_base_/models/upernet_vit-b16_ln_mln.py', '../downstream_iterations.py']
+
+default_scope = 'mmseg'
+# BatchNorm; turned into SyncBatchNorm in distributed training, so that one process and a CPU work
+norm_cfg = dict(type='BN', requires_grad=True)
+sync_bn = 'torch'
+model = dict(
+    pretrained=None,
+    backbone=dict(
+        _delete_=True,
+        type='mssdf.DenseVisionTransformer',
+        arch='base',
+        img_size=512,
+        patch_size=16,
+        out_indices=(2, 5, 8, 11),
+        drop_path_rate=0.1,
+        init_cfg=dict(type='mssdf.StrictPretrained', checkpoint={{_base_.checkpoint}}),
+    ),
+    decode_head=dict(norm_cfg=norm_cfg),
+    auxiliary_head=dict(norm_cfg=norm_cfg),
+)

@@ -1,0 +1,5 @@
+_base_ = [
+    '../_base_/models/semantic-change_vit-t-p16.py',
+    '../_base_/datasets/second.py',
+    '../_base_/schedules/change_adamw-40k.py',
+]

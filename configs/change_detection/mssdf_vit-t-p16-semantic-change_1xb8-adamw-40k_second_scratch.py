@@ -1,0 +1,3 @@
+_base_ = ['./mssdf_vit-t-p16-semantic-change_1xb8-adamw-40k_second.py']
+
+model = dict(backbone=dict(init_cfg=None))

@@ -1,0 +1,3 @@
+_base_ = ['./mssdf_vit-t-p16-siamese-upernet_1xb8-adamw-40k_second-binary.py']
+
+model = dict(backbone=dict(frozen_stages=12))

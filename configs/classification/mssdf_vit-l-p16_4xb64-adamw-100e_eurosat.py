@@ -1,0 +1,7 @@
+_base_ = [
+    '../_base_/models/classifier_vit-l-p16.py',
+    '../_base_/datasets/eurosat.py',
+    '../_base_/schedules/classification_adamw-100e.py',
+]
+
+model = dict(data_preprocessor=dict(num_classes=10), head=dict(num_classes=10))

@@ -1,0 +1,5 @@
+_base_ = [
+    '../_base_/models/classifier_multi-modal-vit-t-p16.py',
+    '../_base_/datasets/eurosat-ms.py',
+    '../_base_/schedules/classification_adamw-100e.py',
+]

@@ -1,0 +1,7 @@
+_base_ = [
+    '../_base_/models/classifier_vit-t-p16.py',
+    '../_base_/datasets/ucm.py',
+    '../_base_/schedules/classification_adamw-100e.py',
+]
+
+model = dict(data_preprocessor=dict(num_classes=21), head=dict(num_classes=21))

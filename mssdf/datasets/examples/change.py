@@ -1,0 +1,65 @@
+"""Two dates of shipped orthophotos; the second one is made, and so are the changes."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .dense import read_autzen
+from .derive import land_cover, later_date
+from .files import tiles, write_png
+
+SPLITS = dict(train=('train',), val=('val', 'test'))
+
+
+def pairs(source: Path, size: int, seed: int = 0) -> Iterator[tuple[str, str, dict[str, NDArray]]]:
+    """Split, name, and ``before``, ``after``, ``changed`` and both dates' land cover of a tile."""
+    rgb, heights = read_autzen(source)
+    cover = land_cover(rgb, heights)
+    rng = np.random.default_rng(seed)
+    by_split: dict[str, list[tuple[str, tuple[slice, slice]]]] = {}
+    for split, name, place in tiles(*cover.shape, size):
+        by_split.setdefault(split, []).append((name, place))
+    for split, places in by_split.items():
+        for index, (name, place) in enumerate(places):
+            other = places[(index + len(places) // 2) % len(places)][1]
+            after, inside = later_date(rgb[place], rgb[other], rng)
+            later_cover = np.where(inside, cover[other], cover[place])
+            yield (
+                split,
+                name,
+                dict(
+                    before=rgb[place],
+                    after=after,
+                    changed=inside & (later_cover != cover[place]),
+                    first=cover[place],
+                    second=later_cover,
+                ),
+            )
+
+
+def levir_cd(source: Path, out: Path, size: int = 256) -> None:
+    """Changed where another land cover was set in."""
+    for split, name, pair in pairs(source, size):
+        for folder in SPLITS[split]:
+            write_png(out / f'{folder}/A/{name}.png', pair['before'])
+            write_png(out / f'{folder}/B/{name}.png', pair['after'])
+            write_png(out / f'{folder}/label/{name}.png', pair['changed'].astype(np.uint8) * 255)
+
+
+def second(source: Path, out: Path, size: int = 256) -> None:
+    """Land cover of both dates where it changed, as indices.
+
+    Pixels of unknown land cover are unknown (255).
+    """
+    # from not labelled, impervious, building, low vegetation, tree, car, clutter
+    to_second = np.array([255, 2, 5, 3, 4, 2, 1], np.uint8)
+    for split, name, pair in pairs(source, size):
+        folder = 'test' if split == 'val' else 'train'
+        first, later = to_second[pair['first']], to_second[pair['second']]
+        changed = first != later
+        write_png(out / f'{folder}/im1/{name}.png', pair['before'])
+        write_png(out / f'{folder}/im2/{name}.png', pair['after'])
+        write_png(out / f'{folder}/label1_index/{name}.png', np.where(changed, first, 0))
+        write_png(out / f'{folder}/label2_index/{name}.png', np.where(changed, later, 0))

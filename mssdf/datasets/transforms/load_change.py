@@ -1,0 +1,50 @@
+"""Labels of binary change detection as they are published."""
+
+import numpy as np
+from mmcv.transforms import BaseTransform
+
+from mssdf.registry import TRANSFORMS
+
+from .two_dates import read_labels
+
+
+@TRANSFORMS.register_module()
+class LoadChange(BaseTransform):
+    """Load a map of what changed between two dates.
+
+    Required key: ``seg_map_path``. Added key: ``gt_seg_map`` (H, W) uint8: 0, 1 where something
+    changed, 255 where that is not known; its name in ``seg_fields``.
+
+    Args:
+        changed: value of changed pixels in the file (255 in LEVIR-CD and WHU-CD); unchanged ones
+            are 0.
+        unknown: value of pixels that are not labelled, if there are any.
+
+    Raises:
+        ValueError: for any other value, or a file of several bands.
+    """
+
+    def __init__(self, changed: int = 255, unknown: int | None = None) -> None:
+        self.changed = changed
+        self.unknown = unknown
+
+    def transform(self, results: dict) -> dict:
+        """Load."""
+        path = results['seg_map_path']
+        values = read_labels(path)
+        expected = [0, self.changed] + ([] if self.unknown is None else [self.unknown])
+        wrong = np.unique(values[~np.isin(values, expected)])
+        if wrong.size:
+            raise ValueError(
+                f'{path}: expected the values {expected} (changed={self.changed}), found '
+                f'{wrong[:5].tolist()}'
+            )
+        labels = (values == self.changed).astype(np.uint8)
+        if self.unknown is not None:
+            labels[values == self.unknown] = 255
+        results['gt_seg_map'] = labels
+        results.setdefault('seg_fields', []).append('gt_seg_map')
+        return results
+
+    def __repr__(self) -> str:
+        return f'{type(self).__name__}(changed={self.changed}, unknown={self.unknown})'
