@@ -161,6 +161,8 @@ def load_config(args: argparse.Namespace) -> Any:
     """
     from mmengine.config import Config
 
+    import mssdf  # noqa: F401  MMEngine then knows the packages that configs inherit from
+
     path = find_config(args.config)
     try:
         config = Config.fromfile(str(path))

@@ -1,4 +1,5 @@
-# Potsdam with heights: RGB from img_dir, metres from dsm_dir; a tile without heights is read without.
+# Potsdam with heights: RGB from img_dir, metres from dsm_dir; a tile without heights is
+# read without.
 _base_ = ['./potsdam.py']
 
 load_bands = dict(
