@@ -9,6 +9,8 @@ data_preprocessor = dict(
     std=[58.395, 57.12, 57.375],
     bgr_to_rgb=True,
     pad_val=0,
+    size_divisor=16,  # whole patches
+    test_cfg=dict(size_divisor=16),
 )
 model = dict(
     type='DepthEstimator',
@@ -29,7 +31,7 @@ model = dict(
         scales=[4, 2, 1, 0.5],
     ),
     decode_head=dict(
-        type='VPDDepthHead',
+        type='mssdf.HeightHead',
         max_depth=100.0,
         in_channels=[768, 768, 768, 768],
         embed_dim=192,

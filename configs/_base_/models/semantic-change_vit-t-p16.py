@@ -4,7 +4,7 @@ widths = [192] * 4
 model = dict(
     backbone=dict(arch='deit-tiny', out_indices=(2, 5, 8, 11), drop_path_rate=0.0),
     neck=dict(in_channels=widths, out_channels=192),
-    decode_head=dict(in_channels=widths),
-    land_cover_head=dict(in_channels=widths),
-    auxiliary_head=dict(in_channels=192),
+    decode_head=dict(in_channels=widths, channels=128),
+    land_cover_head=dict(in_channels=widths, channels=128),
+    auxiliary_head=dict(in_channels=192, channels=64),
 )

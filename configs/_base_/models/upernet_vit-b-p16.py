@@ -5,8 +5,10 @@ default_scope = 'mmseg'
 # BatchNorm; turned into SyncBatchNorm in distributed training, so that one process and a CPU work
 norm_cfg = dict(type='BN', requires_grad=True)
 sync_bn = 'torch'
+data_preprocessor = dict(size_divisor=16, test_cfg=dict(size_divisor=16))  # whole patches
 model = dict(
     pretrained=None,
+    data_preprocessor=data_preprocessor,
     backbone=dict(
         _delete_=True,
         type='mssdf.DenseVisionTransformer',
