@@ -11,17 +11,12 @@ import shlex
 import signal
 import sys
 import warnings
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-ROOT = Path(__file__).resolve().parent.parent  # of the repository, or mssdf/.mim when installed
-DATALOADERS = ('train_dataloader', 'val_dataloader', 'test_dataloader')
-LAUNCHERS = ('none', 'pytorch', 'slurm', 'mpi')
-
-
-class UsageError(Exception):
-    """Something the user can put right: shown as one line."""
+from mssdf.apis.configs import find_config, read_config, require_checkpoint
+from mssdf.apis.errors import UsageError
+from mssdf.apis.processes import LAUNCHERS, say, set_up_cpu_processes
 
 
 def parse_args(arguments: list[str] | None = None) -> argparse.Namespace:
@@ -58,6 +53,10 @@ def parse_args(arguments: list[str] | None = None) -> argparse.Namespace:
         '--data-root', help='data_root of every dataset of the config (also: variable MSSDF_DATA)'
     )
     parser.add_argument(
+        '--checkpoint',
+        help='of pre-training, for a config that starts from one (also: variable MSSDF_CHECKPOINT)',
+    )
+    parser.add_argument(
         '--cfg-options',
         nargs='+',
         action=DictAction,
@@ -67,71 +66,6 @@ def parse_args(arguments: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument('--launcher', choices=LAUNCHERS, default='none')
     parser.add_argument('--local_rank', '--local-rank', type=int, default=0)
     return parser.parse_args(arguments)
-
-
-def is_main() -> bool:
-    """Whether this process speaks for all, before they know each other."""
-    names = ('RANK', 'SLURM_PROCID', 'OMPI_COMM_WORLD_RANK')
-    return all(os.environ.get(name, '0') == '0' for name in names)
-
-
-def say(message: str) -> None:
-    """Print once, not once per rank."""
-    if is_main():
-        print(message, flush=True)
-
-
-def find_config(name: str) -> Path:
-    """Find a config from the current folder, the project's, or its ``configs``.
-
-    Raises:
-        UsageError: if it is in none of them.
-    """
-    places = [Path(name), ROOT / name, ROOT / 'configs' / name]
-    for path in places:
-        if path.is_file():
-            return path
-    raise UsageError(f'{name}: no such config; looked at {", ".join(map(str, places))}')
-
-
-def datasets_of(node: Any) -> Iterator[dict]:
-    """Every dictionary inside ``node`` that has a ``data_root``, those of wrappers too."""
-    if isinstance(node, dict):
-        if 'data_root' in node:
-            yield node
-        for value in node.values():
-            yield from datasets_of(value)
-    elif isinstance(node, (list, tuple)):
-        for value in node:
-            yield from datasets_of(value)
-
-
-def set_data_root(config: Any, data_root: str) -> None:
-    """Set ``data_root`` of every dataset.
-
-    Raises:
-        UsageError: if no dataset has the key.
-    """
-    found = [dataset for loader in DATALOADERS for dataset in datasets_of(config.get(loader) or {})]
-    if not found:
-        raise UsageError(f'data root {data_root}: no dataset of the config has the key data_root')
-    for dataset in found:
-        dataset['data_root'] = data_root
-
-
-def find_shipped_data(config: Any) -> None:
-    """Let relative data paths that only the project has lead there, whatever the folder."""
-    hooks = [*(config.get('default_hooks') or {}).values(), *(config.get('custom_hooks') or [])]
-    places = [
-        (dataset, 'data_root')
-        for name in DATALOADERS
-        for dataset in datasets_of(config.get(name) or {})
-    ]
-    places += [(hook, 'images') for hook in hooks if isinstance(hook, dict) and 'images' in hook]
-    for holder, key in places:
-        path = holder[key]
-        if path and not Path(path).exists() and (ROOT / path).exists():
-            holder[key] = str(ROOT / path)
 
 
 def use_amp(config: Any, dtype: str) -> None:
@@ -154,37 +88,16 @@ def use_amp(config: Any, dtype: str) -> None:
 
 
 def load_config(args: argparse.Namespace) -> Any:
-    """Read the config and apply the command line and ``MSSDF_DATA``.
+    """Read the config and apply the command line, ``MSSDF_DATA`` and ``MSSDF_CHECKPOINT``.
 
     Raises:
         UsageError: if the config cannot be read or an option does not fit it.
     """
-    from mmengine.config import Config
-
-    import mssdf  # noqa: F401  MMEngine then knows the packages that configs inherit from
-
-    path = find_config(args.config)
-    try:
-        config = Config.fromfile(str(path))
-    except Exception as error:  # whatever a config's own code raises
-        reason = ' '.join(str(error).split())
-        raise UsageError(
-            f'{path}: cannot be read as a config: {type(error).__name__}: {reason}'
-        ) from error
-    if os.environ.get('MSSDF_DATA') and not args.data_root:
-        set_data_root(config, os.environ['MSSDF_DATA'])
-    if args.cfg_options:
-        try:
-            config.merge_from_dict(args.cfg_options)
-        except (KeyError, TypeError, IndexError, AssertionError) as error:
-            raise UsageError(f'--cfg-options: {error}') from None
-    if args.data_root:
-        set_data_root(config, args.data_root)
-    find_shipped_data(config)
+    config = read_config(args.config, args.data_root, args.cfg_options, args.checkpoint)
     if args.work_dir:
         config.work_dir = args.work_dir
     elif not config.get('work_dir'):
-        config.work_dir = str(Path('work_dirs') / path.stem)
+        config.work_dir = str(Path('work_dirs') / find_config(args.config).stem)
     if args.amp:
         use_amp(config, args.amp)
     if args.auto_scale_lr:
@@ -232,28 +145,6 @@ def set_up_resume(config: Any, wanted: str) -> None:
         config.randomness = dict(config.get('randomness') or {}, seed=seed)
 
 
-def set_up_cpu_processes(config: Any) -> None:
-    """Let several processes train without a GPU, which MMEngine by itself does not."""
-    import torch
-
-    if config.launcher == 'none' or torch.cuda.is_available():
-        return
-    if config.launcher != 'pytorch':
-        raise UsageError(
-            f'--launcher {config.launcher}: needs GPUs, and PyTorch sees none; on CPUs use '
-            'torchrun and --launcher pytorch'
-        )
-    torch.distributed.init_process_group('gloo')  # MMEngine's own would look for a GPU
-    config.env_cfg = dict(config.get('env_cfg') or {}, dist_cfg=dict(backend='gloo'))
-    config.model_wrapper_cfg = {
-        'type': 'MMDistributedDataParallel',
-        'broadcast_buffers': False,
-        'find_unused_parameters': config.get('find_unused_parameters', False),
-        **(config.get('model_wrapper_cfg') or {}),
-        'device_ids': None,  # and name one
-    }
-
-
 def resume_command(arguments: list[str], launcher: str = 'none') -> str:
     """The command that goes on where this one stopped."""
     if launcher != 'none':
@@ -283,6 +174,8 @@ def run(config: Any, resume: str | None) -> int:
 
     if resume:
         set_up_resume(config, resume)
+    if not config.get('resume'):
+        require_checkpoint(config)
     set_up_cpu_processes(config)
     try:
         train(config)

@@ -9,8 +9,10 @@ from mmengine.model import update_init_info
 
 from mssdf.registry import WEIGHT_INITIALIZERS
 
-from .checkpoint import LoadReport, load_pretrained
+from .checkpoint import CheckpointError, LoadReport, load_pretrained
 from .multi_modal import load_multi_modal
+
+NOT_GIVEN = 'not-given'  # stands in our configs until a checkpoint is given
 
 
 @WEIGHT_INITIALIZERS.register_module()
@@ -46,6 +48,11 @@ class StrictPretrained:
             CheckpointError: if the module is not loaded whole.
             ValueError: if another initialiser would run afterwards and undo it.
         """
+        if self.checkpoint == NOT_GIVEN:
+            raise CheckpointError(
+                'init_cfg.checkpoint: expected a pre-training checkpoint (tools/train.py '
+                '--checkpoint, or the variable MSSDF_CHECKPOINT), found none'
+            )
         given = getattr(module, 'init_cfg', None)
         if isinstance(given, (list, tuple)) and given[-1].get('checkpoint') != self.checkpoint:
             raise ValueError(

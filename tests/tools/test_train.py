@@ -9,6 +9,8 @@ import pytest
 import torch
 from mmengine.config import Config
 
+from mssdf.apis import configs
+
 TOOLS = Path(__file__).resolve().parents[2] / 'tools'
 
 
@@ -101,7 +103,7 @@ def test_shipped_data_from_any_folder(config_file, tmp_path, monkeypatch):
     (project / 'data' / 'a').mkdir(parents=True)
     (project / 'data' / 'b').mkdir()
     (tmp_path / 'data' / 'b').mkdir(parents=True)  # here as well: that one counts
-    monkeypatch.setattr(train, 'ROOT', project)
+    monkeypatch.setattr(configs, 'ROOT', project)
     with config_file.open('a') as file:
         file.write("custom_hooks = [dict(type='KNNHook', images='data/a'), dict(type='Other')]")
     config = loaded(config_file)
@@ -127,7 +129,7 @@ def test_amp(config_file, monkeypatch):
 
 
 def test_config_from_any_folder(config_file, tmp_path, monkeypatch):
-    monkeypatch.setattr(train, 'ROOT', tmp_path)
+    monkeypatch.setattr(configs, 'ROOT', tmp_path)
     (tmp_path / 'configs' / 'pretrain').mkdir(parents=True)
     inside = tmp_path / 'configs' / 'pretrain' / 'one.py'
     inside.touch()
@@ -275,3 +277,26 @@ def test_runs_from_the_command_line_alone(tmp_path):
     )
     assert run.returncode == 2
     assert run.stdout.startswith('train.py: gone.py: no such config')
+
+
+def test_checkpoint_reaches_the_model(config_file, tmp_path, monkeypatch, capsys):
+    monkeypatch.setenv('MSSDF_CHECKPOINT', '')  # so that it is taken back afterwards
+    monkeypatch.delenv('MSSDF_CHECKPOINT')
+    plain = config_file.read_text()
+    weights = tmp_path / 'weights.pth'
+    weights.touch()
+    assert train.main([str(config_file), '--checkpoint', str(weights)]) == 2
+    assert 'nothing in settings.py starts from one' in capsys.readouterr().out
+    monkeypatch.delenv('MSSDF_CHECKPOINT')
+    config_file.write_text(
+        plain
+        + "\nmodel = dict(backbone=dict(init_cfg=dict(type='mssdf.StrictPretrained',"
+        + " checkpoint='{{$MSSDF_CHECKPOINT:not-given}}')))"
+    )
+    assert train.main([str(config_file)]) == 2
+    assert 'none was given: --checkpoint FILE' in capsys.readouterr().out
+    assert train.main([str(config_file), '--checkpoint', 'gone.pth']) == 2
+    assert '--checkpoint gone.pth: no such file' in capsys.readouterr().out
+    config = loaded(config_file, '--checkpoint', 'weights.pth')
+    assert config.model.backbone.init_cfg.checkpoint == str(weights)
+    configs.require_checkpoint(config)
