@@ -10,17 +10,5 @@ if [ "$#" -lt 2 ]; then
     echo "usage: $0 CONFIG GPUS [arguments of train.py]" >&2
     exit 2
 fi
-CONFIG=$1
-GPUS=$2
-NNODES=${NNODES:-1}
-NODE_RANK=${NODE_RANK:-0}
-MASTER_ADDR=${MASTER_ADDR:-127.0.0.1}
-PORT=${PORT:-29500}
-
-exec "${PYTHON:-python}" -m torch.distributed.run \
-    --nnodes="$NNODES" \
-    --node_rank="$NODE_RANK" \
-    --nproc_per_node="$GPUS" \
-    --master_addr="$MASTER_ADDR" \
-    --master_port="$PORT" \
-    "$(dirname "${BASH_SOURCE[0]}")/train.py" "$CONFIG" --launcher pytorch "${@:3}"
+. "$(dirname "${BASH_SOURCE[0]}")/_torchrun.sh"
+torchrun_here train.py "$2" "$1" "${@:3}"

@@ -12,6 +12,8 @@ default_hooks = dict(
     # written to a temporary name and moved; --resume falls back over a torn one
     checkpoint=dict(type='mssdf.AtomicCheckpointHook', by_epoch=True, interval=1, max_keep_ckpts=3),
     sampler_seed=dict(type='DistSamplerSeedHook'),
+    # input, truth, prediction and error of the first samples, after validations and tests
+    task_panel=dict(type='mssdf.TaskPanelHook', num=4),
 )
 env_cfg = dict(
     cudnn_benchmark=False,

@@ -17,6 +17,7 @@ ROOT = PACKAGE / '.mim' if (PACKAGE / '.mim').is_dir() else PACKAGE.parent
 DATALOADERS = ('train_dataloader', 'val_dataloader', 'test_dataloader')
 CHECKPOINT_VARIABLE = 'MSSDF_CHECKPOINT'
 DATA_VARIABLE = 'MSSDF_DATA'
+INITIALIZERS = ('StrictPretrained', 'MultiModalPretrained')
 
 
 def find_config(name: str) -> Path:
@@ -91,11 +92,15 @@ def dictionaries(node: Any) -> Iterator[dict]:
 def initializers_of(model: Any) -> Iterator[dict]:
     """The initialisers inside a model's config that read a pre-training checkpoint."""
     for node in dictionaries(model):
-        if str(node.get('type')).removeprefix('mssdf.') in (
-            'StrictPretrained',
-            'MultiModalPretrained',
-        ):
+        if str(node.get('type')).removeprefix('mssdf.') in INITIALIZERS:
             yield node
+
+
+def drop_initializers(model: Any) -> None:
+    """Let a model start from no pre-training checkpoint: its trained weights are loaded."""
+    for node in dictionaries(model):
+        if any(node.get('init_cfg') is found for found in initializers_of(node.get('init_cfg'))):
+            node['init_cfg'] = None
 
 
 def require_checkpoint(config: Config) -> None:

@@ -234,7 +234,22 @@ def test_dist_train_hands_everything_on(tmp_path):
     for option in ('--nnodes=2', '--node_rank=1', '--nproc_per_node=4', '--master_port=1234'):
         assert option in said
     assert Path(said[-6]).resolve() == TOOLS / 'train.py'
-    assert said[-5:] == ['c d.py', '--launcher', 'pytorch', '--cfg-options', 'a=1 2']
+    assert said[-5:] == ['--launcher', 'pytorch', 'c d.py', '--cfg-options', 'a=1 2']
+
+
+def test_dist_test_hands_everything_on(tmp_path):
+    env = fake_command(tmp_path, 'python')
+    env.pop('PYTHON', None)
+    run = subprocess.run(
+        [TOOLS / 'dist_test.sh', 'c.py', 'w.pth', '2', '--tta'],
+        env=env,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    said = run.stdout.splitlines()
+    assert '--nproc_per_node=2' in said and Path(said[-6]).resolve() == TOOLS / 'test.py'
+    assert said[-5:] == ['--launcher', 'pytorch', 'c.py', 'w.pth', '--tta']
 
 
 def test_slurm_train_hands_everything_on(tmp_path):
@@ -261,7 +276,7 @@ def test_slurm_train_hands_everything_on(tmp_path):
     assert said[-4:] == ['c d.py', '--launcher', 'slurm', '--amp']
 
 
-@pytest.mark.parametrize('script', ['dist_train.sh', 'slurm_train.sh'])
+@pytest.mark.parametrize('script', ['dist_train.sh', 'dist_test.sh', 'slurm_train.sh'])
 def test_scripts_say_how_they_are_used(script):
     run = subprocess.run([TOOLS / script], capture_output=True, text=True, check=False)
     assert run.returncode == 2 and 'usage' in run.stderr

@@ -3,8 +3,10 @@
 from .atomic_checkpoint_hook import AtomicCheckpointHook
 from .iteration_seed_hook import IterationSeedHook
 from .knn_hook import KNNHook
+from .prediction_saver_hook import PredictionSaverHook
 from .pretrain_panel_hook import PretrainPanelHook
 from .progress_hook import CrossModalMaskingHook, ProgressHook, TeacherMomentumHook
+from .task_panel_hook import TaskPanelHook
 from .throughput_hook import ThroughputHook
 
 __all__ = [
@@ -12,8 +14,10 @@ __all__ = [
     'CrossModalMaskingHook',
     'IterationSeedHook',
     'KNNHook',
+    'PredictionSaverHook',
     'PretrainPanelHook',
     'ProgressHook',
+    'TaskPanelHook',
     'TeacherMomentumHook',
     'ThroughputHook',
 ]

@@ -5,4 +5,9 @@ from .height_head import HeightHead
 from .semantic_change import SemanticChangeDetector
 from .siamese import SiameseEncoderDecoder
 
-__all__ = ['HeightDataPreprocessor', 'HeightHead', 'SemanticChangeDetector', 'SiameseEncoderDecoder']
+__all__ = [
+    'HeightDataPreprocessor',
+    'HeightHead',
+    'SemanticChangeDetector',
+    'SiameseEncoderDecoder',
+]

@@ -1,0 +1,234 @@
+"""A table of pictures with a legend, whatever they show."""
+
+import textwrap
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+from matplotlib.patches import Polygon, Rectangle
+from numpy.typing import NDArray
+
+SIDE = 2.6  # inches of a cell
+GAP = 0.12
+BAR = 0.75  # room for a colour bar and its numbers
+LEFT, RIGHT = 0.15, 0.15
+TITLE, HEADER, NAME = 0.6, 0.3, 0.28
+LINE = 0.26
+ROOM = 1.75  # inches of an entry of the legend
+
+Colour = tuple[float, float, float]
+
+
+@dataclass
+class Outline:
+    """A box, rotated or not, over a picture.
+
+    Attributes:
+        corners: (4, 2) x and y in pixels of the picture.
+        colour: of the line.
+        label: written at its first corner; '' for none.
+    """
+
+    corners: NDArray
+    colour: Colour
+    label: str = ''
+
+
+@dataclass
+class Bars:
+    """Names and their shares, as horizontal bars, instead of a picture.
+
+    Attributes:
+        names: one per bar.
+        values: 0 to 1.
+        colours: one per bar.
+    """
+
+    names: Sequence[str]
+    values: Sequence[float]
+    colours: Sequence[Colour]
+
+
+@dataclass
+class Cell:
+    """One picture.
+
+    Attributes:
+        title: of its column.
+        image: (H, W, 3) colours as uint8 or 0...1, or (H, W) values, NaN where there is none.
+        colour_map: of values.
+        limits: of values; theirs if None.
+        unit: of values; with one, a colour bar stands beside.
+        outlines: over the picture.
+        size: (height, width) in which the outlines count; the image's if None.
+        bars: drawn instead of a picture.
+    """
+
+    title: str
+    image: NDArray | None = None
+    colour_map: str = 'gray'
+    limits: tuple[float, float] | None = None
+    unit: str = ''
+    outlines: list[Outline] = field(default_factory=list)
+    size: tuple[int, int] | None = None
+    bars: Bars | None = None
+
+
+@dataclass
+class Row:
+    """The pictures of one sample.
+
+    Attributes:
+        name: written above them.
+        cells: as many in every row.
+    """
+
+    name: str
+    cells: list[Cell]
+
+
+def draw_panel(
+    rows: Sequence[Row],
+    title: str,
+    legend: Sequence[tuple[str, Colour]] = (),
+    note: str = '',
+) -> Figure:
+    """Draw rows of cells under their columns' titles, a legend below.
+
+    Args:
+        rows: at least one.
+        title: first line.
+        legend: names and colours.
+        note: what else has to be known to read the picture.
+
+    Returns:
+        A figure with Agg's canvas, outside pyplot.
+
+    Raises:
+        ValueError: if there is no row, or rows differ in their number of cells.
+    """
+    counts = {len(row.cells) for row in rows}
+    if len(counts) != 1:
+        raise ValueError(f'rows: expected at least one, all of as many cells, found {counts}')
+    columns = rows[0].cells
+    bars = [any(row.cells[i].unit for row in rows) for i in range(len(columns))]
+    width = LEFT + sum(SIDE + (BAR if bar else GAP) for bar in bars) + RIGHT
+    width = max(width, 6.0)
+    per_line = max(int((width - LEFT - RIGHT) // ROOM), 1)
+    notes = textwrap.wrap(note, int((width - LEFT - RIGHT) * 13)) if note else []
+    lines = -(-len(legend) // per_line)
+    footer = 0.2 + LINE * lines + 0.2 * len(notes) + 0.1
+    height = TITLE + HEADER + len(rows) * (NAME + SIDE) + footer
+    figure = Figure(figsize=(width, height), facecolor='white')
+    FigureCanvasAgg(figure)
+    figure.text(LEFT / width, 1 - 0.3 / height, title, fontsize=12, weight='bold', va='center')
+    top = height - TITLE - HEADER
+    for row in rows:
+        figure.text(
+            LEFT / width,
+            (top - NAME / 2) / height,
+            _shorten(row.name, width),
+            fontsize=8.5,
+            color='0.35',
+            va='center',
+        )
+        left, bottom = LEFT, top - NAME - SIDE
+        for number, cell in enumerate(row.cells):
+            place = (left / width, bottom / height, SIDE / width, SIDE / height)
+            _draw_cell(figure, place, cell, width)
+            if row is rows[0]:
+                figure.text(
+                    left / width,
+                    (height - TITLE - HEADER / 2) / height,
+                    cell.title,
+                    fontsize=10,
+                    weight='bold',
+                    va='center',
+                )
+            left += SIDE + (BAR if bars[number] else GAP)
+        top = bottom
+    _draw_legend(figure, legend, top - 0.2, per_line)
+    if notes:
+        figure.text(
+            LEFT / width,
+            (top - 0.2 - LINE * lines) / height,
+            '\n'.join(notes),
+            fontsize=8.5,
+            va='top',
+            linespacing=1.4,
+        )
+    return figure
+
+
+def _shorten(name: str, width: float) -> str:
+    room = int(width * 12)
+    return name if len(name) <= room else f'…{name[1 - room :]}'
+
+
+def _draw_cell(
+    figure: Figure, place: tuple[float, float, float, float], cell: Cell, width: float
+) -> None:
+    axes = figure.add_axes(place)
+    if cell.bars is not None:
+        _draw_bars(axes, cell.bars)
+        return
+    assert cell.image is not None
+    rows, cols = cell.size or cell.image.shape[:2]
+    axes.set_xticks([])
+    axes.set_yticks([])
+    axes.set_facecolor('0.85')
+    low, high = cell.limits or (None, None)
+    shown = axes.imshow(
+        cell.image,
+        cmap=cell.colour_map,
+        vmin=low,
+        vmax=high,
+        extent=(0, cols, rows, 0),
+        interpolation='nearest',
+    )
+    for outline in cell.outlines:
+        axes.add_patch(Polygon(outline.corners, fill=False, edgecolor=outline.colour, linewidth=1))
+        if outline.label:
+            x, y = outline.corners[0]
+            axes.text(x, y, outline.label, fontsize=6, color=outline.colour, clip_on=True)
+    axes.set_xlim(0, cols)
+    axes.set_ylim(rows, 0)
+    if cell.unit:
+        left, bottom, wide, high_ = place
+        bar = figure.add_axes((left + wide + 0.06 / width, bottom, 0.1 / width, high_))
+        figure.colorbar(shown, cax=bar)
+        bar.tick_params(labelsize=7)
+        bar.set_ylabel(cell.unit, fontsize=7.5)
+
+
+def _draw_bars(axes: Axes, bars: Bars) -> None:
+    places = np.arange(len(bars.names))[::-1]
+    axes.barh(places, bars.values, color=bars.colours, height=0.8)
+    for place, name, value in zip(places, bars.names, bars.values, strict=True):
+        axes.text(0.02, place, f'{name}  {100 * value:.0f} %', fontsize=8, va='center')
+    axes.set_xlim(0, 1)
+    axes.set_xticks([])
+    axes.set_yticks([])
+
+
+def _draw_legend(
+    figure: Figure, legend: Sequence[tuple[str, Colour]], top: float, per_line: int
+) -> None:
+    width, height = figure.get_size_inches()
+    for index, (name, colour) in enumerate(legend):
+        line, place = divmod(index, per_line)
+        x, y = LEFT + place * ROOM, top - (line + 0.5) * LINE
+        figure.add_artist(
+            Rectangle(
+                (x / width, (y - 0.06) / height),
+                0.18 / width,
+                0.12 / height,
+                facecolor=colour,
+                edgecolor='0.4',
+                linewidth=0.5,
+            )
+        )
+        figure.text((x + 0.25) / width, y / height, name[:22], fontsize=8.5, va='center')

@@ -1,0 +1,214 @@
+"""Pictures of truth, prediction and error, for each kind of task; pure functions of arrays."""
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .panel import Bars, Cell, Colour, Outline
+
+IGNORE = 255
+UNKNOWN: Colour = (0.75, 0.75, 0.75)
+WRONG: Colour = (0.85, 0.1, 0.1)
+RIGHT: Colour = (0.2, 0.6, 0.25)
+MISSED: Colour = (1.0, 0.75, 0.0)
+HIT: Colour = (1.0, 1.0, 1.0)
+NOTHING: Colour = (0.0, 0.0, 0.0)
+OVERLAP = 0.5  # of boxes that mean the same object
+
+
+def colour_labels(labels: NDArray, palette: Sequence[Sequence[float]]) -> NDArray:
+    """(H, W) labels to (H, W, 3) colours of 0...1; those beyond the palette are unknown."""
+    table = np.array([*(np.asarray(colour) / 255 for colour in palette), UNKNOWN])
+    outside = (labels < 0) | (labels >= len(palette))
+    return table[np.where(outside, len(palette), labels)]
+
+
+def label_cells(
+    truth: NDArray | None, predicted: NDArray, palette: Sequence[Sequence[float]]
+) -> list[Cell]:
+    """Truth, prediction and the wrong pixels of a map of labels (H, W)."""
+    cells = [Cell('prediction', colour_labels(predicted, palette))]
+    if truth is None:
+        return cells
+    error = np.where((truth == predicted)[..., None], RIGHT, WRONG)
+    error[(truth == IGNORE) | (truth < 0)] = UNKNOWN
+    return [Cell('truth', colour_labels(truth, palette)), *cells, Cell('error', error)]
+
+
+LABEL_LEGEND = [('error: right', RIGHT), ('error: wrong', WRONG), ('not labelled', UNKNOWN)]
+
+
+def change_cells(truth: NDArray | None, predicted: NDArray) -> list[Cell]:
+    """Truth, prediction and error of a map of changes (H, W): 0, 1, anything else unknown."""
+    palette = [[0, 0, 0], [255, 255, 255]]
+    cells = [Cell('prediction', colour_labels(predicted, palette))]
+    if truth is None:
+        return cells
+    error = np.zeros((*truth.shape, 3))
+    error[(truth == 1) & (predicted == 1)] = HIT
+    error[(truth == 0) & (predicted == 1)] = WRONG
+    error[(truth == 1) & (predicted == 0)] = MISSED
+    error[(truth != 0) & (truth != 1)] = UNKNOWN
+    return [Cell('truth', colour_labels(truth, palette)), *cells, Cell('error', error)]
+
+
+CHANGE_LEGEND = [
+    ('change, found', HIT),
+    ('false alarm', WRONG),
+    ('missed', MISSED),
+    ('no change', NOTHING),
+    ('not labelled', UNKNOWN),
+]
+
+
+def height_cells(truth: NDArray | None, predicted: NDArray) -> list[Cell]:
+    """Heights (H, W) in metres, NaN where unknown, and predicted minus true."""
+    known = predicted if truth is None or not np.isfinite(truth).any() else truth
+    limits = (float(np.nanmin(known)), float(max(np.nanmax(known), np.nanmin(known) + 1)))
+    style = dict(colour_map='viridis', limits=limits, unit='m')
+    cells = [Cell('prediction', predicted, **style)]
+    if truth is None:
+        return cells
+    error = predicted - truth
+    span = max(float(np.nanpercentile(np.abs(error), 98)), 0.5) if np.isfinite(error).any() else 1
+    return [
+        Cell('truth', truth, **style),
+        *cells,
+        Cell('predicted - true', error, colour_map='RdBu_r', limits=(-span, span), unit='m'),
+    ]
+
+
+def to_corners(boxes: NDArray) -> NDArray:
+    """Boxes to their corners (N, 4, 2).
+
+    Args:
+        boxes: (N, 4): left, top, right, bottom; (N, 5): centre, width, height and angle in
+            radians, clockwise in the picture; (N, 8): corners.
+    """
+    boxes = np.asarray(boxes, float)
+    if boxes.shape[1] == 8:
+        return boxes.reshape(-1, 4, 2)
+    if boxes.shape[1] == 4:
+        left, top, right, bottom = boxes.T
+        return np.stack([left, top, right, top, right, bottom, left, bottom], 1).reshape(-1, 4, 2)
+    centre, half, angle = boxes[:, None, :2], boxes[:, 2:4] / 2, boxes[:, 4]
+    signs = np.array([[-1, -1], [1, -1], [1, 1], [-1, 1]])
+    local = signs * half[:, None]
+    cosine, sine = np.cos(angle)[:, None], np.sin(angle)[:, None]
+    turned = np.stack(
+        [
+            local[..., 0] * cosine - local[..., 1] * sine,
+            local[..., 0] * sine + local[..., 1] * cosine,
+        ],
+        axis=-1,
+    )
+    return centre + turned
+
+
+def box_overlaps(first: NDArray, second: NDArray) -> NDArray:
+    """Intersection over union (N, M) of convex boxes given by corners (N, 4, 2) and (M, 4, 2)."""
+    import cv2
+
+    overlaps = np.zeros((len(first), len(second)))
+    areas = [
+        [cv2.contourArea(box.astype(np.float32)) for box in boxes] for boxes in (first, second)
+    ]
+    for i, one in enumerate(first):
+        for j, other in enumerate(second):
+            common, _ = cv2.intersectConvexConvex(one.astype(np.float32), other.astype(np.float32))
+            overlaps[i, j] = common / max(areas[0][i] + areas[1][j] - common, 1e-9)
+    return overlaps
+
+
+def match_boxes(
+    truth: NDArray, truth_labels: NDArray, predicted: NDArray, predicted_labels: NDArray
+) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+    """Which of the true boxes were found, and which of the predicted ones are right.
+
+    Args:
+        truth: (N, 4, 2) corners.
+        truth_labels: (N,).
+        predicted: (M, 4, 2), the surest first; each takes the best true box that is left.
+        predicted_labels: (M,).
+    """
+    found, right = np.zeros(len(truth), bool), np.zeros(len(predicted), bool)
+    if not len(truth) or not len(predicted):
+        return found, right
+    overlaps = box_overlaps(predicted, truth)
+    overlaps[predicted_labels[:, None] != truth_labels[None]] = 0
+    for index, row in enumerate(overlaps):
+        row = np.where(found, 0, row)
+        best = int(row.argmax())
+        if row[best] >= OVERLAP:
+            found[best] = right[index] = True
+    return found, right
+
+
+def box_cells(
+    image: NDArray,
+    size: tuple[int, int],
+    truth: tuple[NDArray, NDArray] | None,
+    predicted: tuple[NDArray, NDArray, NDArray],
+    classes: Sequence[str],
+    palette: Sequence[Sequence[float]],
+) -> list[Cell]:
+    """True boxes, predicted ones and what of both agrees, over the image.
+
+    Args:
+        image: (H, W, 3).
+        size: height and width in whose pixels the boxes count.
+        truth: corners (N, 4, 2) and labels (N,).
+        predicted: corners (M, 4, 2), labels and scores (M,), the surest first.
+        classes: names.
+        palette: colours of the classes.
+    """
+
+    def outlined(corners: NDArray, labels: NDArray, scores: NDArray | None) -> list[Outline]:
+        return [
+            Outline(
+                box,
+                _colour(palette[int(label)]),
+                classes[int(label)] + ('' if scores is None else f' {scores[i]:.2f}'),
+            )
+            for i, (box, label) in enumerate(zip(corners, labels, strict=True))
+        ]
+
+    corners, labels, scores = predicted
+    cells = [Cell('prediction', image, outlines=outlined(corners, labels, scores), size=size)]
+    if truth is None:
+        return cells
+    found, right = match_boxes(*truth, corners, labels)
+    errors = [Outline(box, MISSED) for box in truth[0][~found]]
+    errors += [
+        Outline(box, RIGHT if good else WRONG) for box, good in zip(corners, right, strict=True)
+    ]
+    return [
+        Cell('truth', image, outlines=outlined(*truth, None), size=size),
+        *cells,
+        Cell('error', image, outlines=errors, size=size),
+    ]
+
+
+BOX_LEGEND = [('error: found', RIGHT), ('error: false alarm', WRONG), ('error: missed', MISSED)]
+
+
+def class_cells(
+    scores: NDArray, truth: int | None, classes: Sequence[str], shown: int = 5
+) -> list[Cell]:
+    """The likeliest classes of an image as bars: green the true one, red a wrong first."""
+    order = np.argsort(-scores)[:shown]
+    colours = [
+        RIGHT if index == truth else WRONG if place == 0 and truth is not None else UNKNOWN
+        for place, index in enumerate(order)
+    ]
+    bars = Bars([classes[i] for i in order], [float(scores[i]) for i in order], colours)
+    return [Cell('likeliest classes', bars=bars)]
+
+
+CLASS_LEGEND = [('true class', RIGHT), ('wrong answer', WRONG)]
+
+
+def _colour(colour: Sequence[float]) -> Colour:
+    red, green, blue = (value / 255 for value in colour)
+    return red, green, blue

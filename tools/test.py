@@ -1,0 +1,175 @@
+"""Test a trained model: scores, predictions, pictures.
+
+Usage: ``python tools/test.py CONFIG WEIGHTS [--data-root DIR] [--out DIR] [--pictures N] [--tta]``
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+from pathlib import Path
+from typing import Any
+
+from mssdf.apis.configs import drop_initializers, find_config, read_config
+from mssdf.apis.errors import UsageError
+from mssdf.apis.processes import LAUNCHERS, is_main, say, set_up_cpu_processes
+
+
+def parse_args(arguments: list[str] | None = None) -> argparse.Namespace:
+    """Read the command line."""
+    from mmengine.config import DictAction
+
+    parser = argparse.ArgumentParser(description='Test a trained model.')
+    parser.add_argument('config', help='path of a config; also relative to the configs folder')
+    parser.add_argument('weights', help='checkpoint of the trained model')
+    parser.add_argument(
+        '--data-root', help='data_root of every dataset of the config (also: variable MSSDF_DATA)'
+    )
+    parser.add_argument(
+        '--work-dir', help='where scores and logs go (default: ./work_dirs/CONFIG_NAME)'
+    )
+    parser.add_argument('--out', metavar='DIR', help='save the predictions there')
+    parser.add_argument(
+        '--pictures', type=int, metavar='N', help="samples in the picture (default: the config's)"
+    )
+    parser.add_argument(
+        '--tta', action='store_true', help='test-time augmentation, as the config says'
+    )
+    parser.add_argument(
+        '--cfg-options',
+        nargs='+',
+        action=DictAction,
+        metavar='KEY=VALUE',
+        help='override settings, e.g. test_dataloader.batch_size=4',
+    )
+    parser.add_argument('--launcher', choices=LAUNCHERS, default='none')
+    parser.add_argument('--local_rank', '--local-rank', type=int, default=0)
+    return parser.parse_args(arguments)
+
+
+def load_config(args: argparse.Namespace) -> Any:
+    """Read the config and apply the command line.
+
+    Raises:
+        UsageError: if the config cannot be read or an option does not fit it.
+    """
+    config = read_config(args.config, args.data_root, args.cfg_options)
+    if not config.get('test_dataloader') or not config.get('test_evaluator'):
+        raise UsageError(f'{args.config}: expected test_dataloader and test_evaluator, found none')
+    drop_initializers(config.model)  # the weights hold everything
+    config.work_dir = args.work_dir or config.get('work_dir')
+    if not config.work_dir:
+        config.work_dir = str(Path('work_dirs') / find_config(args.config).stem)
+    config.launcher = args.launcher
+    config.load_from, config.resume = None, False
+    hooks = list(config.get('custom_hooks') or [])
+    if args.out:
+        hooks.append(dict(type='mssdf.PredictionSaverHook', out_dir=args.out))
+    if args.pictures is not None:
+        config.setdefault('default_hooks', {})['task_panel'] = dict(
+            type='mssdf.TaskPanelHook', num=args.pictures
+        )
+    config.custom_hooks = hooks
+    if args.tta:
+        use_tta(config)
+    return config
+
+
+def use_tta(config: Any) -> None:
+    """Put the model inside the config's test-time augmentation.
+
+    Raises:
+        UsageError: if the config has none.
+    """
+    for name in ('tta_model', 'tta_pipeline'):
+        if name not in config:
+            raise UsageError(f'--tta: expected {name} in the config, found none')
+    dataset = config.test_dataloader.dataset
+    while 'dataset' in dataset:
+        dataset = dataset.dataset
+    dataset.pipeline = config.tta_pipeline
+    config.model = dict(config.tta_model, module=config.model)
+
+
+def load_weights(model: Any, path: str) -> None:
+    """Load a trained model's weights, all or an error; nothing in the file is run.
+
+    Raises:
+        UsageError: if the file is not a checkpoint or does not fill the model.
+    """
+    from mssdf.utils.checkpoint import CheckpointError, compare
+    from mssdf.utils.reading import read_state_dict
+
+    try:
+        state_dict = read_state_dict(path)
+    except CheckpointError as error:
+        raise UsageError(str(error)) from None
+    report = compare(model, state_dict, path)
+    if not report.whole:
+        raise UsageError(f'the weights do not fit the model of the config:\n{report}')
+    model.load_state_dict(state_dict, strict=False)
+
+
+def test(config: Any, weights: str) -> dict[str, float]:
+    """Build the runner and test."""
+    import torch
+    from mmengine.model import BaseTTAModel
+    from mmengine.registry import RUNNERS
+    from mmengine.runner import Runner
+
+    from mssdf.engine.hooks.progress_hook import unwrap
+
+    runner = RUNNERS.build(config) if 'runner_type' in config else Runner.from_cfg(config)
+    try:
+        model = unwrap(runner.model)
+        load_weights(model.module if isinstance(model, BaseTTAModel) else model, weights)
+        return runner.test()
+    finally:
+        runner.visualizer.close()
+        if torch.distributed.is_available() and torch.distributed.is_initialized():
+            torch.distributed.destroy_process_group()
+
+
+def report(scores: dict[str, Any], config: Any, args: argparse.Namespace) -> None:
+    """Print the scores as a table and write them to ``scores.json``."""
+    from rich.console import Console
+    from rich.table import Table
+
+    from mssdf.engine.atomic_file import write_atomically
+
+    plain = {
+        key: value.tolist() if hasattr(value, 'tolist') else value for key, value in scores.items()
+    }
+    content = dict(config=args.config, weights=args.weights, tta=args.tta, scores=plain)
+    path = Path(config.work_dir) / 'scores.json'
+    write_atomically(path, json.dumps(content, indent=1).encode())
+    table = Table('score', 'value')
+    for key, value in plain.items():
+        if isinstance(value, (int, float)):
+            table.add_row(key, f'{value:.4g}')
+    Console().print(table)
+    print(path)
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Test; 2 for a wrong input."""
+    args = parse_args(arguments)
+    os.environ.setdefault('LOCAL_RANK', str(args.local_rank))
+    try:
+        if not Path(args.weights).is_file():
+            raise UsageError(f'{args.weights}: no such checkpoint file')
+        config = load_config(args)
+        set_up_cpu_processes(config)
+        scores = test(config, args.weights)
+    except UsageError as error:
+        say(f'{Path(__file__).name}: {error}')
+        return 2
+    if is_main():
+        report(scores, config, args)
+    return 0
+
+
+if __name__ == '__main__':
+    sys.exit(main())
