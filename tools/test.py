@@ -119,12 +119,14 @@ def test(config: Any, weights: str) -> dict[str, float]:
     from mmengine.registry import RUNNERS
     from mmengine.runner import Runner
 
+    from mssdf.engine.data_check import build_loops
     from mssdf.engine.hooks.progress_hook import unwrap
 
     runner = RUNNERS.build(config) if 'runner_type' in config else Runner.from_cfg(config)
     try:
         model = unwrap(runner.model)
         load_weights(model.module if isinstance(model, BaseTTAModel) else model, weights)
+        build_loops(runner, 'test')
         return runner.test()
     finally:
         runner.visualizer.close()

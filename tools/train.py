@@ -159,8 +159,11 @@ def train(config: Any) -> None:
     from mmengine.registry import RUNNERS
     from mmengine.runner import Runner
 
+    from mssdf.engine.data_check import build_loops
+
     runner = RUNNERS.build(config) if 'runner_type' in config else Runner.from_cfg(config)
     try:
+        build_loops(runner, 'train', 'val')
         runner.train()
     finally:
         runner.visualizer.close()

@@ -12,6 +12,8 @@ default_hooks = dict(
     # written to a temporary name and moved; --resume falls back over a torn one
     checkpoint=dict(type='mssdf.AtomicCheckpointHook', by_epoch=True, interval=1, max_keep_ckpts=3),
     sampler_seed=dict(type='DistSamplerSeedHook'),
+    # some samples of each dataset, held against the model before anything is trained or tested
+    data_check=dict(type='mssdf.DataCheckHook', num_samples=8),
     # input, truth, prediction and error of the first samples, after validations and tests
     task_panel=dict(type='mssdf.TaskPanelHook', num=4),
 )

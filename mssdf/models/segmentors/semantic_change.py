@@ -39,6 +39,8 @@ class SemanticChangeDetector(EncoderDecoder):
         ValueError: for another fusion or number of classes of the change head.
     """
 
+    num_dates = 2  # whose bands stand behind each other in the inputs
+
     def __init__(
         self,
         land_cover_head: dict,

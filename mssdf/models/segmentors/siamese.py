@@ -26,6 +26,8 @@ class SiameseEncoderDecoder(EncoderDecoder):
         ValueError: for another fusion.
     """
 
+    num_dates = 2  # whose bands stand behind each other in the inputs
+
     def __init__(self, fusion: str = 'difference', **kwargs: Any) -> None:
         if fusion not in FUSIONS:
             raise ValueError(f'fusion: expected one of {FUSIONS}, found {fusion!r}')

@@ -1,0 +1,159 @@
+"""A look at the data before the first iteration."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from mmengine.hooks import Hook
+from mmengine.runner import Runner
+
+from mssdf.registry import HOOKS
+
+from ..data_check import (
+    DataCheckError,
+    Expectations,
+    Findings,
+    check_class_names,
+    check_sample,
+    expectations_of,
+)
+from ..randomness import preserved_rng
+
+PATHS = ('img_path', 'img_path2', 'seg_map_path', 'seg_map_path2', 'depth_map_path')
+
+
+@HOOKS.register_module()
+class DataCheckHook(Hook):
+    """Read some samples through their pipeline and hold them against the model.
+
+    Bands against the backbone, labels against the heads, sizes of images and labels, normalised
+    inputs against NaN, heights against the head's range. Random states are left as they were.
+
+    Args:
+        num_samples: per dataset, evenly spread over it; 0 checks nothing.
+
+    Raises:
+        ValueError: for a negative number.
+    """
+
+    priority = 'VERY_HIGH'
+
+    def __init__(self, num_samples: int = 8) -> None:
+        if num_samples < 0:
+            raise ValueError(f'DataCheckHook.num_samples: expected at least 0, found {num_samples}')
+        self.num_samples = num_samples
+        self._checked: set[str] = set()
+
+    def before_train(self, runner: Runner) -> None:
+        """Check what is trained and validated on.
+
+        Raises:
+            DataCheckError: if something does not fit.
+        """
+        self._check(runner, 'train')
+        if runner.val_loop is not None:
+            self._check(runner, 'val')
+
+    def before_val(self, runner: Runner) -> None:
+        """Check, unless before training."""
+        self._check(runner, 'val')
+
+    def before_test(self, runner: Runner) -> None:
+        """Check."""
+        self._check(runner, 'test')
+
+    def _check(self, runner: Runner, name: str) -> None:
+        if name in self._checked or not self.num_samples:
+            return
+        self._checked.add(name)
+        dataset = getattr(runner, f'{name}_dataloader').dataset
+        expected = expectations_of(runner.model)
+        try:
+            with preserved_rng(0):
+                findings = check_dataset(dataset, expected, self.num_samples, name == 'train')
+        except DataCheckError as error:
+            raise DataCheckError(f'{name}_dataloader: {error}') from error
+        for warning in dict.fromkeys(findings.warnings):
+            runner.logger.warning(f'{name}_dataloader: {warning}')
+        seen = ', '.join(f'{key} {sorted(labels)}' for key, labels in findings.labels.items())
+        count = min(self.num_samples, len(dataset))
+        runner.logger.info(
+            f'{name}_dataloader: {count} of {len(dataset)} samples checked'
+            + (f'; labels seen: {seen}' if seen else '')
+        )
+
+
+def check_dataset(
+    dataset: Any, expected: Expectations, num_samples: int, training: bool
+) -> Findings:
+    """Hold some samples of a dataset against what a model expects.
+
+    Args:
+        dataset: whose samples are dictionaries of ``inputs`` and ``data_samples``.
+        expected: by the model.
+        num_samples: evenly spread.
+        training: see :func:`~mssdf.engine.data_check.check_sample`.
+
+    Raises:
+        DataCheckError: if it is empty, a sample cannot be read or does not fit.
+    """
+    length = len(dataset)
+    if not length:
+        raise DataCheckError(
+            f'expected samples, found none in {getattr(dataset, "data_root", None) or "it"} '
+            f'(data_prefix {getattr(dataset, "data_prefix", None)}, '
+            f'ann_file {getattr(dataset, "ann_file", "")!r})'
+        )
+    classes = getattr(dataset, 'metainfo', {}).get('classes')
+    check_class_names(classes, expected)
+    _check_categories(dataset, classes)
+    findings = Findings()
+    for index in np.unique(np.linspace(0, length - 1, num_samples).round().astype(int)).tolist():
+        try:
+            packed = dataset[index]
+        except Exception as error:  # whatever a pipeline raises
+            reason = ' '.join(str(error).split())
+            raise DataCheckError(
+                f'{name_of(dataset, index)}: cannot be read: {type(error).__name__}: {reason}'
+            ) from error
+        warned = len(findings.warnings)
+        try:
+            check_sample(packed, expected, findings, training)
+        except DataCheckError as error:
+            raise DataCheckError(f'{name_of(dataset, index, packed)}: {error}') from error
+        findings.warnings[warned:] = [
+            f'{name_of(dataset, index, packed)}: {text}' for text in findings.warnings[warned:]
+        ]
+    for key, shares in findings.known.items():
+        if not any(shares):
+            text = f'none of {len(shares)} samples has anything known in {key}'
+            if key == 'gt_depth_map':
+                raise DataCheckError(f'{text}: expected heights in metres, NaN where unknown')
+            findings.warnings.append(text)
+    return findings
+
+
+def _check_categories(dataset: Any, classes: Sequence[str] | None) -> None:
+    """Categories of a COCO file by the names of the dataset's classes: mmdet drops the others."""
+    found = getattr(dataset, 'cat_ids', None)
+    if found is not None and classes is not None and len(found) != len(classes):
+        raise DataCheckError(
+            f'{getattr(dataset, "ann_file", "")}: expected a category for each of the '
+            f'{len(classes)} classes {list(classes)[:6]}, found {len(found)} of these names'
+        )
+
+
+def name_of(dataset: Any, index: int, packed: dict | None = None) -> str:
+    """The files of a sample, or its number."""
+    sample = (packed or {}).get('data_samples')
+    if isinstance(sample, (list, tuple)):
+        sample = sample[0] if sample else None
+    if sample is not None and sample.metainfo.get('img_path'):
+        # a training dataset may have drawn another one, in place of an empty one
+        return str(sample.metainfo['img_path'])
+    try:
+        info = dataset.get_data_info(index)
+        paths = [str(info[key]) for key in PATHS if info.get(key)]
+    except (AttributeError, KeyError, TypeError):
+        paths = []
+    return ' + '.join(paths) or f'sample {index}'
