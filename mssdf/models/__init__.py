@@ -37,4 +37,4 @@ __all__ = [
 ]
 
 if find_spec('mmseg') is not None:  # pre-training and classification do without
-    from . import segmentors  # noqa: F401  registers
+    from . import segmentors, tta  # noqa: F401  registers

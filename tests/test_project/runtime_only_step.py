@@ -10,7 +10,7 @@ import pkgutil
 import sys
 
 OPTIONAL = ('mmseg', 'mmdet', 'mmrotate', 'mmcv._ext')
-NEED_MMSEG = ('mssdf.datasets.tasks', 'mssdf.models.segmentors')
+NEED_MMSEG = ('mssdf.datasets.tasks', 'mssdf.models.segmentors', 'mssdf.models.tta')
 
 
 class Hiding:

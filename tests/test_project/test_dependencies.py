@@ -20,7 +20,7 @@ IMPORTED_AS = {
 }
 OPTIONAL = ('mmseg', 'mmdet', 'mmrotate')
 # Packages of ours that are imported only where mmseg is installed.
-NEED_MMSEG = ('mssdf/datasets/tasks', 'mssdf/models/segmentors')
+NEED_MMSEG = ('mssdf/datasets/tasks', 'mssdf/models/segmentors', 'mssdf/models/tta')
 
 
 def required(project_root: Path, name: str) -> set[str]:

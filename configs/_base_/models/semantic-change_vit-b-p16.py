@@ -16,3 +16,4 @@ model = dict(
         loss_decode=dict(type='CrossEntropyLoss', use_sigmoid=False, loss_weight=1.0),
     ),
 )
+tta_model = dict(type='mssdf.SemanticChangeTTA')

@@ -9,3 +9,4 @@ model = dict(
     decode_head=dict(num_classes=2),
     auxiliary_head=dict(num_classes=2),
 )
+tta_model = dict(type='mssdf.ChangeTTA')

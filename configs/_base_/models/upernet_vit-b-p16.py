@@ -22,3 +22,4 @@ model = dict(
     decode_head=dict(norm_cfg=norm_cfg),
     auxiliary_head=dict(norm_cfg=norm_cfg),
 )
+tta_model = dict(type='SegTTAModel')
