@@ -42,6 +42,7 @@ class Expectations:
         bands_key: of the config, that says so.
         labels: of each field of the data samples.
         max_depth: metres of the highest height that it can answer.
+        num_dates: whose bands stand behind each other in the inputs.
         mean: numbers of the data preprocessor, if it normalises.
         std: likewise.
     """
@@ -50,16 +51,19 @@ class Expectations:
     bands_key: str = ''
     labels: dict[str, Labels] = field(default_factory=dict)
     max_depth: float | None = None
+    num_dates: int = 1
     mean: Tensor | None = None
     std: Tensor | None = None
 
     @property
     def num_classes(self) -> Labels | None:
-        """Labels that the dataset's class names stand for; None if there is not one such field."""
-        named = [self.labels[name] for name in ('gt_label', 'gt_instances') if name in self.labels]
-        if not named and set(self.labels) == {'gt_sem_seg'} and self.max_depth is None:
-            named = [self.labels['gt_sem_seg']]
-        return named[0] if len(named) == 1 else None
+        """Labels that the dataset's class names stand for; None where they are not one to one.
+
+        With two dates the names may be those of land covers, and the labels of the change.
+        """
+        if self.max_depth is not None or self.num_dates > 1 or len(self.labels) != 1:
+            return None
+        return next(iter(self.labels.values()))
 
 
 def expectations_of(model: Any) -> Expectations:
@@ -75,6 +79,7 @@ def expectations_of(model: Any) -> Expectations:
         bands_key=bands_key,
         labels=dict(_labels_of(model)),
         max_depth=max_depth,
+        num_dates=getattr(model, 'num_dates', 1),
         mean=preprocessor.mean.flatten().cpu() if normalises else None,
         std=preprocessor.std.flatten().cpu() if normalises else None,
     )
