@@ -2,6 +2,6 @@
 
 from .height import HeightDataset
 from .pack_semantic_change import PackSemanticChange
-from .semantic_change import SECONDDataset
+from .semantic_change import SECONDChangeDataset, SECONDDataset
 
-__all__ = ['HeightDataset', 'PackSemanticChange', 'SECONDDataset']
+__all__ = ['HeightDataset', 'PackSemanticChange', 'SECONDChangeDataset', 'SECONDDataset']

@@ -71,3 +71,10 @@ class SECONDDataset(BaseCDDataset):
         suffixes |= dict.fromkeys(keys[2:], str(self.seg_map_suffix))
         folders = {key: str(self.data_prefix[key]) for key in keys}
         return [dict(sample, seg_fields=[]) for sample in match_files(folders, suffixes, keys[2:])]
+
+
+@DATASETS.register_module()
+class SECONDChangeDataset(SECONDDataset):
+    """SECOND as binary change detection: the same files, two classes."""
+
+    METAINFO = dict(classes=('unchanged', 'changed'), palette=[[0, 0, 0], [255, 255, 255]])
