@@ -14,6 +14,7 @@ import random
 import shutil
 from pathlib import Path
 
+import cv2
 import numpy as np
 import rasterio
 from rasterio.enums import ColorInterp
@@ -29,6 +30,7 @@ URBAN_TREES = (
 )
 TERRAMIND = ('282D_485L_3_3', '433D_629L_3_1', '637U_59R_1_3')
 WITHOUT_S2 = '637U_59R_1_3'  # a scene that lacks a modality, and half a megabyte less
+BUILDINGS_ZOOM = 20  # of the three zooms of the same ground: 0.15 m
 IDTREES = ('MLBS_1', 'MLBS_12', 'MLBS_23', 'MLBS_34')
 
 
@@ -111,6 +113,16 @@ def eurosat(source: Path, target: Path) -> None:
     (target / 'chosen.txt').write_text('\n'.join(chosen) + '\n')
 
 
+def buildings(source: Path, target: Path) -> None:
+    """Write the chips of one zoom as JPEGs named ZOOM-X-Y after their web mercator tile."""
+    target.mkdir(parents=True, exist_ok=True)
+    for chip in sorted(source.glob(f'OAM-*-{BUILDINGS_ZOOM}.png')):
+        _, x, y, zoom = chip.stem.split('-')
+        encoded = cv2.imencode('.jpg', cv2.imread(str(chip)), [cv2.IMWRITE_JPEG_QUALITY, 90])[1]
+        (target / f'{zoom}-{x}-{y}.jpg').write_bytes(encoded.tobytes())
+    shutil.copyfile(source / 'labels.geojson', target / 'labels.geojson')
+
+
 def main() -> None:
     """Write every folder."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -149,6 +161,7 @@ def main() -> None:
         for folder, kind in (('RGB', 'rgb'), ('CHM', 'chm')):
             write(src / f'idtrees/{folder}/{name}.tif', dst / f'idtrees/{kind}_{name}.tif')
     eurosat(src / 'eurosat_rgb', dst / 'eurosat_rgb')
+    buildings(src / 'buildings_kampala', dst / 'buildings_kampala')
 
 
 if __name__ == '__main__':

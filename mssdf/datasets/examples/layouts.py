@@ -9,6 +9,7 @@ from ..progress import track
 from .change import levir_cd, second
 from .classification import eurosat_scenes, sentinel_scenes
 from .dense import isaid, loveda, potsdam, us3d, vaihingen
+from .detection import dior, dota, nwpu_vhr10
 
 LAYOUTS: dict[str, Callable[[Path, Path], None]] = {
     'aid': partial(eurosat_scenes, classes=list(AID), dataset='aid'),
@@ -24,6 +25,9 @@ LAYOUTS: dict[str, Callable[[Path, Path], None]] = {
     'levir-cd': levir_cd,
     'whu-cd': levir_cd,
     'second': second,
+    'dior': dior,
+    'nwpu-vhr10': nwpu_vhr10,
+    'dota': dota,
 }
 
 

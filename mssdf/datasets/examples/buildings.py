@@ -1,0 +1,125 @@
+"""Scenes of buildings with their outlines, and boxes around the pieces of them in a window."""
+
+import json
+import math
+from dataclasses import dataclass
+from pathlib import Path
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+ZOOM, CHIP = 20, 256
+METRES = 2 * math.pi * 6378137 / (CHIP * 2**ZOOM)  # per pixel, at the equator
+# column and row of the first chip, columns and rows of chips
+AREAS = dict(east=(619224, 523264, 6, 4), west=(619212, 523272, 2, 2))
+# Buildings up to these footprints (m2) are of the first and the second class, others of the third.
+SIZES = (35.0, 150.0)
+
+
+@dataclass(frozen=True)
+class Box:
+    """A building in an image: its corners (4, 2) by the smallest rotated box, in pixels."""
+
+    corners: NDArray[np.float32]
+    outline: NDArray[np.float32]  # (N, 2)
+    label: int
+    inside: float = 1.0  # share of it that lies in the image
+
+    @property
+    def horizontal(self) -> tuple[int, int, int, int]:
+        """Left, top, right and bottom."""
+        left, top = np.floor(self.outline.min(axis=0)).astype(int)
+        right, bottom = np.ceil(self.outline.max(axis=0)).astype(int)
+        return int(left), int(top), int(right), int(bottom)
+
+
+@dataclass(frozen=True)
+class Scene:
+    """An image (H, W, 3) in red, green and blue, and the buildings in it."""
+
+    image: NDArray[np.uint8]
+    boxes: list[Box]
+
+
+def read_scene(source: Path, area: str) -> Scene:
+    """Put the chips of an area together.
+
+    Args:
+        source: folder of the imagery that ships.
+        area: of ``AREAS``.
+    """
+    folder = source / 'buildings_kampala'
+    column, row, columns, rows = AREAS[area]
+    lines = [
+        [cv2.imread(str(folder / f'{ZOOM}-{column + x}-{row + y}.jpg')) for x in range(columns)]
+        for y in range(rows)
+    ]
+    image = np.concatenate([np.concatenate(line, axis=1) for line in lines], axis=0)
+    features = json.loads((folder / 'labels.geojson').read_text())['features']
+    boxes = []
+    for feature in features:
+        degrees = np.array(feature['geometry']['coordinates'][0])[:-1, :2]
+        outline = to_pixels(degrees) - np.array([column, row]) * CHIP
+        label = int(np.searchsorted(SIZES, area_of(outline) * METRES**2))
+        boxes.append(box_of(outline, label))
+    scene = Scene(image[..., ::-1], boxes)
+    return crop(scene, 0, 0, image.shape[1], image.shape[0])
+
+
+def to_pixels(degrees: NDArray) -> NDArray[np.float64]:
+    """Longitude and latitude (N, 2) to pixels of the whole web mercator map."""
+    longitude, latitude = np.radians(degrees).T
+    x = (longitude + np.pi) / (2 * np.pi)
+    y = (1 - np.arcsinh(np.tan(latitude)) / np.pi) / 2
+    return np.stack([x, y], axis=1) * CHIP * 2**ZOOM
+
+
+def area_of(polygon: NDArray) -> float:
+    """Area of a polygon (N, 2) by the shoelace formula."""
+    x, y = polygon[:, 0], polygon[:, 1]
+    return float(abs(x @ np.roll(y, -1) - y @ np.roll(x, -1)) / 2)
+
+
+def clip(polygon: NDArray, width: float, height: float) -> NDArray:
+    """The part (M, 2) of a polygon (N, 2) from 0 to width and height (Sutherland and Hodgman)."""
+    for axis, limit, sign in ((0, 0.0, 1), (0, width, -1), (1, 0.0, 1), (1, height, -1)):
+        kept: list[NDArray] = []
+        for start, end in zip(polygon, np.roll(polygon, -1, axis=0), strict=True):
+            before, after = sign * (start[axis] - limit), sign * (end[axis] - limit)
+            if before >= 0:
+                kept.append(start)
+            if before * after < 0:
+                kept.append(start + (end - start) * before / (before - after))
+        polygon = np.array(kept).reshape(-1, 2)
+    return polygon
+
+
+def box_of(outline: NDArray, label: int, inside: float = 1.0) -> Box:
+    """The smallest rotated box around an outline."""
+    points = outline.astype(np.float32)
+    return Box(cv2.boxPoints(cv2.minAreaRect(points)), points, label, inside)
+
+
+def crop(
+    scene: Scene, left: int, top: int, width: int, height: int, least: float = 0.3, cut: bool = True
+) -> Scene:
+    """A window of a scene.
+
+    Args:
+        scene: to cut from.
+        left: in pixels.
+        top: in pixels.
+        width: in pixels.
+        height: in pixels.
+        least: buildings of which less lies inside are left out.
+        cut: box what lies inside; else keep boxes whole.
+    """
+    boxes = []
+    for box in scene.boxes:
+        outline = box.outline - np.array([left, top], np.float32)
+        part = clip(outline, width, height)
+        inside = area_of(part) / area_of(outline) if len(part) > 2 else 0.0
+        if inside >= least:
+            boxes.append(box_of(part if cut else outline, box.label, inside))
+    return Scene(scene.image[top : top + height, left : left + width], boxes)
