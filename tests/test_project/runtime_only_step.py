@@ -11,6 +11,7 @@ import sys
 
 OPTIONAL = ('mmseg', 'mmdet', 'mmrotate', 'mmcv._ext')
 NEED_MMSEG = ('mssdf.datasets.tasks', 'mssdf.models.segmentors', 'mssdf.models.tta')
+NEED_OPS = ('mssdf.detection',)  # says so
 
 
 class Hiding:
@@ -41,7 +42,7 @@ def main(config_file: str) -> None:
     from mssdf.registry import DATASETS, FUNCTIONS, MODELS
 
     for module in pkgutil.walk_packages(mssdf.__path__, 'mssdf.'):
-        if not module.name.startswith(NEED_MMSEG):
+        if not module.name.startswith(NEED_MMSEG + NEED_OPS):
             importlib.import_module(module.name)
 
     config = Config.fromfile(config_file)

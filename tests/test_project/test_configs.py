@@ -27,6 +27,8 @@ from mmengine.registry import (
     Registry,
 )
 
+import mssdf  # noqa: F401  MMEngine then finds mmseg under the name of either distribution
+
 ROOT = Path(__file__).resolve().parents[2]
 ALL = sorted((ROOT / 'configs').rglob('*.py'))
 CONFIGS = [path for path in ALL if '_base_' not in path.parts]

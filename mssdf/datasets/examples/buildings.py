@@ -52,7 +52,7 @@ def read_scene(source: Path, area: str) -> Scene:
     folder = source / 'buildings_kampala'
     column, row, columns, rows = AREAS[area]
     lines = [
-        [cv2.imread(str(folder / f'{ZOOM}-{column + x}-{row + y}.jpg')) for x in range(columns)]
+        [read_chip(folder / f'{ZOOM}-{column + x}-{row + y}.jpg') for x in range(columns)]
         for y in range(rows)
     ]
     image = np.concatenate([np.concatenate(line, axis=1) for line in lines], axis=0)
@@ -63,8 +63,20 @@ def read_scene(source: Path, area: str) -> Scene:
         outline = to_pixels(degrees) - np.array([column, row]) * CHIP
         label = int(np.searchsorted(SIZES, area_of(outline) * METRES**2))
         boxes.append(box_of(outline, label))
-    scene = Scene(image[..., ::-1], boxes)
+    scene = Scene(image, boxes)
     return crop(scene, 0, 0, image.shape[1], image.shape[0])
+
+
+def read_chip(path: Path) -> NDArray[np.uint8]:
+    """Red, green and blue (H, W, 3).
+
+    Raises:
+        FileNotFoundError: if it is not there.
+    """
+    image = cv2.imread(str(path))
+    if image is None:
+        raise FileNotFoundError(f'{path}: expected an image, found none')
+    return image[..., ::-1].astype(np.uint8)
 
 
 def to_pixels(degrees: NDArray) -> NDArray[np.float64]:

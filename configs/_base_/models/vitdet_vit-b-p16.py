@@ -1,0 +1,16 @@
+# The plain ViT and its pyramid, for any detector: ViTDet (arXiv 2203.16527). Attention in windows
+# of 14 patches, and over the whole image in the last layer of each quarter.
+_base_ = ['../downstream.py']
+
+vit = dict(
+    type='mssdf.DenseVisionTransformer',
+    arch='base',
+    img_size=800,
+    patch_size=16,
+    window_size=14,
+    drop_path_rate=0.1,
+    checkpoint_activations=False,  # True: less memory, a third more time
+    init_cfg=dict(type='mssdf.StrictPretrained', checkpoint={{_base_.checkpoint}}),
+)
+pyramid = dict(type='mssdf.SimpleFPN', in_channels=768, out_channels=256, num_outs=5)
+custom_imports = dict(imports=['mssdf', 'mssdf.detection'])

@@ -1,0 +1,8 @@
+_base_ = [
+    '../_base_/models/oriented-rcnn_vit-l-p16.py',
+    '../_base_/datasets/dota_trainval.py',
+    '../_base_/schedules/detection_adamw-12e.py',
+]
+
+model = dict(backbone=dict(img_size=1024), roi_head=dict(bbox_head=dict(num_classes=15)))
+optim_wrapper = dict(paramwise_cfg=dict(layer_decay_rate=0.8))

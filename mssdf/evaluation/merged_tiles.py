@@ -1,0 +1,91 @@
+"""Boxes of overlapping tiles put together on the images that the tiles were cut from."""
+
+import re
+from collections.abc import Iterable
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .rotated_boxes import RotatedBoxes
+
+# as mmrotate's splitter names them: IMAGE__SIZE__LEFT___TOP
+NAME = re.compile(r'(?P<image>.+?)__\d+__(?P<left>\d+)___(?P<top>\d+)')
+SAME = 0.9  # IoU of one true box in two tiles, the difference is rounding
+
+
+def parse_tile(name: str) -> tuple[str, int, int]:
+    """Image, left and top of a tile by its name.
+
+    Raises:
+        ValueError: for a name of another form.
+    """
+    found = NAME.fullmatch(name)
+    if found is None:
+        raise ValueError(
+            f'{name}: expected a tile named IMAGE__SIZE__LEFT___TOP, as the splitter of mmrotate '
+            'does; for images that are not tiles use merge_tiles=False'
+        )
+    return found['image'], int(found['left']), int(found['top'])
+
+
+def merge_tiles(
+    tiles: Iterable[tuple[str, RotatedBoxes]], nms_iou: float = 0.1
+) -> dict[str, RotatedBoxes]:
+    """Merge tiles into images.
+
+    Detections of each class that overlap are thinned (NMS). True boxes, which the tiles hold whole,
+    are kept once; one is ignored if it is in every tile.
+
+    Args:
+        tiles: name and boxes of each.
+        nms_iou: least IoU at which the weaker of two detections is dropped.
+
+    Returns:
+        Boxes of each image by its name.
+    """
+    groups: dict[str, list[RotatedBoxes]] = {}
+    for name, boxes in tiles:
+        image, left, top = parse_tile(name)
+        shift = np.array([left, top, 0, 0, 0], np.float32)
+        moved = RotatedBoxes(
+            boxes.found + shift,
+            boxes.scores,
+            boxes.found_labels,
+            boxes.truth + shift,
+            boxes.truth_labels,
+            boxes.ignored,
+        )
+        groups.setdefault(image, []).append(moved)
+    return {image: merge(parts, nms_iou) for image, parts in groups.items()}
+
+
+def merge(parts: list[RotatedBoxes], nms_iou: float) -> RotatedBoxes:
+    """Merge tiles that lie in the pixels of one image already."""
+    found, scores, found_labels, truth, truth_labels, ignored = (
+        np.concatenate([getattr(part, field) for part in parts])
+        for field in RotatedBoxes.__dataclass_fields__
+    )
+    kept = thin(found, scores, found_labels, nms_iou)
+    # those that count first, so that they are the ones kept
+    once = thin(truth, -ignored.astype(np.float32), truth_labels, SAME)
+    return RotatedBoxes(
+        found[kept],
+        scores[kept],
+        found_labels[kept],
+        truth[once],
+        truth_labels[once],
+        ignored[once],
+    )
+
+
+def thin(boxes: NDArray, scores: NDArray, labels: NDArray, least: float) -> NDArray[np.int64]:
+    """Indices of the boxes that no better one of their class overlaps by more than ``least``."""
+    import torch
+    from mmcv.ops import nms_rotated
+
+    kept = [np.zeros(0, np.int64)]
+    for label in np.unique(labels):
+        of_class = np.flatnonzero(labels == label)
+        asked = (torch.from_numpy(each[of_class].astype(np.float32)) for each in (boxes, scores))
+        kept.append(of_class[nms_rotated(*asked, least)[1].numpy()])
+    return np.concatenate(kept)
