@@ -13,7 +13,9 @@ from mssdf.registry import MODELS
 class HeightHead(VPDDepthHead):
     """mmseg's ``VPDDepthHead``, which answers half of ``max_depth`` before it has learnt anything.
 
-    Here the first answer is ``initial_height``: most of a landscape is low.
+    Here the first answer is ``initial_height``: most of a landscape is low. The decoder starts with
+    features of about unit variance; mmseg's are a thousandth of that, and the running statistics of
+    its batch norms need some hundred iterations to follow.
 
     Args:
         initial_height: metres, more than 0 and less than ``max_depth``.
@@ -34,6 +36,7 @@ class HeightHead(VPDDepthHead):
             )
         self.initial_height = initial_height
         super().__init__(max_depth=max_depth, **kwargs)
+        self.decoder.init_cfg = dict(type='Kaiming', layer=['Conv2d', 'ConvTranspose2d'])
 
     def init_weights(self) -> None:
         """As mmseg's, and the last bias."""
