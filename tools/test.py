@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import argparse
 import json
+import math
 import os
+import signal
 import sys
 from pathlib import Path
 from typing import Any
@@ -99,17 +101,19 @@ def load_weights(model: Any, path: str) -> None:
     Raises:
         UsageError: if the file is not a checkpoint or does not fill the model.
     """
-    from mssdf.utils.checkpoint import CheckpointError, compare
+    from mssdf.utils.checkpoint import CheckpointError, compare, fill
     from mssdf.utils.reading import read_state_dict
 
     try:
         state_dict = read_state_dict(path)
+        report = compare(model, state_dict, path)
+        if not report.whole:
+            raise UsageError(f'the weights do not fit the model of the config:\n{report}')
+        fill(model, state_dict, path)
     except CheckpointError as error:
         raise UsageError(str(error)) from None
-    report = compare(model, state_dict, path)
-    if not report.whole:
-        raise UsageError(f'the weights do not fit the model of the config:\n{report}')
-    model.load_state_dict(state_dict, strict=False)
+    if report.resized:
+        say(f'Warning: resized to fit the config: {", ".join(report.resized)}')
 
 
 def test(config: Any, weights: str) -> dict[str, float]:
@@ -134,6 +138,15 @@ def test(config: Any, weights: str) -> dict[str, float]:
             torch.distributed.destroy_process_group()
 
 
+def as_json(value: Any) -> Any:
+    """A score, or a list of them, without what JSON does not have: NaN becomes null."""
+    if hasattr(value, 'tolist'):
+        value = value.tolist()
+    if isinstance(value, (list, tuple)):
+        return [as_json(each) for each in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
 def report(scores: dict[str, Any], config: Any, args: argparse.Namespace) -> None:
     """Print the scores as a table and write them to ``scores.json``."""
     from rich.console import Console
@@ -141,18 +154,16 @@ def report(scores: dict[str, Any], config: Any, args: argparse.Namespace) -> Non
 
     from mssdf.engine.atomic_file import write_atomically
 
-    plain = {
-        key: value.tolist() if hasattr(value, 'tolist') else value for key, value in scores.items()
-    }
+    plain = {key: as_json(value) for key, value in scores.items()}
     content = dict(config=args.config, weights=args.weights, tta=args.tta, scores=plain)
     path = Path(config.work_dir) / 'scores.json'
     write_atomically(path, json.dumps(content, indent=1).encode())
     table = Table('score', 'value')
     for key, value in plain.items():
-        if isinstance(value, (int, float)):
-            table.add_row(key, f'{value:.4g}')
+        if not isinstance(value, list):
+            table.add_row(key, '-' if value is None else f'{value:.4g}')
     Console().print(table)
-    print(path)
+    print(f'All scores: {path}')
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -168,6 +179,9 @@ def main(arguments: list[str] | None = None) -> int:
     except UsageError as error:
         say(f'{Path(__file__).name}: {error}')
         return 2
+    except KeyboardInterrupt:
+        say('Stopped.')
+        return 128 + signal.SIGINT
     if is_main():
         report(scores, config, args)
     return 0

@@ -3,6 +3,8 @@
 import csv
 import io
 import json
+import os
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -12,7 +14,25 @@ import rasterio
 from numpy.typing import NDArray
 from rasterio.errors import RasterioError
 
+from mssdf.datasets.raster import open_raster
 from mssdf.engine.atomic_file import write_atomically
+
+
+def mirrored_names(images: Iterable[str]) -> dict[str, Path]:
+    """A name without ending for each image: its path below the folder that all of them share.
+
+    Where images differ in their endings alone, the ending stays part of the name.
+    """
+    images = sorted(set(map(str, images)))
+    root = os.path.commonpath([os.path.dirname(image) for image in images]) if images else ''
+    paths = {image: Path(os.path.relpath(image, root or '.')) for image in images}
+    counts = Counter(path.with_suffix('') for path in paths.values())
+    return {
+        image: path.with_suffix('')
+        if counts[path.with_suffix('')] == 1
+        else path.with_name(path.name.replace('.', '_'))
+        for image, path in paths.items()
+    }
 
 
 def write_map(path: Path, values: NDArray, image: str | None = None) -> Path:
@@ -50,7 +70,7 @@ def read_place(image: str | None, shape: Sequence[int]) -> dict[str, Any]:
     if image is None:
         return {}
     try:
-        with rasterio.open(image) as raster:
+        with open_raster(image) as raster:
             if raster.crs is None or raster.shape != tuple(shape):
                 return {}
             return dict(crs=raster.crs, transform=raster.transform)
@@ -80,4 +100,60 @@ def write_table(
 def write_boxes(path: Path, images: Sequence[Mapping[str, Any]], classes: Sequence[str]) -> None:
     """Write the boxes of all images as JSON: classes, and per image file and boxes."""
     content = dict(classes=list(classes), images=list(images))
+    write_atomically(path, json.dumps(content, indent=1).encode())
+
+
+def write_coco(
+    path: Path, images: Sequence[Mapping[str, Any]], categories: Sequence[int] | None = None
+) -> None:
+    """Write upright boxes as COCO's tools read results: left, top, width, height.
+
+    Args:
+        path: of the JSON file.
+        images: each with ``id``, ``boxes`` (left, top, right, bottom), ``labels``, ``scores``.
+        categories: identifier of each class; 1, 2, ... if None.
+    """
+    found = [
+        dict(
+            image_id=image['id'],
+            category_id=label + 1 if categories is None else categories[label],
+            bbox=[left, top, round(right - left, 3), round(bottom - top, 3)],
+            score=score,
+        )
+        for image in images
+        for (left, top, right, bottom), label, score in zip(
+            image['boxes'], image['labels'], image['scores'], strict=True
+        )
+    ]
+    write_atomically(path, json.dumps(found).encode())
+
+
+def write_dota(folder: Path, images: Sequence[Mapping[str, Any]], classes: Sequence[str]) -> None:
+    """Write rotated boxes as DOTA's server takes them: one ``Task1_CLASS.txt`` per class.
+
+    Args:
+        folder: where to.
+        images: each with ``file``, ``corners`` (N, 4, 2), ``labels``, ``scores``.
+        classes: names.
+    """
+    lines: dict[str, list[str]] = {name: [] for name in classes}
+    for image in images:
+        stem = Path(image['file']).stem
+        found = zip(image['corners'], image['labels'], image['scores'], strict=True)
+        for corners, label, score in found:
+            numbers = ' '.join(f'{value:.2f}' for corner in corners for value in corner)
+            lines[classes[label]].append(f'{stem} {score:.5f} {numbers}')
+    for name, text in lines.items():
+        write_atomically(folder / f'Task1_{name}.txt', ''.join(f'{x}\n' for x in text).encode())
+
+
+def write_classes(
+    path: Path, classes: Sequence[str], palette: Sequence[Sequence[float]] | None
+) -> None:
+    """Write what the numbers of label maps mean: name and colour of each."""
+    colours = [list(map(int, colour)) for colour in palette or ()]
+    content = {
+        str(index): dict(name=name, **(dict(colour=colours[index]) if colours else {}))
+        for index, name in enumerate(classes)
+    }
     write_atomically(path, json.dumps(content, indent=1).encode())

@@ -20,6 +20,7 @@ LINE = 0.26
 ROOM = 1.75  # inches of an entry of the legend
 
 Colour = tuple[float, float, float]
+ABSENT: Colour = (0.85, 0.85, 0.85)
 
 
 @dataclass
@@ -179,7 +180,7 @@ def _draw_cell(
     rows, cols = cell.size or cell.image.shape[:2]
     axes.set_xticks([])
     axes.set_yticks([])
-    axes.set_facecolor('0.85')
+    axes.set_facecolor(ABSENT)
     low, high = cell.limits or (None, None)
     shown = axes.imshow(
         cell.image,

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from .panel import Bars, Cell, Colour, Outline
+from .panel import ABSENT, Bars, Cell, Colour, Outline
 
 IGNORE = 255
 UNKNOWN: Colour = (0.75, 0.75, 0.75)
@@ -13,6 +13,7 @@ WRONG: Colour = (0.85, 0.1, 0.1)
 RIGHT: Colour = (0.2, 0.6, 0.25)
 MISSED: Colour = (1.0, 0.75, 0.0)
 HIT: Colour = (1.0, 1.0, 1.0)
+CONFUSED: Colour = (0.45, 0.35, 0.9)
 NOTHING: Colour = (0.0, 0.0, 0.0)
 OVERLAP = 0.5  # of boxes that mean the same object
 
@@ -45,38 +46,88 @@ def change_cells(truth: NDArray | None, predicted: NDArray) -> list[Cell]:
     cells = [Cell('prediction', colour_labels(predicted, palette))]
     if truth is None:
         return cells
+    error = change_errors(truth, predicted)
+    return [Cell('truth', colour_labels(truth, palette)), *cells, Cell('error', error)]
+
+
+def change_errors(truth: NDArray, predicted: NDArray) -> NDArray:
+    """Found, false and missed changes (H, W) in colours (H, W, 3)."""
     error = np.zeros((*truth.shape, 3))
     error[(truth == 1) & (predicted == 1)] = HIT
     error[(truth == 0) & (predicted == 1)] = WRONG
     error[(truth == 1) & (predicted == 0)] = MISSED
     error[(truth != 0) & (truth != 1)] = UNKNOWN
-    return [Cell('truth', colour_labels(truth, palette)), *cells, Cell('error', error)]
+    return error
 
 
 CHANGE_LEGEND = [
-    ('change, found', HIT),
-    ('false alarm', WRONG),
-    ('missed', MISSED),
-    ('no change', NOTHING),
+    ('error: change found', HIT),
+    ('error: false alarm', WRONG),
+    ('error: missed', MISSED),
+    ('error: no change', NOTHING),
     ('not labelled', UNKNOWN),
+]
+
+
+def semantic_change_cells(
+    truths: Sequence[NDArray] | None,
+    predicted: Sequence[NDArray],
+    palette: Sequence[Sequence[float]],
+) -> list[Cell]:
+    """Land covers of both dates where something changed, and the errors.
+
+    Args:
+        truths: labels (H, W) at the first and the second date: 0 unchanged, 255 unknown.
+        predicted: likewise.
+        palette: colours of unchanged and the land covers.
+    """
+    cells = []
+    for date in range(2):
+        if truths is not None:
+            cells.append(Cell(f'truth {date + 1}', colour_labels(truths[date], palette)))
+        cells.append(Cell(f'prediction {date + 1}', colour_labels(predicted[date], palette)))
+    if truths is None:
+        return cells
+    before, after = truths
+    changed = ((before > 0) | (after > 0)).astype(int)
+    unknown = (before == IGNORE) | (after == IGNORE)
+    changed[unknown] = IGNORE
+    found = (predicted[0] > 0) | (predicted[1] > 0)
+    error = change_errors(changed, found.astype(int))
+    confused = (predicted[0] != before) | (predicted[1] != after)
+    error[(changed == 1) & found & confused] = CONFUSED
+    return [*cells, Cell('error', error)]
+
+
+SEMANTIC_CHANGE_LEGEND = [
+    ('error: found, right', HIT),
+    ('error: wrong class', CONFUSED),
+    *CHANGE_LEGEND[1:],
 ]
 
 
 def height_cells(truth: NDArray | None, predicted: NDArray) -> list[Cell]:
     """Heights (H, W) in metres, NaN where unknown, and predicted minus true."""
     known = predicted if truth is None or not np.isfinite(truth).any() else truth
+    if not np.isfinite(known).any():
+        known = np.zeros(1)
     limits = (float(np.nanmin(known)), float(max(np.nanmax(known), np.nanmin(known) + 1)))
-    style = dict(colour_map='viridis', limits=limits, unit='m')
-    cells = [Cell('prediction', predicted, **style)]
+
+    def cell(title: str, heights: NDArray) -> Cell:
+        return Cell(title, heights, colour_map='viridis', limits=limits, unit='m')
+
     if truth is None:
-        return cells
+        return [cell('prediction', predicted)]
     error = predicted - truth
     span = max(float(np.nanpercentile(np.abs(error), 98)), 0.5) if np.isfinite(error).any() else 1
     return [
-        Cell('truth', truth, **style),
-        *cells,
+        cell('truth', truth),
+        cell('prediction', predicted),
         Cell('predicted - true', error, colour_map='RdBu_r', limits=(-span, span), unit='m'),
     ]
+
+
+HEIGHT_LEGEND = [('height not known', ABSENT)]
 
 
 def to_corners(boxes: NDArray) -> NDArray:

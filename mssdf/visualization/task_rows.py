@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -14,23 +15,61 @@ from .task_cells import (
     BOX_LEGEND,
     CHANGE_LEGEND,
     CLASS_LEGEND,
+    HEIGHT_LEGEND,
     LABEL_LEGEND,
+    SEMANTIC_CHANGE_LEGEND,
+    UNKNOWN,
     box_cells,
     change_cells,
     class_cells,
     height_cells,
     label_cells,
+    semantic_change_cells,
     to_corners,
 )
 
-LABELS_OF_CHANGE = 2
+NO_DATES = 1
 
 
-def kind_of(sample: Any) -> str:
+@dataclass(frozen=True)
+class Inputs:
+    """How the bands of a model's input are to be read.
+
+    Attributes:
+        bgr: whether bands of type uint8 are blue, green and red.
+        num_dates: whose bands stand behind each other.
+        modalities: bands of each, behind each other; empty for a single one.
+    """
+
+    bgr: bool = False
+    num_dates: int = NO_DATES
+    modalities: Mapping[str, int] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, model: Any) -> 'Inputs':
+        """Ask a model, inside wrappers or not."""
+        while hasattr(model, 'module'):  # distributed, or test-time augmentation
+            model = model.module
+        preprocessor = getattr(model, 'data_preprocessor', None)
+        return cls(
+            bgr=bool(
+                getattr(preprocessor, '_channel_conversion', False)
+                or getattr(preprocessor, 'to_rgb', False)
+            ),
+            num_dates=getattr(model, 'num_dates', NO_DATES),
+            modalities=getattr(getattr(model, 'backbone', None), 'modalities', {}),
+        )
+
+
+def kind_of(sample: Any, num_dates: int = NO_DATES) -> str:
     """The kind of task that a data sample with predictions is of.
 
+    Args:
+        sample: of mmpretrain, mmseg, mmdet or mmrotate.
+        num_dates: of the model's inputs: labels of two dates are those of a change.
+
     Raises:
-        ValueError: if it holds none that is known.
+        ValueError: if it holds no prediction that is known.
     """
     for name, kind in (
         ('pred_first', 'semantic change'),
@@ -41,62 +80,66 @@ def kind_of(sample: Any) -> str:
         if name in sample:
             return kind
     if 'pred_sem_seg' in sample:
-        return 'change' if 'img_path2' in sample.metainfo else 'labels'
+        return 'labels' if num_dates == NO_DATES else 'change'
     raise ValueError(f'data sample: expected predictions of a known task, found {sample.keys()}')
 
 
-def input_cells(inputs: Any, bgr: bool) -> list[Cell]:
-    """Pictures of a model's input (C, H, W).
+def input_cells(inputs: Any, reading: Inputs) -> list[Cell]:
+    """Pictures of a model's input (C, H, W): one per date, or per modality.
 
-    Three bands or more are a photograph, of which a fourth by itself is a surface model; six are
-    two dates; normalised values are stretched.
+    A single band has a scale of colours, of more the first three are a photograph. Normalised
+    values are stretched; what is zero in all bands is missing.
 
     Args:
         inputs: a tensor, uint8 or normalised.
-        bgr: whether uint8 bands are blue, green and red.
+        reading: how to read its bands.
     """
     bands = tensor2ndarray(inputs).astype(np.float32)
-    dates = [bands[:3], bands[3:6]] if len(bands) == 6 else [bands]
-    cells = []
-    for number, date in enumerate(dates):
-        if len(date) == 3 and bgr:
-            date = date[::-1]
-        title = 'input' if len(dates) == 1 else f'date {number + 1}'
-        seen = (date[:3] != 0).any(axis=0)
-        cells.append(Cell(title, stretch(date, seen if seen.any() else ~seen)))
-    if len(bands) == 4:
-        cells.append(Cell('fourth band', bands[3], colour_map='viridis'))
-    return cells
+    if reading.num_dates > NO_DATES:
+        dates = np.split(bands, reading.num_dates)
+        return [_photograph(f'date {i + 1}', date) for i, date in enumerate(dates)]
+    if not reading.modalities:
+        return [_photograph('input', bands[::-1] if reading.bgr and len(bands) == 3 else bands)]
+    ends = np.cumsum(list(reading.modalities.values()))[:-1]
+    parts = zip(reading.modalities, np.split(bands, ends), strict=True)
+    return [_photograph(f'input: {name}', part) for name, part in parts]
 
 
-def sample_row(inputs: Any, sample: Any, meta: Mapping[str, Any], bgr: bool) -> Row:
+def _photograph(title: str, bands: NDArray) -> Cell:
+    seen = np.isfinite(bands).all(axis=0) & (bands != 0).any(axis=0)
+    if len(bands) == 1:
+        values = np.where(seen, bands[0], np.nan)
+        limits = np.percentile(bands[0][seen], [1, 99]) if seen.any() else (0.0, 1.0)
+        return Cell(title, values, 'viridis', (float(limits[0]), float(limits[1])))
+    picture = stretch(np.where(seen, bands, 0), seen)
+    picture[~seen] = UNKNOWN if not seen.any() else 0
+    return Cell(title, picture)
+
+
+def sample_row(inputs: Any, sample: Any, meta: Mapping[str, Any], reading: Inputs) -> Row:
     """The row of one sample.
 
     Args:
         inputs: see :func:`input_cells`.
         sample: with predictions and, if known, the truth.
         meta: of the dataset: ``classes`` and ``palette``.
-        bgr: see :func:`input_cells`.
+        reading: see :func:`input_cells`.
     """
-    cells = input_cells(inputs, bgr)
-    kind, classes = kind_of(sample), list(meta.get('classes') or ())
+    cells = input_cells(inputs, reading)
+    kind, classes = kind_of(sample, reading.num_dates), list(meta.get('classes') or ())
     palette = colours_of(meta)
     if kind == 'labels':
-        cells += label_cells(_map(sample, 'gt_sem_seg'), _map(sample, 'pred_sem_seg'), palette)
+        cells += label_cells(_truth(sample, 'gt_sem_seg'), _map(sample, 'pred_sem_seg'), palette)
     elif kind == 'change':
-        cells += change_cells(_map(sample, 'gt_sem_seg'), _map(sample, 'pred_sem_seg'))
+        cells += change_cells(_truth(sample, 'gt_sem_seg'), _map(sample, 'pred_sem_seg'))
     elif kind == 'semantic change':
-        for date, name in enumerate(('first', 'second'), 1):
-            cells += [
-                Cell(f'{cell.title} {date}', cell.image)
-                for cell in label_cells(
-                    _map(sample, f'gt_{name}'), _map(sample, f'pred_{name}'), palette
-                )
-                if cell.title != 'error'
-            ]
-        cells += change_cells(_map(sample, 'gt_sem_seg'), _map(sample, 'pred_sem_seg'))[-1:]
+        truths = None
+        if 'gt_first' in sample:
+            truths = [_map(sample, name) for name in ('gt_first', 'gt_second')]
+        predicted = [_map(sample, name) for name in ('pred_first', 'pred_second')]
+        cells += semantic_change_cells(truths, predicted, palette)
     elif kind == 'height':
-        cells += height_cells(_map(sample, 'gt_depth_map'), _map(sample, 'pred_depth_map'))
+        cells += height_cells(_truth(sample, 'gt_depth_map'), _map(sample, 'pred_depth_map'))
     elif kind == 'class':
         label = sample.get('gt_label')
         cells += class_cells(
@@ -117,7 +160,8 @@ def legend_of(kind: str, meta: Mapping[str, Any]) -> list[tuple[str, Colour]]:
     errors = {
         'labels': LABEL_LEGEND,
         'change': CHANGE_LEGEND,
-        'semantic change': CHANGE_LEGEND,
+        'semantic change': SEMANTIC_CHANGE_LEGEND,
+        'height': HEIGHT_LEGEND,
         'boxes': BOX_LEGEND,
         'class': CLASS_LEGEND,
     }.get(kind, [])
@@ -142,11 +186,14 @@ def colours_of(meta: Mapping[str, Any]) -> list[Sequence[float]]:
     return [tuple(255 * value for value in colormaps['hsv'](i / count)[:3]) for i in range(count)]
 
 
-def _map(sample: Any, name: str) -> NDArray | None:
+def _map(sample: Any, name: str) -> NDArray:
     """(H, W) of a map in a data sample."""
-    if name not in sample:
-        return None
-    return tensor2ndarray(getattr(sample, name).data).squeeze(0)
+    values = tensor2ndarray(getattr(sample, name).data)
+    return values[0] if values.ndim == 3 else values
+
+
+def _truth(sample: Any, name: str) -> NDArray | None:
+    return _map(sample, name) if name in sample else None
 
 
 def _boxes(

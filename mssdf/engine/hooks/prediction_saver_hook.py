@@ -10,14 +10,22 @@ from mmengine.hooks import Hook
 from mmengine.runner import Runner
 from mmengine.visualization.utils import tensor2ndarray
 
-from mssdf.evaluation.saved_predictions import write_boxes, write_map, write_table
+from mssdf.evaluation.saved_predictions import (
+    mirrored_names,
+    write_boxes,
+    write_classes,
+    write_coco,
+    write_dota,
+    write_map,
+    write_table,
+)
 from mssdf.registry import HOOKS
+from mssdf.visualization.task_cells import to_corners
 from mssdf.visualization.task_rows import kind_of
 
 # maps of each kind: the data sample's field and the ending of the file's name
 MAPS = {
     'labels': (('pred_sem_seg', ''),),
-    'change': (('pred_sem_seg', ''),),
     'semantic change': (('pred_sem_seg', ''), ('pred_first', '_first'), ('pred_second', '_second')),
     'height': (('pred_depth_map', ''),),
 }
@@ -27,9 +35,14 @@ MAPS = {
 class PredictionSaverHook(Hook):
     """Save what a test predicts.
 
-    Maps of labels and heights get the name of their image, and its CRS where it has one; classes
-    go to ``predictions.csv``, boxes to ``predictions.json``: left, top, right and bottom, or, when
-    rotated, centre, width, height and angle in radians.
+    - Labels and heights: one map per image, under the image's name and, below the folder that all
+      images share, its folder; a GeoTIFF where the image has a CRS. ``classes.json`` says what the
+      labels mean. Semantic change: what changed, and with ``_first`` and ``_second`` the land
+      covers.
+    - Classes: ``predictions.csv``.
+    - Boxes: ``predictions.json``: left, top, right and bottom, or, when rotated, centre, width,
+      height and angle in radians; the former also in COCO's format (``coco_results.json``), the
+      latter in DOTA's (``Task1_CLASS.txt``).
 
     Args:
         out_dir: folder.
@@ -41,11 +54,14 @@ class PredictionSaverHook(Hook):
         self.out_dir = Path(out_dir)
         self._rows: list[Any] = []
         self._kind = ''
-        self._written: dict[Path, str] = {}
+        self._names: dict[str, Path] = {}
 
     def before_test_epoch(self, runner: Runner) -> None:
-        """Start anew."""
-        self._rows, self._written = [], {}
+        """Start anew; names follow from the whole dataset, so that all ranks agree on them."""
+        dataset = runner.test_dataloader.dataset
+        infos = (dataset.get_data_info(index) for index in range(len(dataset)))
+        self._rows, self._kind = [], ''
+        self._names = mirrored_names(str(info.get('img_path')) for info in infos)
 
     def after_test_iter(
         self,
@@ -74,20 +90,39 @@ class PredictionSaverHook(Hook):
         classes = list(dataset.metainfo.get('classes') or ())
         if self._kind not in MAPS:
             rows = collect_results(self._rows, len(dataset), device='cpu')
-            if rows is not None and is_main_process():
+            if is_main_process() and rows is not None:
                 if self._kind == 'class':
                     write_table(self.out_dir / 'predictions.csv', rows, classes)
                 else:
-                    write_boxes(self.out_dir / 'predictions.json', rows, classes)
+                    self._write_boxes(rows, classes, getattr(dataset, 'cat_ids', None))
+        elif self._kind != 'height' and is_main_process():
+            write_classes(
+                self.out_dir / 'classes.json', classes, dataset.metainfo.get('palette') or None
+            )
         runner.logger.info(f'Predictions: {self.out_dir}')
 
+    def _write_boxes(
+        self, rows: list[dict[str, Any]], classes: list[str], categories: list[int] | None
+    ) -> None:
+        write_boxes(self.out_dir / 'predictions.json', rows, classes)
+        widths = {len(box) for row in rows for box in row['boxes']}
+        if widths <= {4}:
+            write_coco(self.out_dir / 'coco_results.json', rows, categories)
+        else:
+            corners = [dict(row, corners=_corners_of(row['boxes'])) for row in rows]
+            write_dota(self.out_dir, corners, classes)
+
     def _write_map(self, sample: Any, field: str, ending: str, image: str) -> None:
-        values = tensor2ndarray(getattr(sample, field).data).squeeze(0)
+        values = tensor2ndarray(getattr(sample, field).data)
+        values = values[0] if values.ndim == 3 else values
         values = values.astype(np.float32 if self._kind == 'height' else np.uint8)
-        path = self.out_dir / f'{Path(image).stem}{ending}'
-        if self._written.setdefault(path, image) != image:  # of two folders
-            path = self.out_dir / Path(image).parent.name / path.name
-        write_map(path, values, image)
+        name = self._names.get(image) or Path(image).with_suffix('').name
+        path = self.out_dir / name
+        write_map(path.with_name(f'{path.name}{ending}'), values, image)
+
+
+def _corners_of(boxes: list[list[float]]) -> list:
+    return to_corners(np.array(boxes)).tolist() if boxes else []
 
 
 def _boxes_of(sample: Any, image: str) -> dict[str, Any]:
@@ -95,6 +130,7 @@ def _boxes_of(sample: Any, image: str) -> dict[str, Any]:
     boxes = tensor2ndarray(getattr(found.bboxes, 'tensor', found.bboxes))
     return dict(
         file=image,
+        id=sample.metainfo.get('img_id'),
         boxes=boxes.round(3).tolist(),
         labels=tensor2ndarray(found.labels).tolist(),
         scores=tensor2ndarray(found.scores).round(5).tolist(),

@@ -1,10 +1,12 @@
 """Pictures of a task: input, truth, prediction and error."""
 
+import io
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from mmengine.dist import is_main_process
+import numpy as np
+from mmengine.dist import get_world_size, is_main_process
 from mmengine.hooks import Hook
 from mmengine.runner import Runner
 from PIL import Image
@@ -12,35 +14,65 @@ from PIL import Image
 from mssdf.registry import HOOKS
 from mssdf.visualization import figure_to_array
 from mssdf.visualization.panel import draw_panel
-from mssdf.visualization.task_rows import kind_of, legend_of, sample_row
+from mssdf.visualization.task_rows import Inputs, kind_of, legend_of, sample_row
 
-from .progress_hook import unwrap
+from ..atomic_file import write_atomically
+
+ROWS = 6  # samples in one picture
 
 
 @HOOKS.register_module()
 class TaskPanelHook(Hook):
-    """Draw the first samples of each validation and test to ``panels/*.png``.
+    """Draw some samples of each validation and test to ``panels/*.png``.
 
-    For models of mmpretrain, mmseg, mmdet and mmrotate. The picture goes to the visualizer too.
+    They are spread evenly over the dataset (of which the main process sees its share), and the
+    same each time. For models of mmpretrain, mmseg, mmdet and mmrotate. The picture goes to the
+    visualizer too.
 
     Args:
         num: samples per validation or test; 0 draws nothing.
+        interval: validations from one picture to the next; every test is drawn.
         out_dir: folder; ``panels`` in the work directory if None.
         dpi: of the picture.
 
     Raises:
-        ValueError: for a negative number.
+        ValueError: for a negative number, or an interval below 1.
     """
 
     priority = 'LOW'
 
-    def __init__(self, num: int = 4, out_dir: str | None = None, dpi: int = 110) -> None:
-        if num < 0:
-            raise ValueError(f'TaskPanelHook.num: expected at least 0, found {num}')
+    def __init__(
+        self, num: int = 4, interval: int = 1, out_dir: str | None = None, dpi: int = 110
+    ) -> None:
+        if num < 0 or interval < 1:
+            raise ValueError(
+                'TaskPanelHook: expected num of at least 0 and interval of at least 1, found '
+                f'num={num}, interval={interval}'
+            )
         self.num = num
+        self.interval = interval
         self.out_dir = out_dir
         self.dpi = dpi
+        self._validations = 0
+        self._passed = 0
+        self._wanted: set[int] = set()
         self._seen: list[tuple[Any, Any]] = []
+
+    def before_val_epoch(self, runner: Runner) -> None:
+        """Choose the samples."""
+        self._validations += 1
+        drawn = self._validations % self.interval == 0
+        self._choose(len(runner.val_dataloader.dataset) if drawn else 0)
+
+    def before_test_epoch(self, runner: Runner) -> None:
+        """Choose the samples."""
+        self._choose(len(runner.test_dataloader.dataset))
+
+    def _choose(self, length: int) -> None:
+        share = -(-length // get_world_size())
+        count = self.num if share and is_main_process() else 0
+        self._wanted = {round(place) for place in np.linspace(0, share - 1, count).tolist()}
+        self._seen, self._passed = [], 0
 
     def after_val_iter(
         self,
@@ -49,7 +81,7 @@ class TaskPanelHook(Hook):
         data_batch: Any = None,
         outputs: Sequence[Any] | None = None,
     ) -> None:
-        """Keep the first samples."""
+        """Keep the chosen samples."""
         self._keep(data_batch, outputs)
 
     def after_test_iter(
@@ -59,7 +91,7 @@ class TaskPanelHook(Hook):
         data_batch: Any = None,
         outputs: Sequence[Any] | None = None,
     ) -> None:
-        """Keep the first samples."""
+        """Keep the chosen samples."""
         self._keep(data_batch, outputs)
 
     def after_val_epoch(self, runner: Runner, metrics: dict[str, float] | None = None) -> None:
@@ -72,14 +104,15 @@ class TaskPanelHook(Hook):
         self._draw(runner, runner.test_dataloader.dataset.metainfo, 'test', metrics)
 
     def _keep(self, data_batch: Any, outputs: Sequence[Any] | None) -> None:
-        if not is_main_process() or len(self._seen) >= self.num or not data_batch:
+        if not self._wanted or not data_batch or outputs is None:
             return
         inputs = data_batch['inputs']
         if isinstance(inputs, (list, tuple)) and isinstance(inputs[0], (list, tuple)):
             inputs = inputs[0]  # of the augmented ones, the plain one
-        for one, sample in zip(inputs, outputs or (), strict=False):
-            if len(self._seen) < self.num:
+        for one, sample in zip(inputs, outputs, strict=False):
+            if self._passed in self._wanted:
                 self._seen.append((one, sample.cpu()))
+            self._passed += 1
 
     def _draw(
         self, runner: Runner, meta: dict, name: str, metrics: dict[str, float] | None
@@ -87,27 +120,24 @@ class TaskPanelHook(Hook):
         seen, self._seen = self._seen, []
         if not seen:
             return
-        model = unwrap(runner.model)
-        preprocessor = getattr(model, 'module', model).data_preprocessor
-        bgr = bool(
-            getattr(preprocessor, '_channel_conversion', False)
-            or getattr(preprocessor, 'to_rgb', False)
-        )
-        rows = [sample_row(inputs, sample, meta, bgr) for inputs, sample in seen]
-        scores = [
-            f'{key} {value:.4g}' for key, value in (metrics or {}).items() if _is_score(value)
-        ]
+        reading = Inputs.of(runner.model)
+        rows = [sample_row(inputs, sample, meta, reading) for inputs, sample in seen]
         title = runner.experiment_name.removesuffix(f'_{runner.timestamp}')
-        legend = legend_of(kind_of(seen[0][1]), meta)
-        figure = draw_panel(rows, title, legend, '   '.join(scores))
-        picture = figure_to_array(figure, self.dpi)
+        legend = legend_of(kind_of(seen[0][1], reading.num_dates), meta)
+        scores = [
+            f'{key} {value:.4g}'
+            for key, value in (metrics or {}).items()
+            if isinstance(value, (int, float))
+        ]
         folder = Path(self.out_dir or Path(runner.work_dir) / 'panels')
-        folder.mkdir(parents=True, exist_ok=True)
-        path = folder / f'{name}.png'
-        Image.fromarray(picture).save(path)
-        runner.visualizer.add_image(name.split('_')[0], picture, runner.iter)
-        runner.logger.info(f'Picture of {len(rows)} samples: {path}')
-
-
-def _is_score(value: Any) -> bool:
-    return isinstance(value, (int, float))
+        pages = [rows[start : start + ROWS] for start in range(0, len(rows), ROWS)]
+        for number, page in enumerate(pages, 1):
+            figure = draw_panel(page, title, legend, '   '.join(scores))
+            picture = figure_to_array(figure, self.dpi)
+            content = io.BytesIO()
+            Image.fromarray(picture).save(content, 'PNG')
+            suffix = f'_{number:03d}' if len(pages) > 1 else ''
+            write_atomically(folder / f'{name}{suffix}.png', content.getvalue())
+            if number == 1:
+                runner.visualizer.add_image(name.split('_')[0], picture, runner.iter)
+        runner.logger.info(f'Picture of {len(rows)} samples: {folder / name}*.png')
