@@ -22,12 +22,13 @@ from rasterio.enums import ColorInterp
 EUROSAT_PER_CLASS = 60
 EUROSAT_SEED = 0
 HEIGHT_STEP = 1 / 64  # metres
-URBAN_TREES = (
+URBAN_TREES = (  # lossless; the other crops are compressed as JPEG
     'chico_2020_18',
     'claremont_2020_12',
     'long_beach_2020_13',
     'riverside_2020_15',
 )
+URBAN_TREES_QUALITY = 75
 TERRAMIND = ('282D_485L_3_3', '433D_629L_3_1', '637U_59R_1_3')
 WITHOUT_S2 = '637U_59R_1_3'  # a scene that lacks a modality, and half a megabyte less
 BUILDINGS_ZOOM = 20  # of the three zooms of the same ground: 0.15 m
@@ -42,8 +43,9 @@ def write(
     mask: np.ndarray | None = None,
     block: int = 256,
     colours: tuple[ColorInterp, ...] | None = None,
+    jpeg_quality: int | None = None,
 ) -> None:
-    """Write ``source`` again as a tiled, deflated GeoTIFF with its grid, CRS and nodata.
+    """Write ``source`` again as a tiled, compressed GeoTIFF with its grid, CRS and nodata.
 
     Args:
         source: the original raster.
@@ -52,6 +54,7 @@ def write(
         mask: an internal mask, (H, W) boolean, true where valid.
         block: edge of a tile in pixels; a raster smaller than a tile is written in strips.
         colours: colour interpretation of the bands; the original's by default.
+        jpeg_quality: compress as JPEG of this quality; lossless by default.
     """
     target.parent.mkdir(parents=True, exist_ok=True)
     with rasterio.open(source) as src:
@@ -76,6 +79,9 @@ def write(
             profile |= {'blockxsize': block, 'blockysize': block}
         if src.count == 4:
             profile['alpha'] = 'unspecified'
+        if jpeg_quality is not None:
+            del profile['predictor'], profile['zlevel']
+            profile |= {'compress': 'jpeg', 'jpeg_quality': jpeg_quality}
         with (
             rasterio.Env(GDAL_TIFF_INTERNAL_MASK=True),
             rasterio.open(target, 'w', **profile) as dst,
@@ -148,9 +154,14 @@ def main() -> None:
     dsm = src / 'ign_lidarhd/dsm_0p5m.tif'
     write(dsm, dst / 'ign_lidarhd/dsm.tif', bands=rounded(dsm))
 
-    for name in URBAN_TREES:
-        crop = src / f'urban_trees/{name}.tif'
-        write(crop, dst / f'urban_trees/{name}.tif', block=128, colours=rgbn_colours)
+    for crop in sorted((src / 'urban_trees').glob('*.tif')):
+        write(
+            crop,
+            dst / 'urban_trees' / crop.name,
+            block=128,
+            colours=rgbn_colours,
+            jpeg_quality=None if crop.stem in URBAN_TREES else URBAN_TREES_QUALITY,
+        )
     for name in TERRAMIND:
         for folder, kind in (('S2RGB', 'rgb'), ('S2L2A', 's2'), ('DEM', 'dem')):
             if (name, kind) == (WITHOUT_S2, 's2'):

@@ -1,6 +1,6 @@
 # DOTA-v1.0 (arXiv 1711.10398) in the tiles of mmrotate's splitter (1024 px, 200 px overlap, whole
 # boxes): trained on its training images, scored on its validation images, put together from tiles.
-_base_ = ['mmrotate::_base_/datasets/dota.py']
+_base_ = ['mmrotate::_base_/datasets/dota.py', './rotated_tta.py']
 
 train_dataloader = dict(
     batch_size=4,
@@ -12,3 +12,9 @@ val_dataloader = dict(dataset=tested)
 test_dataloader = dict(dataset=tested)
 val_evaluator = dict(_delete_=True, type='mssdf.RotatedDetectionMetric', merge_tiles=True)
 test_evaluator = val_evaluator
+
+load, resize, *_ = _base_.val_pipeline
+tta_pipeline = [
+    load,
+    dict(type='mmdet.TestTimeAug', transforms=[[resize], *_base_.flip_and_pack]),
+]

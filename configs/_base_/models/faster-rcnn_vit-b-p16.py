@@ -6,7 +6,7 @@ model = dict(
     backbone=dict(_delete_=True, **_base_.vit),
     neck=dict(_delete_=True, **_base_.pyramid),
 )
-# averaged over flips; the pipelines stand with the data
+# over flips; the pipelines stand with the data
 tta_model = dict(
     type='DetTTAModel', tta_cfg=dict(nms=dict(type='nms', iou_threshold=0.5), max_per_img=100)
 )

@@ -8,3 +8,5 @@ default_scope = 'mmrotate'
 model = get_config('mmrotate::oriented_rcnn/oriented-rcnn-le90_r50_fpn_1x_dota.py').model
 model.backbone = _base_.vit
 model.neck = _base_.pyramid
+# over flips; the pipelines stand with the data
+tta_model = dict(type='mssdf.RotatedTTA', nms_iou=0.1, max_per_img=2000)

@@ -1,0 +1,33 @@
+# Images with red, green, blue and near infrared (GeoTIFF of any type) and horizontal boxes in
+# COCO's json: your own data. Set `classes` (and num_classes of the model), mean and std: of
+# 8-bit bands here; tools/dataset_tools/compute_statistics.py measures yours.
+_base_ = ['./coco_800.py']
+
+classes = ('object',)
+load_bands = dict(type='mssdf.LoadRasters', sources=[dict(bands=[1, 2, 3, 4])])
+normalize_bands = dict(
+    type='mssdf.NormalizeBands',
+    mean=[123.675, 116.28, 103.53, 127.5],
+    std=[58.395, 57.12, 57.375, 50.0],
+)
+_, annotations, resize, flip, pack = _base_.train_pipeline
+*_, pack_tested = _base_.test_pipeline
+train_pipeline = [load_bands, annotations, resize, flip, normalize_bands, pack]
+test_pipeline = [load_bands, resize, annotations, normalize_bands, pack_tested]
+_, augmented = _base_.tta_pipeline
+tta_pipeline = [
+    load_bands,
+    dict(augmented, transforms=[[resize], [normalize_bands], *augmented.transforms[1:]]),
+]
+dataset = dict(
+    data_root='data/rgbn', metainfo=dict(classes=classes), data_prefix=dict(img='images/')
+)
+train_dataloader = dict(
+    dataset=dict(dataset, ann_file='annotations/train.json', pipeline=train_pipeline)
+)
+val_dataloader = dict(
+    dataset=dict(dataset, ann_file='annotations/val.json', pipeline=test_pipeline)
+)
+test_dataloader = dict(
+    dataset=dict(dataset, ann_file='annotations/test.json', pipeline=test_pipeline)
+)
