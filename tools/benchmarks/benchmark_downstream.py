@@ -81,7 +81,8 @@ def tasks(length: int) -> Iterator[Task]:
     for data in ('aid', 'nwpu-resisc45', 'ucm', 'eurosat'):
         for kind, schedule_name in (('', 'adamw-100e'), ('-linear', 'lars-90e')):
             for share in ('', '-20'):
-                count = max(round(length / (26 if not share else 5)), 2)
+                # of 26 or 5 iterations of small images: four times as many as elsewhere
+                count = max(round(4 * length / (5 if share else 26)), 2)
                 yield Task(
                     f'{data}, {"linear probe" if kind else "fine-tuning"}'
                     f'{", 20 % of the labels" if share else ""}',
@@ -95,7 +96,7 @@ def tasks(length: int) -> Iterator[Task]:
         'classification/mssdf_vit-t-p16_4xb64-adamw-100e_eurosat-ms',
         'eurosat-ms',
         'accuracy/top1',
-        epochs(max(round(length / 6), 2), 8),
+        epochs(max(round(4 * length / 6), 2), 8),
     )
     crop = {'train_dataloader.dataset.pipeline.2.scale': '(128,128)'}
     whole = {
