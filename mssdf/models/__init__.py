@@ -12,6 +12,7 @@ from .data_preprocessors import (
     MultiModalDataPreprocessor,
     SingleModalityDataPreprocessor,
 )
+from .detectors import RotatedTTA
 from .embeddings import PerModalityPatchEmbedding, SharedPatchEmbedding
 from .heads import ModalityHead, PixelHead
 from .losses.height import HeightLoss
@@ -31,6 +32,7 @@ __all__ = [
     'MultiModalVisionTransformer',
     'PerModalityPatchEmbedding',
     'PixelHead',
+    'RotatedTTA',
     'SharedPatchEmbedding',
     'SimpleFPN',
     'SingleModalityDataPreprocessor',

@@ -10,14 +10,22 @@ normalize_bands = dict(
     mean=[123.675, 116.28, 103.53, 127.5],
     std=[58.395, 57.12, 57.375, 50.0],
 )
-_, annotations, resize, flip, pack = _base_.train_pipeline
-*_, pack_tested = _base_.test_pipeline
-train_pipeline = [load_bands, annotations, resize, flip, normalize_bands, pack]
-test_pipeline = [load_bands, resize, annotations, normalize_bands, pack_tested]
-_, augmented = _base_.tta_pipeline
+train_pipeline = [
+    load_bands,
+    *_base_.train_pipeline[1:-1],
+    normalize_bands,
+    _base_.train_pipeline[-1],
+]
+test_pipeline = [
+    load_bands,
+    *_base_.test_pipeline[1:-1],
+    normalize_bands,
+    _base_.test_pipeline[-1],
+]
+flips = _base_.tta_pipeline[1].transforms
 tta_pipeline = [
     load_bands,
-    dict(augmented, transforms=[[resize], [normalize_bands], *augmented.transforms[1:]]),
+    dict(type='TestTimeAug', transforms=[flips[0], [normalize_bands], *flips[1:]]),
 ]
 dataset = dict(
     data_root='data/rgbn', metainfo=dict(classes=classes), data_prefix=dict(img='images/')

@@ -5,8 +5,7 @@ train_dataloader = dict(batch_size=4, num_workers=4)
 val_evaluator = dict(_delete_=True, type='mssdf.RotatedDetectionMetric')
 test_evaluator = val_evaluator
 
-load, resize, *_ = _base_.val_pipeline
 tta_pipeline = [
-    load,
-    dict(type='mmdet.TestTimeAug', transforms=[[resize], *_base_.flip_and_pack]),
+    _base_.val_pipeline[0],
+    dict(type='TestTimeAug', transforms=[[_base_.val_pipeline[1]], *_base_.flip_and_pack]),
 ]

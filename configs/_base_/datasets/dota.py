@@ -13,8 +13,7 @@ test_dataloader = dict(dataset=tested)
 val_evaluator = dict(_delete_=True, type='mssdf.RotatedDetectionMetric', merge_tiles=True)
 test_evaluator = val_evaluator
 
-load, resize, *_ = _base_.val_pipeline
 tta_pipeline = [
-    load,
-    dict(type='mmdet.TestTimeAug', transforms=[[resize], *_base_.flip_and_pack]),
+    _base_.val_pipeline[0],
+    dict(type='TestTimeAug', transforms=[[_base_.val_pipeline[1]], *_base_.flip_and_pack]),
 ]
