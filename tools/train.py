@@ -14,7 +14,7 @@ import warnings
 from pathlib import Path
 from typing import Any
 
-from mssdf.apis.configs import find_config, read_config, require_checkpoint
+from mssdf.apis.configs import drop_initializers, find_config, read_config, require_checkpoint
 from mssdf.apis.errors import UsageError
 from mssdf.apis.processes import LAUNCHERS, say, set_up_cpu_processes
 
@@ -174,10 +174,13 @@ def train(config: Any) -> None:
 def run(config: Any, resume: str | None) -> int:
     """Train a loaded config to its end or until asked to stop."""
     from mssdf.engine.interruption import TrainingInterrupted
+    from mssdf.utils.reading import CheckpointError
 
     if resume:
         set_up_resume(config, resume)
-    if not config.get('resume'):
+    if config.get('resume'):
+        drop_initializers(config.get('model'))  # the weights come from the checkpoint resumed from
+    else:
         require_checkpoint(config)
     set_up_cpu_processes(config)
     try:
@@ -188,6 +191,8 @@ def run(config: Any, resume: str | None) -> int:
             f'{interruption.checkpoint}. To go on:\n  {resume_command(sys.argv, config.launcher)}'
         )
         return 128 + interruption.signum
+    except CheckpointError as error:
+        raise UsageError(str(error)) from error
     return 0
 
 

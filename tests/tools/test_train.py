@@ -10,6 +10,7 @@ import torch
 from mmengine.config import Config
 
 from mssdf.apis import configs
+from mssdf.utils.checkpoint import CheckpointError
 
 TOOLS = Path(__file__).resolve().parents[2] / 'tools'
 
@@ -315,3 +316,26 @@ def test_checkpoint_reaches_the_model(config_file, tmp_path, monkeypatch, capsys
     config = loaded(config_file, '--checkpoint', 'weights.pth')
     assert config.model.backbone.init_cfg.checkpoint == str(weights)
     configs.require_checkpoint(config)
+
+
+START = dict(type='mssdf.StrictPretrained', checkpoint='not-given')
+
+
+def test_a_resumed_run_needs_no_pretraining_checkpoint(config_file, tmp_path, monkeypatch):
+    with config_file.open('a') as file:
+        file.write(f'model = dict(backbone=dict(init_cfg={START}), head=dict(init_cfg=None))')
+    torch.save(dict(meta=dict(seed=1)), tmp_path / 'iter_1.pth')
+    seen = []
+    monkeypatch.setattr(train, 'train', seen.append)
+    assert train.main([str(config_file)]) == 2 and not seen
+    assert train.main([str(config_file), '--resume', str(tmp_path / 'iter_1.pth')]) == 0
+    assert seen[0].model.backbone.init_cfg is None
+
+
+def test_a_checkpoint_that_does_not_fit_is_no_traceback(config_file, monkeypatch, capsys):
+    def fail(config):
+        raise CheckpointError('a.pth: torn')
+
+    monkeypatch.setattr(train, 'train', fail)
+    assert train.main([str(config_file)]) == 2
+    assert capsys.readouterr().out == 'train.py: a.pth: torn\n'
