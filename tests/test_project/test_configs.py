@@ -70,9 +70,15 @@ def types_of(value) -> list:
     return [each['type'] for each in dictionaries(value) if 'type' in each]
 
 
+def find(registry: Registry, name: str):
+    """What a name means in the config's scope."""
+    with registry.switch_scope_and_registry(None) as of_scope:
+        return of_scope.get(name)
+
+
 def lacking(registry: Registry, names: list) -> list:
     """Those of the names that the registry cannot find."""
-    return [name for name in names if isinstance(name, str) and registry.get(name) is None]
+    return [name for name in names if isinstance(name, str) and find(registry, name) is None]
 
 
 def listed(value) -> list:
@@ -131,7 +137,7 @@ def test_training_resolves(config):
     assert not lacking(PARAM_SCHEDULERS, schedulers)
     for key in ('val_evaluator', 'test_evaluator'):
         for each in listed(config.get(key) or []):
-            known = EVALUATOR.get(each['type']) or METRICS.get(each['type'])
+            known = find(EVALUATOR, each['type']) or find(METRICS, each['type'])
             assert known is not None, each['type']
     if config.get('visualizer'):
         assert not lacking(VISUALIZERS, [config.visualizer.type])
