@@ -92,6 +92,8 @@ def use_tta(config: Any) -> None:
     while 'dataset' in dataset:
         dataset = dataset.dataset
     dataset.pipeline = config.tta_pipeline
+    # MMEngine hands the config's top-level one to the model in the place of the model's own
+    config.pop('data_preprocessor', None)
     config.model = dict(config.tta_model, module=config.model)
 
 

@@ -88,7 +88,8 @@ def input_cells(inputs: Any, reading: Inputs) -> list[Cell]:
     """Pictures of a model's input (C, H, W): one per date, or per modality.
 
     A single band has a scale of colours, of more the first three are a photograph. Normalised
-    values are stretched; what is zero in all bands is missing.
+    values are stretched; a pixel that is zero in all of several bands is missing, and a single
+    band that is zero everywhere.
 
     Args:
         inputs: a tensor, uint8 or normalised.
@@ -106,11 +107,12 @@ def input_cells(inputs: Any, reading: Inputs) -> list[Cell]:
 
 
 def _photograph(title: str, bands: NDArray) -> Cell:
-    seen = np.isfinite(bands).all(axis=0) & (bands != 0).any(axis=0)
     if len(bands) == 1:
-        values = np.where(seen, bands[0], np.nan)
+        seen = np.isfinite(bands[0]) & bool(bands.any())  # one zero may be a value like any other
         limits = np.percentile(bands[0][seen], [1, 99]) if seen.any() else (0.0, 1.0)
+        values = np.where(seen, bands[0], np.nan)
         return Cell(title, values, 'viridis', (float(limits[0]), float(limits[1])))
+    seen = np.isfinite(bands).all(axis=0) & (bands != 0).any(axis=0)
     picture = stretch(np.where(seen, bands, 0), seen)
     picture[~seen] = UNKNOWN if not seen.any() else 0
     return Cell(title, picture)

@@ -29,6 +29,7 @@ CONFIG = """
 default_scope = 'mmpretrain'
 custom_imports = dict(imports=['mssdf'], allow_failed_imports=False)
 arch = dict(embed_dims=24, num_layers=1, num_heads=3, feedforward_channels=48)
+data_preprocessor = dict(mean=[0, 0, 0], std=[1, 1, 1], num_classes=1000)  # not the model's
 model = dict(
     type='ImageClassifier',
     data_preprocessor=dict(mean=[120, 120, 120], std=[60, 60, 60], to_rgb=True),
