@@ -247,8 +247,13 @@ BOX_LEGEND = [('error: found', RIGHT), ('error: false alarm', WRONG), ('error: m
 def class_cells(
     scores: NDArray, truth: int | None, classes: Sequence[str], shown: int = 5
 ) -> list[Cell]:
-    """The likeliest classes of an image as bars: green the true one, red a wrong first."""
+    """The likeliest classes of an image, and the true one, as bars.
+
+    Green is the true one, red a wrong first.
+    """
     order = np.argsort(-scores)[:shown]
+    if truth is not None and truth not in order:
+        order[-1] = truth
     colours = [
         RIGHT if index == truth else WRONG if place == 0 and truth is not None else UNKNOWN
         for place, index in enumerate(order)

@@ -141,6 +141,8 @@ def test_classes_as_bars():
     (cell,) = class_cells(np.array([0.1, 0.7, 0.2]), 2, CLASSES)
     assert list(cell.bars.names) == ['tree', 'car', CLASSES[0]]
     assert cell.bars.colours == [WRONG, RIGHT, UNKNOWN]
+    (cell,) = class_cells(np.array([0.1, 0.7, 0.2]), 0, CLASSES, shown=2)
+    assert list(cell.bars.names) == ['tree', CLASSES[0]] and cell.bars.values == [0.7, 0.1]
 
 
 def test_inputs_by_date_and_modality():
