@@ -10,7 +10,7 @@ from .rotated_boxes import RotatedBoxes
 
 # as mmrotate's splitter names them: IMAGE__SIZE__LEFT___TOP
 NAME = re.compile(r'(?P<image>.+?)__\d+__(?P<left>\d+)___(?P<top>\d+)')
-SAME = 0.9  # IoU of one true box in two tiles, the difference is rounding
+SAME = 1.0  # pixels that the sides of a true box differ by between tiles, by rounding
 
 
 def parse_tile(name: str) -> tuple[str, int, int]:
@@ -66,8 +66,7 @@ def merge(parts: list[RotatedBoxes], nms_iou: float) -> RotatedBoxes:
         for field in RotatedBoxes.__dataclass_fields__
     )
     kept = thin(found, scores, found_labels, nms_iou)
-    # those that count first, so that they are the ones kept
-    once = thin(truth, -ignored.astype(np.float32), truth_labels, SAME)
+    once = distinct(truth, truth_labels, ignored)
     return RotatedBoxes(
         found[kept],
         scores[kept],
@@ -89,3 +88,31 @@ def thin(boxes: NDArray, scores: NDArray, labels: NDArray, least: float) -> NDAr
         asked = (torch.from_numpy(each[of_class].astype(np.float32)) for each in (boxes, scores))
         kept.append(of_class[nms_rotated(*asked, least)[1].numpy()])
     return np.concatenate(kept)
+
+
+def distinct(boxes: NDArray, labels: NDArray, ignored: NDArray[np.bool_]) -> NDArray[np.int64]:
+    """Indices of the boxes without their repetitions, of which one that counts is kept.
+
+    Boxes are compared by the upright boxes around them: mmcv's IoU of rotated boxes that are all
+    but equal can be far from 1.
+    """
+    around = upright(boxes)
+    kept = [np.zeros(0, np.int64)]
+    for label in np.unique(labels):
+        of_class = np.flatnonzero(labels == label)
+        of_class = of_class[np.argsort(ignored[of_class], kind='stable')]
+        sides = around[of_class]
+        first = np.ones(len(of_class), bool)
+        for row in range(1, len(of_class)):
+            earlier = sides[:row][first[:row]]
+            first[row] = not (np.abs(earlier - sides[row]) <= SAME).all(axis=1).any()
+        kept.append(of_class[first])
+    return np.concatenate(kept)
+
+
+def upright(boxes: NDArray) -> NDArray:
+    """Left, top, right and bottom (N, 4) of rotated boxes (N, 5)."""
+    x, y, width, height, angle = boxes.T
+    cos, sin = np.abs(np.cos(angle)), np.abs(np.sin(angle))
+    across, down = (width * cos + height * sin) / 2, (width * sin + height * cos) / 2
+    return np.stack([x - across, y - down, x + across, y + down], axis=1)

@@ -215,7 +215,7 @@ def _boxes(
         tensor2ndarray(found.labels)[order],
         scores[order],
     )
-    if 'gt_instances' not in sample:
+    if 'gt_instances' not in sample or 'bboxes' not in sample.gt_instances:
         return None, predicted
     truth = sample.gt_instances
     return (corners(truth.bboxes), tensor2ndarray(truth.labels)), predicted

@@ -70,7 +70,7 @@ class RotatedTTA(BaseTTAModel):
         kept = torch.arange(0)
         if len(every):
             kept = nms_rotated(every, score, self.nms_iou, label)[1][: self.max_per_img]
-        merged = first.pred_instances.new()
+        merged = type(first.pred_instances)()
         kind = type(first.pred_instances.bboxes)
         merged.bboxes = every[kept] if kind is Tensor else kind(every[kept])
         merged.scores, merged.labels = score[kept], label[kept]
