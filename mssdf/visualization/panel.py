@@ -9,6 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.patches import Polygon, Rectangle
+from matplotlib.patheffects import withStroke
 from numpy.typing import NDArray
 
 SIDE = 2.6  # inches of a cell
@@ -17,7 +18,8 @@ BAR = 0.75  # room for a colour bar and its numbers
 LEFT, RIGHT = 0.15, 0.15
 TITLE, HEADER, NAME = 0.6, 0.3, 0.28
 LINE = 0.26
-ROOM = 1.75  # inches of an entry of the legend
+LETTER, LETTERS = 0.078, 30  # of the legend: inches of one, and how many at most
+LABELLED = 20  # outlines of one picture that can be told apart by their labels
 
 Colour = tuple[float, float, float]
 ABSENT: Colour = (0.85, 0.85, 0.85)
@@ -85,10 +87,12 @@ class Row:
     Attributes:
         name: written above them.
         cells: as many in every row.
+        classes: names of those in it, where not all of them need a place in the legend.
     """
 
     name: str
     cells: list[Cell]
+    classes: frozenset[str] = frozenset()
 
 
 def draw_panel(
@@ -118,7 +122,8 @@ def draw_panel(
     bars = [any(row.cells[i].unit for row in rows) for i in range(len(columns))]
     width = LEFT + sum(SIDE + (BAR if bar else GAP) for bar in bars) + RIGHT
     width = max(width, 6.0)
-    per_line = max(int((width - LEFT - RIGHT) // ROOM), 1)
+    room = 0.4 + LETTER * min(max((len(name) for name, _ in legend), default=0), LETTERS)
+    per_line = max(int((width - LEFT - RIGHT) // room), 1)
     notes = textwrap.wrap(note, int((width - LEFT - RIGHT) * 13)) if note else []
     lines = -(-len(legend) // per_line)
     footer = 0.2 + LINE * lines + 0.2 * len(notes) + 0.1
@@ -151,7 +156,7 @@ def draw_panel(
                 )
             left += SIDE + (BAR if bars[number] else GAP)
         top = bottom
-    _draw_legend(figure, legend, top - 0.2, per_line)
+    _draw_legend(figure, legend, top - 0.2, per_line, room)
     if notes:
         figure.text(
             LEFT / width,
@@ -191,10 +196,7 @@ def _draw_cell(
         interpolation='nearest',
     )
     for outline in cell.outlines:
-        axes.add_patch(Polygon(outline.corners, fill=False, edgecolor=outline.colour, linewidth=1))
-        if outline.label:
-            x, y = outline.corners[0]
-            axes.text(x, y, outline.label, fontsize=6, color=outline.colour, clip_on=True)
+        _draw_outline(axes, outline, (rows, cols), len(cell.outlines) <= LABELLED)
     axes.set_xlim(0, cols)
     axes.set_ylim(rows, 0)
     if cell.unit:
@@ -203,6 +205,30 @@ def _draw_cell(
         figure.colorbar(shown, cax=bar)
         bar.tick_params(labelsize=7)
         bar.set_ylabel(cell.unit, fontsize=7.5)
+
+
+def _draw_outline(axes: Axes, outline: Outline, size: tuple[int, int], labelled: bool) -> None:
+    """A line that stands out of any picture, and a label that stays inside it."""
+    line = Polygon(outline.corners, fill=False, edgecolor=outline.colour, linewidth=1.3)
+    line.set_path_effects([withStroke(linewidth=2.6, foreground='black', alpha=0.6)])
+    axes.add_patch(line)
+    if not outline.label or not labelled:
+        return
+    (left, top), (right, _) = outline.corners.min(axis=0), outline.corners.max(axis=0)
+    rows, cols = size
+    starts_left, has_room = (left + right) / 2 < cols / 2, top > 0.06 * rows
+    bright = float(np.dot(outline.colour, (0.3, 0.6, 0.1))) > 0.5
+    axes.text(
+        min(max(left if starts_left else right, 0), cols),
+        min(max(top, 0), rows),
+        outline.label,
+        fontsize=6,
+        color='black' if bright else 'white',
+        ha='left' if starts_left else 'right',
+        va='bottom' if has_room else 'top',
+        clip_on=True,
+        bbox=dict(facecolor=outline.colour, linewidth=0, pad=0.8, alpha=0.85),
+    )
 
 
 def _draw_bars(axes: Axes, bars: Bars) -> None:
@@ -216,12 +242,16 @@ def _draw_bars(axes: Axes, bars: Bars) -> None:
 
 
 def _draw_legend(
-    figure: Figure, legend: Sequence[tuple[str, Colour]], top: float, per_line: int
+    figure: Figure,
+    legend: Sequence[tuple[str, Colour]],
+    top: float,
+    per_line: int,
+    room: float,
 ) -> None:
     width, height = figure.get_size_inches()
     for index, (name, colour) in enumerate(legend):
         line, place = divmod(index, per_line)
-        x, y = LEFT + place * ROOM, top - (line + 0.5) * LINE
+        x, y = LEFT + place * room, top - (line + 0.5) * LINE
         figure.add_artist(
             Rectangle(
                 (x / width, (y - 0.06) / height),
@@ -232,4 +262,5 @@ def _draw_legend(
                 linewidth=0.5,
             )
         )
-        figure.text((x + 0.25) / width, y / height, name[:22], fontsize=8.5, va='center')
+        shown = name if len(name) <= LETTERS else f'{name[: LETTERS - 1]}…'
+        figure.text((x + 0.25) / width, y / height, shown, fontsize=8.5, va='center')

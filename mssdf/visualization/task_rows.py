@@ -130,6 +130,7 @@ def sample_row(inputs: Any, sample: Any, meta: Mapping[str, Any], reading: Input
     cells = input_cells(inputs, reading)
     kind, classes = kind_of(sample, reading.num_dates), list(meta.get('classes') or ())
     palette = colours_of(meta)
+    present: frozenset[str] = frozenset()
     if kind == 'labels':
         cells += label_cells(_truth(sample, 'gt_sem_seg'), _map(sample, 'pred_sem_seg'), palette)
     elif kind == 'change':
@@ -138,8 +139,8 @@ def sample_row(inputs: Any, sample: Any, meta: Mapping[str, Any], reading: Input
         truths = None
         if 'gt_first' in sample:
             truths = [_map(sample, name) for name in ('gt_first', 'gt_second')]
-        predicted = [_map(sample, name) for name in ('pred_first', 'pred_second')]
-        cells += semantic_change_cells(truths, predicted, palette)
+        dates = [_map(sample, name) for name in ('pred_first', 'pred_second')]
+        cells += semantic_change_cells(truths, dates, palette)
     elif kind == 'height':
         cells += height_cells(_truth(sample, 'gt_depth_map'), _map(sample, 'pred_depth_map'))
     elif kind == 'class':
@@ -150,15 +151,25 @@ def sample_row(inputs: Any, sample: Any, meta: Mapping[str, Any], reading: Input
     else:
         image = cells[0].image
         assert image is not None
-        cells = box_cells(
-            image, sample.ori_shape[:2], *_boxes(sample), classes=classes, palette=palette
-        )
+        truth, predicted = _boxes(sample)
+        size = sample.ori_shape[:2]
+        cells = box_cells(image, size, truth, predicted, classes=classes, palette=palette)
+        labels = [*predicted[1], *(() if truth is None else truth[1])]
+        present = frozenset(classes[int(label)] for label in labels)
     path = sample.metainfo.get('img_path') or ''
-    return Row(os.path.basename(str(path)), cells)
+    return Row(os.path.basename(str(path)), cells, present)
 
 
-def legend_of(kind: str, meta: Mapping[str, Any]) -> list[tuple[str, Colour]]:
-    """Names and colours of the classes, where maps show them, and of the errors."""
+def legend_of(
+    kind: str, meta: Mapping[str, Any], rows: Sequence[Row] = ()
+) -> list[tuple[str, Colour]]:
+    """Names and colours of the classes, where maps show them, and of the errors.
+
+    Args:
+        kind: of the task.
+        meta: of the dataset.
+        rows: that the legend is for; of boxes only those classes are listed that are in them.
+    """
     errors = {
         'labels': LABEL_LEGEND,
         'change': CHANGE_LEGEND,
@@ -175,6 +186,9 @@ def legend_of(kind: str, meta: Mapping[str, Any]) -> list[tuple[str, Colour]]:
                 meta.get('classes') or (), colours_of(meta), strict=False
             )
         ]
+    if kind == 'boxes':
+        present = frozenset().union(*(row.classes for row in rows))
+        classes = [entry for entry in classes if entry[0] in present]
     return [*classes, *errors]
 
 

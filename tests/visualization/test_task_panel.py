@@ -214,7 +214,8 @@ def test_nothing_overlaps_or_is_cut_off(kind):
     inputs, sample = made(kind)
     assert kind_of(sample, reading.num_dates) == kind
     rows = [sample_row(inputs, sample, meta, reading) for _ in range(2)]
-    legend = legend_of(kind, meta)
+    legend = legend_of(kind, meta, rows)
+    assert len(legend) >= (2 if kind == 'class' else 1)
     figure = draw_panel(rows, 'a config', legend, 'mIoU 12.3')
     picture = figure_to_array(figure, 80)
     assert len(np.unique(picture)) > 20
@@ -249,6 +250,15 @@ def test_unsure_boxes_are_left_out():
     truth, prediction, error = row.cells
     assert len(truth.outlines) == 2 and len(prediction.outlines) == 1
     assert sorted(outline.colour for outline in error.outlines) == sorted([RIGHT, MISSED])
+
+
+def test_the_legend_of_boxes_has_the_classes_in_the_picture():
+    inputs, sample = made('boxes')
+    meta = dict(classes=CLASSES, palette=PALETTE)
+    rows = [sample_row(inputs, sample, meta, Inputs())]
+    names = [name for name, _ in legend_of('boxes', meta, rows)]
+    assert names[:2] == CLASSES[:2] and CLASSES[2] not in names
+    assert [name for name, _ in legend_of('labels', meta, rows)][:3] == CLASSES
 
 
 def test_unknown_heights_are_drawn_grey():

@@ -123,7 +123,7 @@ class TaskPanelHook(Hook):
         reading = Inputs.of(runner.model)
         rows = [sample_row(inputs, sample, meta, reading) for inputs, sample in seen]
         title = runner.experiment_name.removesuffix(f'_{runner.timestamp}')
-        legend = legend_of(kind_of(seen[0][1], reading.num_dates), meta)
+        kind = kind_of(seen[0][1], reading.num_dates)
         scores = [
             f'{key} {value:.4g}'
             for key, value in (metrics or {}).items()
@@ -132,7 +132,7 @@ class TaskPanelHook(Hook):
         folder = Path(self.out_dir or Path(runner.work_dir) / 'panels')
         pages = [rows[start : start + ROWS] for start in range(0, len(rows), ROWS)]
         for number, page in enumerate(pages, 1):
-            figure = draw_panel(page, title, legend, '   '.join(scores))
+            figure = draw_panel(page, title, legend_of(kind, meta, page), '   '.join(scores))
             picture = figure_to_array(figure, self.dpi)
             content = io.BytesIO()
             Image.fromarray(picture).save(content, 'PNG')
