@@ -150,7 +150,7 @@ DIOR = (
     'vehicle',
     'windmill',
 )
-# 10.1109/TGRS.2016.2601622; labels 1 to 10
+# 10.1016/j.isprsjprs.2014.10.002; labels 1 to 10
 NWPU_VHR10 = (
     'airplane',
     'ship',
@@ -162,4 +162,33 @@ NWPU_VHR10 = (
     'harbor',
     'bridge',
     'vehicle',
+)
+# arXiv 2010.05687; label 0 is unchanged
+SECOND = (
+    'unchanged',
+    'water',
+    'ground',
+    'low_vegetation',
+    'tree',
+    'building',
+    'playground',
+)
+SECOND_PALETTE = (
+    (255, 255, 255),
+    (0, 0, 255),
+    (128, 128, 128),
+    (0, 128, 0),
+    (0, 255, 0),
+    (128, 0, 0),
+    (255, 0, 0),
+)
+# colours of ISPRS's labels, behind black for what is not labelled
+ISPRS_PALETTE = (
+    (0, 0, 0),
+    (255, 255, 255),
+    (0, 0, 255),
+    (0, 255, 255),
+    (0, 255, 0),
+    (255, 255, 0),
+    (255, 0, 0),
 )

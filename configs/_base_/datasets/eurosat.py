@@ -1,20 +1,9 @@
 # EuroSAT, RGB (arXiv 1709.00029): 27,000 images of 64 px at 10 m, 10 classes.
 _base_ = ['./scenes_224.py']
 
-classes = [
-    'AnnualCrop',
-    'Forest',
-    'HerbaceousVegetation',
-    'Highway',
-    'Industrial',
-    'Pasture',
-    'PermanentCrop',
-    'Residential',
-    'River',
-    'SeaLake',
-]
+from mssdf.datasets.classes import EUROSAT
 
-dataset = dict(data_root='data/eurosat', metainfo=dict(classes=classes))
+dataset = dict(data_root='data/eurosat', metainfo=dict(classes=EUROSAT))
 train_dataloader = dict(dataset=dataset)
 val_dataloader = dict(dataset=dataset)
 test_dataloader = dict(dataset=dataset)

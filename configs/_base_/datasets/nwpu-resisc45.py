@@ -1,55 +1,9 @@
 # NWPU-RESISC45 (arXiv 1703.00121): 31,500 images of 256 px, 45 classes.
 _base_ = ['./scenes_224.py']
 
-classes = [
-    'airplane',
-    'airport',
-    'baseball_diamond',
-    'basketball_court',
-    'beach',
-    'bridge',
-    'chaparral',
-    'church',
-    'circular_farmland',
-    'cloud',
-    'commercial_area',
-    'dense_residential',
-    'desert',
-    'forest',
-    'freeway',
-    'golf_course',
-    'ground_track_field',
-    'harbor',
-    'industrial_area',
-    'intersection',
-    'island',
-    'lake',
-    'meadow',
-    'medium_residential',
-    'mobile_home_park',
-    'mountain',
-    'overpass',
-    'palace',
-    'parking_lot',
-    'railway',
-    'railway_station',
-    'rectangular_farmland',
-    'river',
-    'roundabout',
-    'runway',
-    'sea_ice',
-    'ship',
-    'snowberg',
-    'sparse_residential',
-    'stadium',
-    'storage_tank',
-    'tennis_court',
-    'terrace',
-    'thermal_power_station',
-    'wetland',
-]
+from mssdf.datasets.classes import NWPU_RESISC45
 
-dataset = dict(data_root='data/nwpu-resisc45', metainfo=dict(classes=classes))
+dataset = dict(data_root='data/nwpu-resisc45', metainfo=dict(classes=NWPU_RESISC45))
 train_dataloader = dict(dataset=dataset)
 val_dataloader = dict(dataset=dataset)
 test_dataloader = dict(dataset=dataset)

@@ -6,6 +6,7 @@ from mmseg.datasets import BaseCDDataset
 
 from mssdf.registry import DATASETS
 
+from ..classes import SECOND, SECOND_PALETTE
 from .files import match_files
 
 
@@ -22,26 +23,7 @@ class SECONDDataset(BaseCDDataset):
         FileNotFoundError: if a folder or a file is missing.
     """
 
-    METAINFO = dict(
-        classes=(
-            'unchanged',
-            'water',
-            'ground',
-            'low_vegetation',
-            'tree',
-            'building',
-            'playground',
-        ),
-        palette=[
-            [255, 255, 255],
-            [0, 0, 255],
-            [128, 128, 128],
-            [0, 128, 0],
-            [0, 255, 0],
-            [128, 0, 0],
-            [255, 0, 0],
-        ],
-    )
+    METAINFO = dict(classes=SECOND, palette=[list(colour) for colour in SECOND_PALETTE])
 
     def __init__(
         self,

@@ -1,0 +1,144 @@
+"""Boxes of DIOR and NWPU VHR-10 as COCO's json."""
+
+import re
+import xml.etree.ElementTree as ElementTree
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import cv2
+
+VHR10_LINE = re.compile(
+    r'\(\s*(\d+)\s*,\s*(\d+)\s*\)\s*,\s*\(\s*(\d+)\s*,\s*(\d+)\s*\)\s*,\s*(\d+)'
+)
+
+Box = tuple[float, float, float, float]  # left, top, right, bottom
+
+
+@dataclass
+class LabelledImage:
+    """An image with its boxes.
+
+    Attributes:
+        file: its name in the data set's folder of images.
+        width, height: in pixels.
+        boxes: left, top, right and bottom in pixels, and the class's place in the list.
+        dropped: what was wrong with boxes that were left out.
+    """
+
+    file: str
+    width: int
+    height: int
+    boxes: list[tuple[Box, int]] = field(default_factory=list)
+    dropped: list[str] = field(default_factory=list)
+
+    def add(self, box: Box, label: int) -> None:
+        """Add a box, cut to the image; one without area is dropped."""
+        left, top = max(box[0], 0.0), max(box[1], 0.0)
+        right, bottom = min(box[2], float(self.width)), min(box[3], float(self.height))
+        if right <= left or bottom <= top:
+            self.dropped.append(f'{self.file}: no area in the image: {box}')
+        else:
+            self.boxes.append(((left, top, right, bottom), label))
+
+
+def read_dior(xml: Path, image: Path, classes: Sequence[str]) -> LabelledImage:
+    """Read the horizontal boxes of an image from DIOR's XML.
+
+    Raises:
+        FileNotFoundError: if the XML or the image is missing.
+        ValueError: for XML that is no annotation, another size than the image's, or an unknown
+            class.
+    """
+    if not xml.is_file():
+        raise FileNotFoundError(f'{xml}: no such file, to go with {image.name}')
+    height, width = image_size(image)
+    try:
+        root = ElementTree.parse(xml).getroot()
+    except ElementTree.ParseError as error:
+        raise ValueError(f'{xml}: expected XML, found {error}') from None
+    stated = tuple(int(root.findtext(f'size/{key}', '0')) for key in ('width', 'height'))
+    if stated != (width, height):
+        raise ValueError(
+            f'{xml}: expected width and height {(width, height)} as of {image.name}, found {stated}'
+        )
+    names = {name.lower(): label for label, name in enumerate(classes)}
+    result = LabelledImage(image.name, width, height)
+    for item in root.iter('object'):
+        name = (item.findtext('name') or '').strip()
+        if name.lower() not in names:
+            raise ValueError(f'{xml}: expected one of {list(classes)}, found {name!r}')
+        sides = [item.findtext(f'bndbox/{key}') for key in ('xmin', 'ymin', 'xmax', 'ymax')]
+        if None in sides:
+            raise ValueError(f'{xml}: expected bndbox with xmin, ymin, xmax, ymax of {name!r}')
+        left, top, right, bottom = (float(side or 'nan') for side in sides)
+        result.add((left, top, right, bottom), names[name.lower()])
+    return result
+
+
+def read_vhr10(text: Path, image: Path, classes: Sequence[str]) -> LabelledImage:
+    """Read the boxes of an image from NWPU VHR-10's text: ``(x1,y1),(x2,y2),class`` a line.
+
+    Raises:
+        FileNotFoundError: if the text or the image is missing.
+        ValueError: for another line, or an unknown class.
+    """
+    if not text.is_file():
+        raise FileNotFoundError(f'{text}: no such file, to go with {image.name}')
+    height, width = image_size(image)
+    result = LabelledImage(image.name, width, height)
+    for number, line in enumerate(text.read_text().splitlines(), 1):
+        if not line.strip():
+            continue
+        match = VHR10_LINE.fullmatch(line.strip())
+        if match is None:
+            raise ValueError(
+                f'{text}: line {number}: expected (x1,y1),(x2,y2),class, found {line!r}'
+            )
+        left, top, right, bottom, label = map(int, match.groups())
+        if not 1 <= label <= len(classes):
+            raise ValueError(
+                f'{text}: line {number}: expected a class from 1 to {len(classes)}, found {label}'
+            )
+        result.add((left, top, right, bottom), label - 1)
+    return result
+
+
+def image_size(path: Path) -> tuple[int, int]:
+    """Height and width.
+
+    Raises:
+        FileNotFoundError, ValueError: if it is missing or no image.
+    """
+    if not path.is_file():
+        raise FileNotFoundError(f'{path}: no such file')
+    image = cv2.imread(str(path))
+    if image is None:
+        raise ValueError(f'{path}: cannot be read as an image')
+    return image.shape[0], image.shape[1]
+
+
+def to_coco(images: Iterable[LabelledImage], classes: Sequence[str]) -> dict[str, list[Any]]:
+    """COCO's dictionary: categories from 1 in the order of the classes, boxes as x, y, w, h."""
+    content: dict[str, list[Any]] = dict(
+        images=[],
+        annotations=[],
+        categories=[dict(id=label, name=name) for label, name in enumerate(classes, 1)],
+    )
+    for number, image in enumerate(images, 1):
+        content['images'].append(
+            dict(id=number, file_name=image.file, width=image.width, height=image.height)
+        )
+        for (left, top, right, bottom), label in image.boxes:
+            content['annotations'].append(
+                dict(
+                    id=len(content['annotations']) + 1,
+                    image_id=number,
+                    category_id=label + 1,
+                    bbox=[left, top, right - left, bottom - top],
+                    area=(right - left) * (bottom - top),
+                    iscrowd=0,
+                )
+            )
+    return content

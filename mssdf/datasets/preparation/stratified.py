@@ -1,0 +1,69 @@
+"""Drawing shares of labelled samples, once and for all, from a seed."""
+
+from collections.abc import Hashable, Mapping, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+def order_by_class(samples: Mapping[str, Hashable], seed: int) -> dict[Hashable, list[str]]:
+    """Put the samples of each class in an order that only seed and names decide.
+
+    The first so many of each class are a stratified share, and smaller shares lie within larger
+    ones.
+
+    Args:
+        samples: class of each name.
+        seed: of the order.
+    """
+    by_class: dict[Hashable, list[str]] = {}
+    for name in sorted(samples):
+        by_class.setdefault(samples[name], []).append(name)
+    rng = np.random.default_rng(seed)
+    return {
+        label: [names[i] for i in rng.permutation(len(names))]
+        for label, names in sorted(by_class.items(), key=lambda item: str(item[0]))
+    }
+
+
+def take_share(ordered: Mapping[Hashable, Sequence[str]], share: float) -> list[str]:
+    """The first ``share`` of each class, at least one of each, sorted by name.
+
+    Raises:
+        ValueError: for a share that is not above 0 and at most 1.
+    """
+    if not 0 < share <= 1:
+        raise ValueError(f'share: expected above 0 and at most 1, found {share}')
+    taken = [
+        name for names in ordered.values() for name in names[: max(round(share * len(names)), 1)]
+    ]
+    return sorted(taken)
+
+
+def order_by_pixels(counts: NDArray[np.int64], seed: int) -> list[int]:
+    """Order images so that the first so many of them have all classes in about the same shares.
+
+    Greedy: the next image is the one that brings the classes' shares of pixels, of all pixels of
+    their class, closest to each other; what is rare counts as much as what is common. Among
+    equals, the seed decides.
+
+    Args:
+        counts: (N, K) pixels of each class in each image.
+        seed: of the order among equals.
+
+    Returns:
+        Indices of the images, all of them.
+    """
+    totals = counts.sum(axis=0)
+    shares = counts[:, totals > 0] / totals[totals > 0]  # (N, K'), each class sums to 1
+    left = np.random.default_rng(seed).permutation(len(counts))
+    order: list[int] = []
+    reached = np.zeros(shares.shape[1])
+    while len(left):
+        goal = (len(order) + 1) / len(counts)
+        distance = np.square(reached + shares[left] - goal).sum(axis=1)
+        best = int(distance.argmin())
+        reached = reached + shares[left[best]]
+        order.append(int(left[best]))
+        left = np.delete(left, best)
+    return order

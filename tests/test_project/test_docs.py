@@ -1,0 +1,54 @@
+"""What the documentation tells users to write works as it stands there."""
+
+import re
+from pathlib import Path
+
+import pytest
+import torch
+from mmengine import Config
+from mmengine.registry import MODELS, DefaultScope
+from mmpretrain.models import VisionTransformer
+
+ROOT = Path(__file__).resolve().parents[2]
+BASES = {
+    'mmpretrain': 'mmpretrain::vision_transformer/vit-base-p16_32xb128-mae_in1k.py',
+    'mmseg': 'mmseg::vit/vit_vit-b16_mln_upernet_8xb2-80k_ade20k-512x512.py',
+}
+
+
+@pytest.fixture
+def checkpoint(tmp_path) -> Path:
+    encoder = VisionTransformer('base', img_size=320, patch_size=16)
+    state_dict = {f'backbone.{name}': value for name, value in encoder.state_dict().items()}
+    torch.save(dict(state_dict=state_dict), tmp_path / 'epoch_500.pth')
+    return tmp_path / 'epoch_500.pth'
+
+
+@pytest.mark.parametrize('library', BASES)
+def test_our_checkpoint_in_your_config(library, checkpoint, tmp_path, monkeypatch):
+    pytest.importorskip(library)
+    text = (ROOT / 'docs/downstream.md').read_text()
+    section = text[text.index("## Our checkpoint in *your* config") :]
+    blocks = re.findall(rf'^{library}, in .*?```python\n(.*?)```', section, re.M | re.S)
+    assert len(blocks) == 1 and len(blocks[0].strip().splitlines()) <= 5
+    config_file = tmp_path / 'mine.py'
+    config_file.write_text(f"_base_ = '{BASES[library]}'\n{blocks[0]}")
+    config = Config.fromfile(config_file)
+    monkeypatch.chdir(tmp_path)
+    with DefaultScope.overwrite_default_scope(library):
+        model = MODELS.build(config.model)
+        model.init_weights()
+    stored = torch.load(checkpoint, weights_only=True)['state_dict']
+    loaded = model.state_dict()
+    keys = [key for key in stored if not key.endswith('pos_embed')]
+    assert len(keys) > 100 and all(torch.equal(stored[key], loaded[key]) for key in keys)
+
+
+@pytest.mark.parametrize('path', [ROOT / 'README.md', *sorted((ROOT / 'docs').glob('*.md'))])
+def test_links_and_named_files_exist(path):
+    text = path.read_text()
+    for target in re.findall(r'\]\(([^)#]+)(?:#[^)]*)?\)', text):
+        if '://' not in target:
+            assert (path.parent / target).exists(), f'{path.name}: {target}'
+    for script in re.findall(r'tools/[a-z_/]+\.(?:py|sh)', text):
+        assert (ROOT / script).exists() or 'its tools' in text, f'{path.name}: {script}'

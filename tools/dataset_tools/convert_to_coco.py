@@ -1,0 +1,118 @@
+"""Write the boxes of DIOR or NWPU VHR-10 as COCO's json."""
+
+import argparse
+import json
+import sys
+from collections import Counter
+from pathlib import Path
+
+from mssdf.datasets.classes import DIOR, NWPU_VHR10
+from mssdf.datasets.preparation.coco import LabelledImage, read_dior, read_vhr10, to_coco
+from mssdf.datasets.preparation.splits import write_lists
+from mssdf.datasets.preparation.stratified import order_by_class, take_share
+from mssdf.datasets.progress import track
+from mssdf.engine.atomic_file import write_atomically
+
+EPILOG = """\
+expected layout:
+  dior    ROOT/ImageSets/Main/{train,val,test}.txt              names without ending
+          ROOT/Annotations/Horizontal Bounding Boxes/00001.xml
+          ROOT/JPEGImages-trainval/00001.jpg, ROOT/JPEGImages-test/...
+  vhr10   ROOT/positive image set/001.jpg
+          ROOT/ground truth/001.txt                             (x1,y1),(x2,y2),class
+
+writes:
+  ROOT/annotations/{train,val,test}.json
+  vhr10, which has no split of its own: ROOT/splits/{train,val,test}.txt and train.json, 60, 20 and
+  20 %, stratified by the rarest class in an image, from --seed; scores of other splits do not
+  compare
+
+examples:
+  python tools/dataset_tools/convert_to_coco.py dior data/dior
+  python tools/dataset_tools/convert_to_coco.py vhr10 data/nwpu-vhr10
+"""
+SPLITS = ('train', 'val', 'test')
+
+
+def read_all_dior(root: Path) -> dict[str, list[LabelledImage]]:
+    """The images of each split.
+
+    Raises:
+        FileNotFoundError, ValueError: see :func:`~mssdf.datasets.preparation.coco.read_dior`.
+    """
+    images: dict[str, list[LabelledImage]] = {}
+    for split in SPLITS:
+        listed = root / f'ImageSets/Main/{split}.txt'
+        if not listed.is_file():
+            raise FileNotFoundError(f'{listed}: no such file')
+        names = listed.read_text().split()
+        folder = root / ('JPEGImages-test' if split == 'test' else 'JPEGImages-trainval')
+        boxes = root / 'Annotations/Horizontal Bounding Boxes'
+        images[split] = [
+            read_dior(boxes / f'{name}.xml', folder / f'{name}.jpg', DIOR)
+            for name in track(names, len(names), split)
+        ]
+    return images
+
+
+def read_all_vhr10(root: Path, seed: int) -> dict[str, list[LabelledImage]]:
+    """The images of each split, which is drawn.
+
+    Raises:
+        FileNotFoundError, ValueError: see :func:`~mssdf.datasets.preparation.coco.read_vhr10`.
+        FileExistsError: if another split has been drawn before.
+    """
+    paths = sorted((root / 'positive image set').glob('*.jpg'))
+    if not paths:
+        raise FileNotFoundError(f'{root / "positive image set"}: expected *.jpg, found none')
+    images = {
+        path.stem: read_vhr10(root / f'ground truth/{path.stem}.txt', path, NWPU_VHR10)
+        for path in track(paths, len(paths), 'images')
+    }
+    counts = Counter(label for image in images.values() for _, label in image.boxes)
+    rarest = {
+        name: min((label for _, label in image.boxes), key=counts.__getitem__, default=-1)
+        for name, image in images.items()
+    }
+    ordered = order_by_class(rarest, seed)
+    train = take_share(ordered, 0.6)
+    rest = {label: [n for n in names if n not in train] for label, names in ordered.items()}
+    val = take_share({label: names for label, names in rest.items() if names}, 0.5)
+    test = sorted(set(images) - set(train) - set(val))
+    lists = dict(train=train, val=val, test=test)
+    write_lists(root / 'splits', lists, dict(seed=seed, classes=list(NWPU_VHR10)))
+    return {split: [images[name] for name in names] for split, names in lists.items()}
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Convert; 2 for a wrong input."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, epilog=EPILOG, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument('dataset', choices=('dior', 'vhr10'))
+    parser.add_argument('root', type=Path)
+    parser.add_argument('--seed', type=int, default=0)
+    args = parser.parse_args(arguments)
+    classes = DIOR if args.dataset == 'dior' else NWPU_VHR10
+    try:
+        if args.dataset == 'dior':
+            images = read_all_dior(args.root)
+        else:
+            images = read_all_vhr10(args.root, args.seed)
+        for split, found in images.items():
+            content = json.dumps(to_coco(found, classes)).encode()
+            write_atomically(args.root / f'annotations/{split}.json', content)
+    except (OSError, ValueError) as error:
+        print(f'{Path(__file__).name}: {error}')
+        return 2
+    for split, found in images.items():
+        boxes = sum(len(image.boxes) for image in found)
+        print(f'{split:>6}: {len(found)} images, {boxes} boxes')
+        for image in found:
+            for reason in image.dropped:
+                print(f'        left out: {reason}')
+    return 0
+
+
+if __name__ == '__main__':
+    sys.exit(main())

@@ -1,0 +1,113 @@
+"""Clip ISPRS Potsdam or Vaihingen: images, labels and heights together, in mmseg's layout."""
+
+import argparse
+import sys
+from pathlib import Path
+
+from mssdf.datasets.preparation.isprs import TRAIN, VAL, TileJob, clip, find_tiles
+from mssdf.datasets.preparation.jobs import run_jobs
+
+EPILOG = """\
+expected layout (the unpacked archives; other files in the folders are an error only if two are of
+one tile):
+  potsdam    --images         top_potsdam_2_10_RGB.tif ...      (or _IRRG)
+             --labels         top_potsdam_2_10_label.tif ...
+             --eroded-labels  top_potsdam_2_10_label_noBoundary.tif ...
+             --dsm            dsm_potsdam_02_10.tif ..., or normalised heights
+  vaihingen  --images         top_mosaic_09cm_area1.tif ...
+             --labels         top_mosaic_09cm_area1.tif ...     (colours)
+             --eroded-labels  top_mosaic_09cm_area1_noBoundary.tif ...
+             --dsm            dsm_09cm_matching_area1.tif ...
+
+heights: a GeoTIFF is taken as metres. The normalised surface models that go with the sets as JPEG
+hold grey values: give metres per grey value with --dsm-scale. Segmentation takes either kind;
+height estimation needs heights above ground.
+
+writes, for the contest's training tiles (train) and the others (val):
+  OUT/img_dir/{train,val}/2_10_0_0_512_512.png      left, top, right, bottom
+  OUT/ann_dir/{train,val}/...                       0 not labelled, 1 to 6; full labels
+  OUT/ann_dir/{train,val}_eroded/...                with --eroded-labels
+  OUT/dsm_dir/{train,val}/...tif                    float32, nodata -9999; with --dsm
+
+example:
+  python tools/dataset_tools/prepare_isprs.py potsdam --images 2_Ortho_RGB --labels Labels \\
+      --eroded-labels Labels_noBoundary --dsm 1_DSM --out data/potsdam
+"""
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Clip; what is there is not done again; 2 for a wrong input."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, epilog=EPILOG, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument('dataset', choices=sorted(TRAIN))
+    parser.add_argument('--images', type=Path, required=True)
+    parser.add_argument('--labels', type=Path, required=True)
+    parser.add_argument('--eroded-labels', type=Path)
+    parser.add_argument('--dsm', type=Path)
+    parser.add_argument('--dsm-scale', type=float, default=1.0, help='metres per unit (1)')
+    parser.add_argument('--out', type=Path, required=True)
+    parser.add_argument('--size', type=int, default=512, help='of a clip, in pixels (512)')
+    parser.add_argument('--stride', type=int, help='between clips (their size)')
+    parser.add_argument('--tolerance', type=int, default=0, help='of label colours (0)')
+    parser.add_argument('--workers', type=int, default=2)
+    args = parser.parse_args(arguments)
+    try:
+        jobs = list(make_jobs(args))
+        counts = run_jobs(clip, jobs, args.workers, 'tiles')
+    except (OSError, ValueError) as error:
+        print(f'{Path(__file__).name}: {error}')
+        return 2
+    for split in ('train', 'val'):
+        tiles = sum(job.split == split for job in jobs)
+        clips = len(list((args.out / f'img_dir/{split}').glob('*.png')))
+        print(f'{split:>6}: {tiles} tiles, {clips} clips')
+    print(', '.join(f'{count} tiles {word}' for word, count in sorted(counts.items())))
+    return 0
+
+
+def make_jobs(args: argparse.Namespace) -> list[TileJob]:
+    """One job for each tile that has an image.
+
+    Raises:
+        FileNotFoundError: if a tile lacks labels or heights, or a folder is empty.
+        ValueError: for a tile that neither of the splits has, or two files of one.
+    """
+    images = find_tiles(args.images, args.dataset)
+    others = {
+        key: find_tiles(folder, args.dataset)
+        for key, folder in (
+            ('labels', args.labels),
+            ('eroded', args.eroded_labels),
+            ('heights', args.dsm),
+        )
+        if folder is not None
+    }
+    jobs = []
+    for name, image in images.items():
+        if name not in TRAIN[args.dataset] + VAL[args.dataset]:
+            raise ValueError(f'{image}: tile {name} is in none of the splits of {args.dataset}')
+        split = 'train' if name in TRAIN[args.dataset] else 'val'
+        for key, files in others.items():
+            if name not in files:
+                raise FileNotFoundError(f'{image}: found no {key} of tile {name}')
+        jobs.append(
+            TileJob(
+                name,
+                split,
+                image,
+                others['labels'][name],
+                others['eroded'][name] if 'eroded' in others else None,
+                others['heights'][name] if 'heights' in others else None,
+                args.out,
+                args.size,
+                args.stride or args.size,
+                args.tolerance,
+                args.dsm_scale,
+            )
+        )
+    return jobs
+
+
+if __name__ == '__main__':
+    sys.exit(main())

@@ -1,0 +1,90 @@
+"""Put US3D (Data Fusion Contest 2019, track 1) into training and validation, split by place."""
+
+import argparse
+import re
+import sys
+from pathlib import Path
+
+from mssdf.datasets.preparation.jobs import run_jobs
+from mssdf.datasets.preparation.splits import write_lists
+from mssdf.datasets.preparation.stratified import order_by_class, take_share
+from mssdf.datasets.preparation.us3d import View, cut_view
+
+EPILOG = """\
+expected layout (any depth):
+  ROOT/.../JAX_004_006_RGB.tif        city, place, view; uint8
+  ROOT/.../JAX_004_006_AGL.tif        heights above ground, float32 metres, NaN where unknown
+
+writes:
+  OUT/img_dir/{train,val}/JAX_004_006_0_0_512_512.tif
+  OUT/height_dir/{train,val}/...tif   float32 metres, nodata -9999
+  OUT/splits/train.txt, val.txt, train.json: places; all views of a place are on one side
+
+example:
+  python tools/dataset_tools/prepare_us3d.py Track1 --out data/us3d
+"""
+NAME = re.compile(r'([A-Z]+_\d+)_(\d+)_RGB\.tif')
+
+
+def find_views(root: Path) -> dict[Path, str]:
+    """The place of each image.
+
+    Raises:
+        FileNotFoundError: if there is none, or one lacks its heights.
+    """
+    views = {}
+    for path in sorted(root.rglob('*_RGB.tif')):
+        match = NAME.fullmatch(path.name)
+        if match is None:
+            raise ValueError(f'{path}: expected a name like JAX_004_006_RGB.tif')
+        if not _heights(path, root):
+            raise FileNotFoundError(f'{path}: found no {path.name[:-7]}AGL.tif under {root}')
+        views[path] = match[1]
+    if not views:
+        raise FileNotFoundError(f'{root}: expected files *_RGB.tif, found none')
+    return views
+
+
+def _heights(image: Path, root: Path) -> Path | None:
+    name = image.name.replace('_RGB.tif', '_AGL.tif')
+    beside = image.with_name(name)
+    return beside if beside.is_file() else next(iter(root.rglob(name)), None)
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Cut; what is there is not done again; 2 for a wrong input."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, epilog=EPILOG, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument('root', type=Path)
+    parser.add_argument('--out', type=Path, required=True)
+    parser.add_argument('--size', type=int, default=512, help='of a cut, in pixels (512)')
+    parser.add_argument('--val', type=float, default=0.2, help='share of the places (0.2)')
+    parser.add_argument('--seed', type=int, default=0)
+    parser.add_argument('--workers', type=int, default=2)
+    args = parser.parse_args(arguments)
+    try:
+        views = find_views(args.root)
+        by_city = {place: place.split('_')[0] for place in views.values()}
+        val = take_share(order_by_class(by_city, args.seed), args.val)
+        lists = dict(train=sorted(set(by_city) - set(val)), val=val)
+        write_lists(args.out / 'splits', lists, dict(seed=args.seed, val=args.val))
+        jobs = []
+        for image, place in views.items():
+            heights = _heights(image, args.root)
+            assert heights is not None
+            split = 'val' if place in val else 'train'
+            jobs.append(View(image, heights, split, args.out, args.size))
+        counts = run_jobs(cut_view, jobs, args.workers, 'views')
+    except (OSError, ValueError) as error:
+        print(f'{Path(__file__).name}: {error}')
+        return 2
+    for split, places in lists.items():
+        cuts = len(list((args.out / f'img_dir/{split}').glob('*.tif')))
+        print(f'{split:>6}: {len(places)} places, {cuts} cuts')
+    print(', '.join(f'{count} views {word}' for word, count in sorted(counts.items())))
+    return 0
+
+
+if __name__ == '__main__':
+    sys.exit(main())

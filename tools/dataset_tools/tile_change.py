@@ -1,0 +1,108 @@
+"""Cut two dates and their map of changes into tiles, in LEVIR-CD's layout (for WHU-CD)."""
+
+import argparse
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from mssdf.datasets.examples.files import write_png
+from mssdf.datasets.preparation.jobs import run_jobs
+from mssdf.datasets.preparation.tiling import cut, tile_places
+from mssdf.datasets.transforms.load_rasters import read_image
+
+EPILOG = """\
+expected: two images on one grid and a map of changes (0 and another value), of any size. WHU-CD has
+a training and a test area; cut each into its own split. Validation tiles are the last --val of a
+training area's columns, so that no tile of one touches the other's.
+
+writes:
+  OUT/SPLIT/{A,B,label}/NAME_left_top_right_bottom.png      label: 0, 255 changed
+
+example:
+  python tools/dataset_tools/tile_change.py 2012_train.tif 2016_train.tif change_train.tif \\
+      --split train --val 0.1 --out data/whu-cd
+"""
+
+
+@dataclass(frozen=True)
+class Rows:
+    """Tiles to cut from three files."""
+
+    files: tuple[Path, Path, Path]
+    name: str
+    out: Path
+    places: tuple[tuple[int, int, int, int], ...]
+    splits: tuple[str, ...]
+
+
+def cut_rows(job: Rows) -> str:
+    """Write tiles; ``'there'`` if they all are."""
+    targets = [
+        [
+            job.out / split / folder / f'{job.name}_{"_".join(map(str, place))}.png'
+            for folder in ('A', 'B', 'label')
+        ]
+        for split, place in zip(job.splits, job.places, strict=True)
+    ]
+    if all(path.is_file() for paths in targets for path in paths):
+        return 'there'
+    first, second, changes = (read_image(str(path), nodata='ignore')[0] for path in job.files)
+    for other, path in ((second, job.files[1]), (changes, job.files[2])):
+        if other.shape[:2] != first.shape[:2]:
+            raise ValueError(
+                f'{path}: expected {first.shape[0]} x {first.shape[1]} pixels as in '
+                f'{job.files[0]}, found {other.shape[0]} x {other.shape[1]}'
+            )
+    values = np.unique(changes)
+    if changes.shape[2] != 1 or len(values) > 2 or 0 not in values:
+        raise ValueError(
+            f'{job.files[2]}: expected 1 band of 0 and one other value, found '
+            f'{changes.shape[2]} bands of {values[:5].tolist()}'
+        )
+    label = (changes[..., 0] != 0).astype(np.uint8) * 255
+    for place, paths in zip(job.places, targets, strict=True):
+        for raster, path in zip((first[..., :3], second[..., :3], label), paths, strict=True):
+            write_png(path, np.ascontiguousarray(cut(raster, place)).astype(np.uint8))
+    return 'written'
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Cut; what is there is not done again; 2 for a wrong input."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, epilog=EPILOG, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument('first', type=Path)
+    parser.add_argument('second', type=Path)
+    parser.add_argument('changes', type=Path)
+    parser.add_argument('--out', type=Path, required=True)
+    parser.add_argument('--split', choices=('train', 'val', 'test'), default='train')
+    parser.add_argument('--size', type=int, default=256, help='of a tile, in pixels (256)')
+    parser.add_argument('--val', type=float, default=0.0, help='share of the columns for val (0)')
+    args = parser.parse_args(arguments)
+    files = (args.first, args.second, args.changes)
+    try:
+        height, width = read_image(str(args.first), nodata='ignore')[0].shape[:2]
+        # whole tiles only: shifted ones would overlap, across the border of the splits too
+        places = [
+            place
+            for place in tile_places(height, width, args.size, args.size)
+            if place[0] % args.size == 0 and place[1] % args.size == 0
+        ]
+        columns = width // args.size
+        first_val = round(columns * (1 - args.val)) * args.size
+        splits = ['val' if place[0] >= first_val else args.split for place in places]
+        job = Rows(files, args.first.stem, args.out, tuple(places), tuple(splits))
+        counts = run_jobs(cut_rows, [job], 0, 'areas')
+    except (OSError, ValueError) as error:
+        print(f'{Path(__file__).name}: {error}')
+        return 2
+    for split in sorted(set(splits)):
+        print(f'{split:>6}: {splits.count(split)} tiles')
+    print(', '.join(counts))
+    return 0
+
+
+if __name__ == '__main__':
+    sys.exit(main())
