@@ -134,7 +134,7 @@ def test_second_colours(tmp_path, capsys):
                 tmp_path / f'{split}/label{date}/a.png',
                 np.array(SECOND_PALETTE, np.uint8)[indices],
             )
-    assert tool('convert_second')([str(tmp_path), '--workers', '2']) == 0
+    assert tool('convert_second')([str(tmp_path), '--workers', '1']) == 0
     for split in ('train', 'test'):
         for date in (1, 2):
             written = cv2.imread(str(tmp_path / f'{split}/label{date}_index/a.png'), -1)

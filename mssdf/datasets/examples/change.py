@@ -19,7 +19,7 @@ def pairs(source: Path, size: int, seed: int = 0) -> Iterator[tuple[str, str, di
     cover = land_cover(rgb, heights)
     rng = np.random.default_rng(seed)
     by_split: dict[str, list[tuple[str, tuple[slice, slice]]]] = {}
-    for split, name, place in tiles(*cover.shape, size):
+    for split, name, place in tiles(cover.shape, size):
         by_split.setdefault(split, []).append((name, place))
     for split, places in by_split.items():
         for index, (name, place) in enumerate(places):

@@ -48,7 +48,7 @@ def write_isprs(
 ) -> None:
     """Write Potsdam's or Vaihingen's layout; tiles with more unknown than known are left out."""
     borders = eroded(labels)
-    for split, name, place in tiles(*labels.shape, size):
+    for split, name, place in tiles(labels.shape, size):
         if (labels[place] == 0).mean() > 0.5:
             continue
         write_png(out / f'img_dir/{split}/{name}.png', image[place])
@@ -77,7 +77,7 @@ def vaihingen(source: Path, out: Path, size: int = 128) -> None:
 def us3d(source: Path, out: Path, size: int = 256) -> None:
     """Autzen's orthophoto and heights above ground."""
     rgb, heights = read_autzen(source)
-    for split, name, place in tiles(*heights.shape, size):
+    for split, name, place in tiles(heights.shape, size):
         write_tif(out / f'img_dir/{split}/{name}.tif', rgb[place])
         write_tif(out / f'height_dir/{split}/{name}.tif', heights[place], NODATA)
 
@@ -87,7 +87,7 @@ def loveda(source: Path, out: Path, size: int = 256) -> None:
     rgb, heights = read_autzen(source)
     # from not labelled, impervious, building, low vegetation, tree, car, clutter
     labels = np.array([0, 3, 2, 7, 6, 1, 5], np.uint8)[land_cover(rgb, heights)]
-    for split, name, place in tiles(*labels.shape, size):
+    for split, name, place in tiles(labels.shape, size):
         write_png(out / f'img_dir/{split}/{name}.png', rgb[place])
         write_png(out / f'ann_dir/{split}/{name}.png', labels[place])
     write_fraction(out)
@@ -98,7 +98,7 @@ def isaid(source: Path, out: Path, size: int = 256) -> None:
     rgb, heights = read_autzen(source)
     # buildings stand for storage tanks, lawns for ground track fields
     labels = np.array([255, 0, 2, 6, 0, 9, 0], np.uint8)[land_cover(rgb, heights)]
-    for split, name, place in tiles(*labels.shape, size):
+    for split, name, place in tiles(labels.shape, size):
         stem = f'P{name}'
         write_png(out / f'img_dir/{split}/{stem}.png', rgb[place])
         write_png(out / f'ann_dir/{split}/{stem}_instance_color_RGB.png', labels[place])

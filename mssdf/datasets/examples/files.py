@@ -1,6 +1,6 @@
 """Reading what ships and writing examples."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import cv2
@@ -46,9 +46,10 @@ def write_tif(path: Path, image: NDArray, nodata: float | None = None) -> None:
 
 
 def tiles(
-    height: int, width: int, size: int, test_share: float = 0.3
+    shape: Sequence[int], size: int, test_share: float = 0.3
 ) -> Iterator[tuple[str, str, tuple[slice, slice]]]:
-    """Split, name and place of each whole tile; the test tiles lie together, on the right."""
+    """Split, name and place of each whole tile of (H, W); those for testing lie on the right."""
+    height, width = shape
     columns = width // size
     for top in range(0, height - size + 1, size):
         for column in range(columns):

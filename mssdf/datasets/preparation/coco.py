@@ -9,9 +9,8 @@ from typing import Any
 
 import cv2
 
-VHR10_LINE = re.compile(
-    r'\(\s*(\d+)\s*,\s*(\d+)\s*\)\s*,\s*\(\s*(\d+)\s*,\s*(\d+)\s*\)\s*,\s*(\d+)'
-)
+CORNER = r'\(\s*(-?\d+)\s*,\s*(-?\d+)\s*\)'
+VHR10_LINE = re.compile(rf'{CORNER}\s*,\s*{CORNER}\s*,\s*(\d+)')
 
 Box = tuple[float, float, float, float]  # left, top, right, bottom
 

@@ -25,7 +25,8 @@ def cut_view(view: View) -> str:
     """Write the cuts of a view; ``'there'`` if they all are."""
     image, _ = read_image(str(view.image))
     stem = view.image.name.removesuffix('_RGB.tif')
-    places = list(tile_places(*image.shape[:2], view.size, view.size))
+    height, width = image.shape[:2]
+    places = list(tile_places(height, width, view.size, view.size))
     files = [
         tuple(
             view.out / f'{folder}/{view.split}/{stem}_{"_".join(map(str, place))}.tif'
