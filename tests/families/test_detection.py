@@ -19,6 +19,7 @@ from .detectors import NARROW
 
 pytest.importorskip('mmcv.ops', reason="needs mmcv's compiled ops", exc_type=ImportError)
 pytest.importorskip('mmdet')
+pytestmark = pytest.mark.detection
 
 PROJECT = Path(__file__).resolve().parents[2]
 DIOR = 'detection/mssdf_vit-t-p16-faster-rcnn_4xb4-adamw-12e_dior'
@@ -81,6 +82,7 @@ def saved(folder: Path, ids: dict[str, int]) -> list[dict]:
     ]
 
 
+@pytest.mark.slow
 def test_dior(trial):
     run = trial(DIOR, 'dior', **DIOR_SHRINK)
     assert run.train() == 0
@@ -203,6 +205,7 @@ def trees(data_root, tmp_path):
     return root
 
 
+@pytest.mark.slow
 def test_four_bands(trial, trees):
     run = trial(RGBN, 'dior', **SHRINK)
     run.data_root = trees

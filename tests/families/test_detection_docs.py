@@ -10,6 +10,7 @@ from mmengine.registry import MODELS, init_default_scope
 from mmpretrain.models import VisionTransformer
 
 pytest.importorskip('mmcv.ops', reason="needs mmcv's compiled ops", exc_type=ImportError)
+pytestmark = pytest.mark.detection
 
 TEXT = (Path(__file__).resolve().parents[2] / 'docs/detection.md').read_text()
 BASES = dict(

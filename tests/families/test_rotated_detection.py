@@ -20,6 +20,7 @@ from .test_detection import losses
 
 pytest.importorskip('mmcv.ops', reason="needs mmcv's compiled ops", exc_type=ImportError)
 pytest.importorskip('mmrotate')
+pytestmark = pytest.mark.detection
 
 PROJECT = Path(__file__).resolve().parents[2]
 DIOR_R = 'rotated_detection/mssdf_vit-t-p16-oriented-rcnn_4xb4-adamw-12e_dior-r'
@@ -43,6 +44,7 @@ IN_PARTS = TESTED | {
 }
 
 
+@pytest.mark.slow
 def test_dior_r(trial):
     run = trial(DIOR_R, 'dior', **IN_PARTS)
     assert run.train() == 0
@@ -60,6 +62,7 @@ def test_dior_r(trial):
     assert json.loads((run.folder / 'out/predictions.json').read_text()) != found
 
 
+@pytest.mark.slow
 def test_dota_in_tiles_from_scratch(trial):
     run = trial(f'{DOTA}_scratch', 'dota', scratch=True, **SHRINK)
     assert run.train() == 0
@@ -67,6 +70,7 @@ def test_dota_in_tiles_from_scratch(trial):
     assert 0 <= run.test()['mAP'] <= 1
 
 
+@pytest.mark.slow
 def test_dota_writes_what_its_server_takes(trial, monkeypatch):
     run = trial(f'{DOTA}-trainval', 'dota', **IN_PARTS)
     monkeypatch.chdir(run.folder)
