@@ -29,7 +29,7 @@ def table(run):
     'name, data',
     [
         ('mssdf_vit-t-p16_4xb64-adamw-100e_eurosat', 'eurosat'),
-        ('mssdf_vit-t-p16-linear_4xb64-lars-90e_aid-20', 'aid'),
+        ('mssdf_vit-t-p16-linear_4xb64-sgd-90e_aid-20', 'aid'),
         ('mssdf_vit-t-p16_4xb64-adamw-100e_eurosat-ms', 'eurosat-ms'),
     ],
 )
@@ -55,7 +55,7 @@ def test_scores_are_those_of_the_predictions(trial, name, data):
 
 
 def test_linear_probe_leaves_the_encoder_alone(trial):
-    run = trial('classification/mssdf_vit-t-p16-linear_4xb64-lars-90e_ucm', 'ucm', **SHRINK)
+    run = trial('classification/mssdf_vit-t-p16-linear_4xb64-sgd-90e_ucm', 'ucm', **SHRINK)
     assert run.train() == 0
     start = torch.load(run.checkpoint, weights_only=True)['state_dict']
     weights = (run.folder / 'train/last_checkpoint').read_text().strip()

@@ -79,7 +79,7 @@ def tasks(length: int) -> Iterator[Task]:
         'test_dataloader.dataset.pipeline.1.scale': '(64,64)',
     }
     for data in ('aid', 'nwpu-resisc45', 'ucm', 'eurosat'):
-        for kind, schedule_name in (('', 'adamw-100e'), ('-linear', 'lars-90e')):
+        for kind, schedule_name in (('', 'adamw-100e'), ('-linear', 'sgd-90e')):
             for share in ('', '-20'):
                 # of 26 or 5 iterations of small images: four times as many as elsewhere
                 count = max(round(4 * length / (5 if share else 26)), 2)
@@ -157,6 +157,46 @@ def tasks(length: int) -> Iterator[Task]:
         'Score',
         iterations(length, 2),
     )
+    yield from boxes(length)
+
+
+def boxes(length: int) -> Iterator[Task]:
+    """Detection, with narrow heads and images of 256 px."""
+    size = '(256,256)'
+    narrow = {
+        'model.neck.out_channels': 64,
+        'model.rpn_head.in_channels': 64,
+        'model.rpn_head.feat_channels': 64,
+        'model.roi_head.bbox_roi_extractor.out_channels': 64,
+        'model.roi_head.bbox_head.in_channels': 64,
+        'model.roi_head.bbox_head.fc_out_channels': 128,
+        'val_dataloader.dataset.pipeline.1.scale': size,
+        'test_dataloader.dataset.pipeline.1.scale': size,
+        'train_dataloader.batch_size': 2,
+        'optim_wrapper.optimizer.lr': 5e-4,
+        'param_scheduler.0.end': 5,
+    }
+    for name, example, model, position in (
+        ('detection/{}_dior', 'dior', 'faster-rcnn', 2),
+        ('detection/{}_nwpu-vhr10', 'nwpu-vhr10', 'faster-rcnn', 2),
+        ('rotated_detection/{}_dior-r', 'dior', 'oriented-rcnn', 3),
+        ('rotated_detection/{}_dota', 'dota', 'oriented-rcnn', 3),
+    ):
+        parts = ('datasets.0.', 'datasets.1.') if example == 'dior' else ('',)
+        count = max(round(length / 10), 2)
+        yield Task(
+            name.split('_')[-1] + (', rotated boxes' if position == 3 else ', boxes'),
+            name.format(f'mssdf_vit-t-p16-{model}_4xb4-adamw-12e'),
+            example,
+            'AP50' if position == 3 else 'coco/bbox_mAP_50',
+            narrow
+            | {
+                'train_cfg.max_epochs': count,
+                'train_cfg.val_interval': count,
+                'default_hooks.checkpoint.interval': count,
+            }
+            | {f'train_dataloader.dataset.{part}pipeline.{position}.scale': size for part in parts},
+        )
 
 
 def run(task: Task, data: Path, out: Path, checkpoint: Path | None) -> tuple[float, float]:

@@ -1,7 +1,0 @@
-_base_ = [
-    '../_base_/models/linear-probe_vit-l-p16.py',
-    '../_base_/datasets/nwpu-resisc45.py',
-    '../_base_/schedules/linear-probe_lars-90e.py',
-]
-
-model = dict(data_preprocessor=dict(num_classes=45), head=dict(num_classes=45))

@@ -1,0 +1,7 @@
+_base_ = [
+    '../_base_/models/linear-probe_vit-t-p16.py',
+    '../_base_/datasets/eurosat.py',
+    '../_base_/schedules/linear-probe_sgd-90e.py',
+]
+
+model = dict(data_preprocessor=dict(num_classes=10), head=dict(num_classes=10))
