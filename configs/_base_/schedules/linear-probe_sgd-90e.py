@@ -1,5 +1,5 @@
-# MAE's linear probe (arXiv 2111.06377, appendix A.1: 90 epochs, no weight decay), with SGD of rate 0.1
-# per 256 in place of LARS, which is made for batches of thousands and barely moves in the few
+# MAE's linear probe (arXiv 2111.06377, appendix A.1: 90 epochs, no weight decay), with SGD of rate
+# 0.1 per 256 in place of LARS, which is made for batches of thousands and barely moves in the few
 # iterations of these data sets.
 _base_ = ['./classification_adamw-100e.py']
 
