@@ -10,6 +10,7 @@ from mssdf.datasets.classes import DIOR, NWPU_VHR10
 from mssdf.datasets.preparation.coco import LabelledImage, read_dior, read_vhr10, to_coco
 from mssdf.datasets.preparation.splits import write_lists
 from mssdf.datasets.preparation.stratified import order_by_class, take_share
+from mssdf.datasets.preparation.voc import read_splits
 from mssdf.datasets.progress import track
 from mssdf.engine.atomic_file import write_atomically
 
@@ -38,16 +39,13 @@ def read_all_dior(root: Path) -> dict[str, list[LabelledImage]]:
     """The images of each split.
 
     Raises:
-        FileNotFoundError, ValueError: see :func:`~mssdf.datasets.preparation.coco.read_dior`.
+        FileNotFoundError, ValueError: see :func:`~mssdf.datasets.preparation.coco.read_dior` and
+            :func:`~mssdf.datasets.preparation.voc.read_splits`.
     """
+    boxes = root / 'Annotations/Horizontal Bounding Boxes'
     images: dict[str, list[LabelledImage]] = {}
-    for split in SPLITS:
-        listed = root / f'ImageSets/Main/{split}.txt'
-        if not listed.is_file():
-            raise FileNotFoundError(f'{listed}: no such file')
-        names = listed.read_text().split()
+    for split, names in read_splits(root, SPLITS).items():
         folder = root / ('JPEGImages-test' if split == 'test' else 'JPEGImages-trainval')
-        boxes = root / 'Annotations/Horizontal Bounding Boxes'
         images[split] = [
             read_dior(boxes / f'{name}.xml', folder / f'{name}.jpg', DIOR)
             for name in track(names, len(names), split)

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from mssdf.datasets.preparation.isprs import TRAIN, VAL, TileJob, clip, find_tiles
 from mssdf.datasets.preparation.jobs import run_jobs
+from mssdf.datasets.preparation.settings import keep_settings
 
 EPILOG = """\
 expected layout (the unpacked archives; other files in the folders are an error only if two are of
@@ -20,14 +21,16 @@ one tile):
              --dsm            dsm_09cm_matching_area1.tif ...
 
 heights: a GeoTIFF is taken as metres. The normalised surface models that go with the sets as JPEG
-hold grey values: give metres per grey value with --dsm-scale. Segmentation takes either kind;
-height estimation needs heights above ground.
+hold grey values: give metres per grey value with --dsm-scale. Potsdam's come as _lastools and
+_ownapproach: choose with --dsm-suffix _lastools.jpg. Segmentation takes either kind; height
+estimation needs heights above ground.
 
 writes, for the contest's training tiles (train) and the others (val):
   OUT/img_dir/{train,val}/2_10_0_0_512_512.png      left, top, right, bottom
   OUT/ann_dir/{train,val}/...                       0 not labelled, 1 to 6; full labels
   OUT/ann_dir/{train,val}_eroded/...                with --eroded-labels
   OUT/dsm_dir/{train,val}/...tif                    float32, nodata -9999; with --dsm
+  OUT/prepare_isprs.json                            the settings; others need another folder
 
 example:
   python tools/dataset_tools/prepare_isprs.py potsdam --images 2_Ortho_RGB --labels Labels \\
@@ -45,6 +48,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument('--labels', type=Path, required=True)
     parser.add_argument('--eroded-labels', type=Path)
     parser.add_argument('--dsm', type=Path)
+    parser.add_argument('--dsm-suffix', default='', help="end of the heights' names")
     parser.add_argument('--dsm-scale', type=float, default=1.0, help='metres per unit (1)')
     parser.add_argument('--out', type=Path, required=True)
     parser.add_argument('--size', type=int, default=512, help='of a clip, in pixels (512)')
@@ -53,7 +57,9 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument('--workers', type=int, default=2)
     args = parser.parse_args(arguments)
     try:
-        jobs = list(make_jobs(args))
+        jobs = make_jobs(args)
+        made = args.out.glob('img_dir/*/*.png')
+        keep_settings(args.out / 'prepare_isprs.json', settings(args), made)
         counts = run_jobs(clip, jobs, args.workers, 'tiles')
     except (OSError, ValueError) as error:
         print(f'{Path(__file__).name}: {error}')
@@ -66,6 +72,21 @@ def main(arguments: list[str] | None = None) -> int:
     return 0
 
 
+def settings(args: argparse.Namespace) -> dict[str, str | int | float | None]:
+    """What decides how the clips look."""
+    return dict(
+        dataset=args.dataset,
+        size=args.size,
+        stride=args.stride or args.size,
+        images=args.images.name,
+        labels=args.labels.name,
+        eroded_labels=args.eroded_labels.name if args.eroded_labels else None,
+        dsm=args.dsm.name if args.dsm else None,
+        dsm_suffix=args.dsm_suffix if args.dsm else None,
+        dsm_scale=args.dsm_scale if args.dsm else None,
+    )
+
+
 def make_jobs(args: argparse.Namespace) -> list[TileJob]:
     """One job for each tile that has an image.
 
@@ -75,11 +96,11 @@ def make_jobs(args: argparse.Namespace) -> list[TileJob]:
     """
     images = find_tiles(args.images, args.dataset)
     others = {
-        key: find_tiles(folder, args.dataset)
-        for key, folder in (
-            ('labels', args.labels),
-            ('eroded', args.eroded_labels),
-            ('heights', args.dsm),
+        key: find_tiles(folder, args.dataset, suffix)
+        for key, folder, suffix in (
+            ('labels', args.labels, ''),
+            ('eroded', args.eroded_labels, ''),
+            ('heights', args.dsm, args.dsm_suffix),
         )
         if folder is not None
     }

@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 from mssdf.datasets.preparation.jobs import run_jobs
+from mssdf.datasets.preparation.settings import keep_settings
 from mssdf.datasets.preparation.splits import write_lists
 from mssdf.datasets.preparation.stratified import order_by_class, take_share
 from mssdf.datasets.preparation.us3d import View, cut_view
@@ -19,6 +20,7 @@ writes:
   OUT/img_dir/{train,val}/JAX_004_006_0_0_512_512.tif
   OUT/height_dir/{train,val}/...tif   float32 metres, nodata -9999
   OUT/splits/train.txt, val.txt, train.json: places; all views of a place are on one side
+  OUT/prepare_us3d.json               the size; another one needs another folder
 
 example:
   python tools/dataset_tools/prepare_us3d.py Track1 --out data/us3d
@@ -26,29 +28,26 @@ example:
 NAME = re.compile(r'([A-Z]+_\d+)_(\d+)_RGB\.tif')
 
 
-def find_views(root: Path) -> dict[Path, str]:
-    """The place of each image.
+def find_views(root: Path) -> dict[Path, tuple[str, Path]]:
+    """The place and the heights of each image.
 
     Raises:
         FileNotFoundError: if there is none, or one lacks its heights.
+        ValueError: for a file that is named otherwise.
     """
+    heights = {path.name.removesuffix('_AGL.tif'): path for path in root.rglob('*_AGL.tif')}
     views = {}
     for path in sorted(root.rglob('*_RGB.tif')):
         match = NAME.fullmatch(path.name)
         if match is None:
             raise ValueError(f'{path}: expected a name like JAX_004_006_RGB.tif')
-        if not _heights(path, root):
-            raise FileNotFoundError(f'{path}: found no {path.name[:-7]}AGL.tif under {root}')
-        views[path] = match[1]
+        stem = path.name.removesuffix('_RGB.tif')
+        if stem not in heights:
+            raise FileNotFoundError(f'{path}: found no {stem}_AGL.tif under {root}')
+        views[path] = match[1], heights[stem]
     if not views:
         raise FileNotFoundError(f'{root}: expected files *_RGB.tif, found none')
     return views
-
-
-def _heights(image: Path, root: Path) -> Path | None:
-    name = image.name.replace('_RGB.tif', '_AGL.tif')
-    beside = image.with_name(name)
-    return beside if beside.is_file() else next(iter(root.rglob(name)), None)
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -65,16 +64,16 @@ def main(arguments: list[str] | None = None) -> int:
     args = parser.parse_args(arguments)
     try:
         views = find_views(args.root)
-        by_city = {place: place.split('_')[0] for place in views.values()}
+        by_city = {place: place.split('_')[0] for place, _ in views.values()}
         val = take_share(order_by_class(by_city, args.seed), args.val)
         lists = dict(train=sorted(set(by_city) - set(val)), val=val)
         write_lists(args.out / 'splits', lists, dict(seed=args.seed, val=args.val))
-        jobs = []
-        for image, place in views.items():
-            heights = _heights(image, args.root)
-            assert heights is not None
-            split = 'val' if place in val else 'train'
-            jobs.append(View(image, heights, split, args.out, args.size))
+        made = args.out.glob('img_dir/*/*.tif')
+        keep_settings(args.out / 'prepare_us3d.json', dict(size=args.size), made)
+        jobs = [
+            View(image, heights, 'val' if place in val else 'train', args.out, args.size)
+            for image, (place, heights) in views.items()
+        ]
         counts = run_jobs(cut_view, jobs, args.workers, 'views')
     except (OSError, ValueError) as error:
         print(f'{Path(__file__).name}: {error}')

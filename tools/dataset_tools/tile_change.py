@@ -6,19 +6,24 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from rasterio.errors import RasterioError
 
 from mssdf.datasets.examples.files import write_png
-from mssdf.datasets.preparation.jobs import run_jobs
+from mssdf.datasets.preparation.settings import keep_settings
 from mssdf.datasets.preparation.tiling import cut, tile_places
+from mssdf.datasets.progress import track
+from mssdf.datasets.raster import read_header
 from mssdf.datasets.transforms.load_rasters import read_image
 
 EPILOG = """\
-expected: two images on one grid and a map of changes (0 and another value), of any size. WHU-CD has
+expected: two images (8 bits) on one grid and a map of changes (0 and another value). WHU-CD has
 a training and a test area; cut each into its own split. Validation tiles are the last --val of a
-training area's columns, so that no tile of one touches the other's.
+training area's columns, so that no tile of one touches the other's. Tiles do not overlap; what is
+left over at the right and at the bottom is not used.
 
 writes:
   OUT/SPLIT/{A,B,label}/NAME_left_top_right_bottom.png      label: 0, 255 changed
+  OUT/tile_change_NAME.json      split, size and share: the same area is never cut into two splits
 
 example:
   python tools/dataset_tools/tile_change.py 2012_train.tif 2016_train.tif change_train.tif \\
@@ -27,7 +32,7 @@ example:
 
 
 @dataclass(frozen=True)
-class Rows:
+class Area:
     """Tiles to cut from three files."""
 
     files: tuple[Path, Path, Path]
@@ -37,8 +42,13 @@ class Rows:
     splits: tuple[str, ...]
 
 
-def cut_rows(job: Rows) -> str:
-    """Write tiles; ``'there'`` if they all are."""
+def cut_area(job: Area) -> str:
+    """Write tiles; ``'there'`` if they all are.
+
+    Raises:
+        FileNotFoundError, OSError: if a file is missing or unreadable.
+        ValueError: for files of different sizes, images not of 8 bits, or a map of other values.
+    """
     targets = [
         [
             job.out / split / folder / f'{job.name}_{"_".join(map(str, place))}.png'
@@ -55,6 +65,11 @@ def cut_rows(job: Rows) -> str:
                 f'{path}: expected {first.shape[0]} x {first.shape[1]} pixels as in '
                 f'{job.files[0]}, found {other.shape[0]} x {other.shape[1]}'
             )
+    for image, path in ((first, job.files[0]), (second, job.files[1])):
+        if image.dtype != np.uint8 or image.shape[2] < 3:
+            raise ValueError(
+                f'{path}: expected 3 bands of uint8, found {image.shape[2]} of {image.dtype}'
+            )
     values = np.unique(changes)
     if changes.shape[2] != 1 or len(values) > 2 or 0 not in values:
         raise ValueError(
@@ -62,9 +77,10 @@ def cut_rows(job: Rows) -> str:
             f'{changes.shape[2]} bands of {values[:5].tolist()}'
         )
     label = (changes[..., 0] != 0).astype(np.uint8) * 255
-    for place, paths in zip(job.places, targets, strict=True):
+    pairs = list(zip(job.places, targets, strict=True))
+    for place, paths in track(pairs, len(pairs), 'tiles'):
         for raster, path in zip((first[..., :3], second[..., :3], label), paths, strict=True):
-            write_png(path, np.ascontiguousarray(cut(raster, place)).astype(np.uint8))
+            write_png(path, cut(raster, place).astype(np.uint8))
     return 'written'
 
 
@@ -80,10 +96,16 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument('--split', choices=('train', 'val', 'test'), default='train')
     parser.add_argument('--size', type=int, default=256, help='of a tile, in pixels (256)')
     parser.add_argument('--val', type=float, default=0.0, help='share of the columns for val (0)')
+    parser.add_argument('--name', help="start of the tiles' names (the first file's)")
     args = parser.parse_args(arguments)
     files = (args.first, args.second, args.changes)
+    name = args.name or args.first.stem
     try:
-        height, width = read_image(str(args.first), nodata='ignore')[0].shape[:2]
+        for path in files:
+            if not path.is_file():
+                raise FileNotFoundError(f'{path}: no such file')
+        header = read_header(str(args.first))
+        height, width = header.height, header.width
         # whole tiles only: shifted ones would overlap, across the border of the splits too
         places = [
             place
@@ -93,14 +115,18 @@ def main(arguments: list[str] | None = None) -> int:
         columns = width // args.size
         first_val = round(columns * (1 - args.val)) * args.size
         splits = ['val' if place[0] >= first_val else args.split for place in places]
-        job = Rows(files, args.first.stem, args.out, tuple(places), tuple(splits))
-        counts = run_jobs(cut_rows, [job], 0, 'areas')
-    except (OSError, ValueError) as error:
+        record = dict(
+            files=[path.name for path in files], split=args.split, size=args.size, val=args.val
+        )
+        made = args.out.glob(f'*/A/{name}_*.png')
+        keep_settings(args.out / f'tile_change_{name}.json', record, made)
+        word = cut_area(Area(files, name, args.out, tuple(places), tuple(splits)))
+    except (OSError, ValueError, RasterioError) as error:
         print(f'{Path(__file__).name}: {error}')
         return 2
     for split in sorted(set(splits)):
         print(f'{split:>6}: {splits.count(split)} tiles')
-    print(', '.join(counts))
+    print(word)
     return 0
 
 

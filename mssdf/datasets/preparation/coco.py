@@ -1,13 +1,14 @@
 """Boxes of DIOR and NWPU VHR-10 as COCO's json."""
 
 import re
-import xml.etree.ElementTree as ElementTree
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import cv2
+
+from .voc import read_objects
 
 CORNER = r'\(\s*(-?\d+)\s*,\s*(-?\d+)\s*\)'
 VHR10_LINE = re.compile(rf'{CORNER}\s*,\s*{CORNER}\s*,\s*(\d+)')
@@ -47,32 +48,18 @@ def read_dior(xml: Path, image: Path, classes: Sequence[str]) -> LabelledImage:
 
     Raises:
         FileNotFoundError: if the XML or the image is missing.
-        ValueError: for XML that is no annotation, another size than the image's, or an unknown
-            class.
+        ValueError: for XML that is no annotation, a number that is none, another size than the
+            image's, or an unknown class.
     """
-    if not xml.is_file():
-        raise FileNotFoundError(f'{xml}: no such file, to go with {image.name}')
     height, width = image_size(image)
-    try:
-        root = ElementTree.parse(xml).getroot()
-    except ElementTree.ParseError as error:
-        raise ValueError(f'{xml}: expected XML, found {error}') from None
-    stated = tuple(int(root.findtext(f'size/{key}', '0')) for key in ('width', 'height'))
+    stated, objects = read_objects(xml, 'bndbox', ('xmin', 'ymin', 'xmax', 'ymax'), classes)
     if stated != (width, height):
         raise ValueError(
             f'{xml}: expected width and height {(width, height)} as of {image.name}, found {stated}'
         )
-    names = {name.lower(): label for label, name in enumerate(classes)}
     result = LabelledImage(image.name, width, height)
-    for item in root.iter('object'):
-        name = (item.findtext('name') or '').strip()
-        if name.lower() not in names:
-            raise ValueError(f'{xml}: expected one of {list(classes)}, found {name!r}')
-        sides = [item.findtext(f'bndbox/{key}') for key in ('xmin', 'ymin', 'xmax', 'ymax')]
-        if None in sides:
-            raise ValueError(f'{xml}: expected bndbox with xmin, ymin, xmax, ymax of {name!r}')
-        left, top, right, bottom = (float(side or 'nan') for side in sides)
-        result.add((left, top, right, bottom), names[name.lower()])
+    for name, (left, top, right, bottom) in objects:
+        result.add((left, top, right, bottom), list(classes).index(name))
     return result
 
 

@@ -58,15 +58,20 @@ class TileJob:
     scale: float
 
 
-def find_tiles(folder: Path, dataset: str) -> dict[str, Path]:
+def find_tiles(folder: Path, dataset: str, suffix: str = '') -> dict[str, Path]:
     """Files of a folder by the tile's name.
+
+    Args:
+        folder: with them, at any depth.
+        dataset: ``potsdam`` or ``vaihingen``.
+        suffix: end of their names, where there are several files of each tile.
 
     Raises:
         FileNotFoundError: if the folder has no file of any tile.
         ValueError: if two files are of the same tile.
     """
     found: dict[str, Path] = {}
-    for path in sorted(folder.rglob('*')):
+    for path in sorted(folder.rglob(f'*{suffix}')):
         match = TILE[dataset].search(path.name)
         if path.suffix.lower() not in ('.tif', '.tiff', '.png', '.jpg') or match is None:
             continue
@@ -78,7 +83,7 @@ def find_tiles(folder: Path, dataset: str) -> dict[str, Path]:
             )
         found[name] = path
     if not found:
-        raise FileNotFoundError(f'{folder}: expected files of {dataset}, found none')
+        raise FileNotFoundError(f'{folder}: expected files *{suffix} of {dataset}, found none')
     return found
 
 

@@ -5,6 +5,8 @@ from collections.abc import Hashable, Mapping, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+CANDIDATES = 256
+
 
 def order_by_class(samples: Mapping[str, Hashable], seed: int) -> dict[Hashable, list[str]]:
     """Put the samples of each class in an order that only seed and names decide.
@@ -43,27 +45,30 @@ def take_share(ordered: Mapping[Hashable, Sequence[str]], share: float) -> list[
 def order_by_pixels(counts: NDArray[np.int64], seed: int) -> list[int]:
     """Order images so that the first so many of them have all classes in about the same shares.
 
-    Greedy: the next image is the one that brings the classes' shares of pixels, of all pixels of
-    their class, closest to each other; what is rare counts as much as what is common. Among
-    equals, the seed decides.
+    The seed draws half of the images that are left, at most ``CANDIDATES``; the next one is that
+    of them which brings each class's share of its pixels closest to the share of images taken.
+    What is rare counts as much as what is common.
 
     Args:
         counts: (N, K) pixels of each class in each image.
-        seed: of the order among equals.
+        seed: of the candidates.
 
     Returns:
         Indices of the images, all of them.
     """
     totals = counts.sum(axis=0)
     shares = counts[:, totals > 0] / totals[totals > 0]  # (N, K'), each class sums to 1
-    left = np.random.default_rng(seed).permutation(len(counts))
+    rng = np.random.default_rng(seed)
+    left: NDArray[np.intp] = np.arange(len(counts))
     order: list[int] = []
     reached = np.zeros(shares.shape[1])
     while len(left):
         goal = (len(order) + 1) / len(counts)
-        distance = np.square(reached + shares[left] - goal).sum(axis=1)
-        best = int(distance.argmin())
+        drawn = rng.choice(len(left), min((len(left) + 1) // 2, CANDIDATES), replace=False)
+        distance = np.square(reached + shares[left[drawn]] - goal).sum(axis=1)
+        best = drawn[distance.argmin()]
         reached = reached + shares[left[best]]
         order.append(int(left[best]))
-        left = np.delete(left, best)
+        left[best] = left[-1]
+        left = left[:-1]
     return order
