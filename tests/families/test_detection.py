@@ -181,7 +181,7 @@ def trees(data_root, tmp_path):
     (root / 'annotations').mkdir(parents=True)
     (root / 'images').mkdir()
     content = dict(images=[], annotations=[], categories=[dict(id=1, name='object')])
-    for number, path in enumerate(sorted((data_root / 'urban_trees').glob('*.tif')), 1):
+    for number, path in enumerate(sorted((data_root / 'urban_trees').glob('*.tif'))[:4], 1):
         (root / 'images' / path.name).write_bytes(path.read_bytes())
         with rasterio.open(path) as raster:
             red, near = raster.read([1, 4]).astype(float)
