@@ -17,6 +17,8 @@ ROOT = PACKAGE / '.mim' if (PACKAGE / '.mim').is_dir() else PACKAGE.parent
 DATALOADERS = ('train_dataloader', 'val_dataloader', 'test_dataloader')
 CHECKPOINT_VARIABLE = 'MSSDF_CHECKPOINT'
 DATA_VARIABLE = 'MSSDF_DATA'
+# libraries whose configs ours inherit, and what brings them
+EXTRAS = dict(mmseg='segmentation', mmdet='detection', mmrotate='detection')
 INITIALIZERS = ('StrictPretrained', 'MultiModalPretrained')
 
 
@@ -60,6 +62,11 @@ def read_config(
         config = Config.fromfile(str(path))
     except Exception as error:  # whatever a config's own code raises
         reason = ' '.join(str(error).split())
+        for library, extra in EXTRAS.items():
+            if reason.startswith(f'{library} is not installed'):
+                raise UsageError(
+                    f"{path}: needs {library}, which is not installed: pip install 'mssdf[{extra}]'"
+                ) from None
         raise UsageError(
             f'{path}: cannot be read as a config: {type(error).__name__}: {reason}'
         ) from error

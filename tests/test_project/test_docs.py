@@ -28,7 +28,7 @@ def checkpoint(tmp_path) -> Path:
 def test_our_checkpoint_in_your_config(library, checkpoint, tmp_path, monkeypatch):
     pytest.importorskip(library)
     text = (ROOT / 'docs/downstream.md').read_text()
-    section = text[text.index("## Our checkpoint in *your* config") :]
+    section = text[text.index('## Our checkpoint in *your* config') :]
     blocks = re.findall(rf'^{library}, in .*?```python\n(.*?)```', section, re.M | re.S)
     assert len(blocks) == 1 and len(blocks[0].strip().splitlines()) <= 5
     config_file = tmp_path / 'mine.py'

@@ -64,7 +64,9 @@ def test_rasters_are_georeferenced_and_compressed(data_root):
     for path in rasters:
         with rasterio.open(path) as raster:
             assert raster.crs is not None, path.name
-            assert raster.compression.value == 'DEFLATE', path.name
+            # without loss, but for crops that only pre-training reads
+            lossy = 'JPEG' if path.parent.name == 'urban_trees' else 'DEFLATE'
+            assert raster.compression.value in ('DEFLATE', lossy), path.name
             if raster.dtypes[0] == 'float32':
                 assert raster.nodata is not None, path.name
             # Near infrared must not be taken for an alpha band.

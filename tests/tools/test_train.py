@@ -339,3 +339,12 @@ def test_a_checkpoint_that_does_not_fit_is_no_traceback(config_file, monkeypatch
     monkeypatch.setattr(train, 'train', fail)
     assert train.main([str(config_file)]) == 2
     assert capsys.readouterr().out == 'train.py: a.pth: torn\n'
+
+
+def test_a_library_that_is_not_installed_is_told_by_its_extra(config_file, capsys, monkeypatch):
+    config_file.write_text("_base_ = 'mmseg::_base_/datasets/potsdam.py'")
+    monkeypatch.setattr('mmengine.config.config.is_installed', lambda package: False)
+    assert train.main([str(config_file)]) == 2
+    assert "needs mmseg, which is not installed: pip install 'mssdf[segmentation]'" in (
+        capsys.readouterr().out
+    )
