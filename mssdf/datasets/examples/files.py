@@ -1,5 +1,6 @@
 """Reading what ships and writing examples."""
 
+import warnings
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -7,6 +8,7 @@ import cv2
 import numpy as np
 import rasterio
 from numpy.typing import NDArray
+from rasterio.errors import NotGeoreferencedWarning
 
 from mssdf.engine.atomic_file import write_atomically
 
@@ -31,7 +33,8 @@ def write_tif(path: Path, image: NDArray, nodata: float | None = None) -> None:
     bands = image[None] if image.ndim == 2 else image.transpose(2, 0, 1)
     if nodata is not None:
         bands = np.where(np.isfinite(bands), bands, nodata).astype(bands.dtype)
-    with rasterio.MemoryFile() as memory:
+    with rasterio.MemoryFile() as memory, warnings.catch_warnings():
+        warnings.simplefilter('ignore', NotGeoreferencedWarning)
         with memory.open(
             driver='GTiff',
             dtype=bands.dtype,
