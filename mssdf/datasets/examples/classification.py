@@ -93,8 +93,8 @@ def sentinel_scenes(source: Path, out: Path, classes: list[str]) -> None:
         level_1c = np.insert(bands, [9], 0, axis=2)  # B10 between B09 (after B8A) and B11
         # here B8A stands before B09; EuroSAT has it last
         level_1c = np.concatenate([np.delete(level_1c, 8, 2), level_1c[..., 8:9]], axis=2)
-        for top in range(0, bands.shape[0] - 63, 32):
-            for left in range(0, bands.shape[1] - 63, 32):
+        for top in range(0, bands.shape[0] - 63, 64):  # none overlap: they go to both sides
+            for left in range(0, bands.shape[1] - 63, 64):
                 piece = level_1c[top : top + 64, left : left + 64].clip(0).astype(np.uint16)
                 red, near, green = (piece[..., band].mean() for band in (3, 7, 2))
                 index = (near - red) / (near + red)
