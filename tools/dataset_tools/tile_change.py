@@ -8,12 +8,12 @@ from pathlib import Path
 import numpy as np
 from rasterio.errors import RasterioError
 
-from mssdf.datasets.examples.files import write_png
 from mssdf.datasets.preparation.settings import keep_settings
 from mssdf.datasets.preparation.tiling import cut, tile_places
 from mssdf.datasets.progress import track
 from mssdf.datasets.raster import read_header
 from mssdf.datasets.transforms.load_rasters import read_image
+from mssdf.datasets.writing import write_png
 
 EPILOG = """\
 expected: two images (8 bits) on one grid and a map of changes (0 and another value). WHU-CD has

@@ -1,18 +1,10 @@
 # The paper's: AdamW 1e-3, layer decay 0.75, 100 epochs. Its batch is not told: 256 here; a run of
 # another batch takes --auto-scale-lr.
+_base_ = ['./adamw_layer-decay.py']
+
 optim_wrapper = dict(
-    type='OptimWrapper',
-    optimizer=dict(type='AdamW', lr=1e-3, betas=(0.9, 0.999), weight_decay=0.05),
-    constructor='mssdf.LayerDecayOptimWrapperConstructor',
-    paramwise_cfg=dict(
-        layer_decay_rate=0.75,
-        norm_decay_mult=0.0,
-        bias_decay_mult=0.0,
-        custom_keys={
-            '.cls_token': dict(decay_mult=0.0),
-            '.pos_embed': dict(decay_mult=0.0),
-        },
-    ),
+    optimizer=dict(lr=1e-3, weight_decay=0.05),
+    paramwise_cfg=dict(layer_decay_rate=0.75),
 )
 param_scheduler = [
     dict(

@@ -1,19 +1,11 @@
 # The usual one of plain ViTs on DIOR, DIOR-R and DOTA: AdamW 1e-4, weight decay 0.05, layer decay
 # 0.75, 12 epochs with steps after 8 and 11 (RVSA, arXiv 2208.03987; its released configs). Layer
 # decay of ViT-L is 0.8 (ViTDet, arXiv 2203.16527). Batches differ between papers: 16 here.
+_base_ = ['./adamw_layer-decay.py']
+
 optim_wrapper = dict(
-    type='OptimWrapper',
-    optimizer=dict(type='AdamW', lr=1e-4, betas=(0.9, 0.999), weight_decay=0.05),
-    constructor='mssdf.LayerDecayOptimWrapperConstructor',
-    paramwise_cfg=dict(
-        layer_decay_rate=0.75,
-        norm_decay_mult=0.0,
-        bias_decay_mult=0.0,
-        custom_keys={
-            '.cls_token': dict(decay_mult=0.0),
-            '.pos_embed': dict(decay_mult=0.0),
-        },
-    ),
+    optimizer=dict(lr=1e-4, weight_decay=0.05),
+    paramwise_cfg=dict(layer_decay_rate=0.75),
     clip_grad=dict(max_norm=35, norm_type=2),
 )
 param_scheduler = [

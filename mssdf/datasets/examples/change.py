@@ -6,9 +6,10 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from ..writing import write_png
 from .dense import read_autzen
 from .derive import land_cover, later_date
-from .files import tiles, write_png
+from .files import tiles
 
 SPLITS = dict(train=('train',), val=('val', 'test'))
 

@@ -6,7 +6,8 @@ import numpy as np
 
 from mssdf.engine.atomic_file import write_atomically
 
-from .files import read_bands, write_tif
+from ..writing import write_tif
+from .files import read_bands
 
 # The classes of the other sets that are nearest to EuroSAT's: the images stay EuroSAT's.
 NAMES = {

@@ -7,8 +7,9 @@ from numpy.typing import NDArray
 
 from mssdf.engine.atomic_file import write_atomically
 
+from ..writing import NODATA, write_png, write_tif
 from .derive import heights_above_ground, land_cover
-from .files import NODATA, read_bands, tiles, write_png, write_tif
+from .files import read_bands, tiles
 
 BORDER = 3  # pixels between classes that eroded labels leave out
 

@@ -12,8 +12,9 @@ from numpy.typing import NDArray
 from mssdf.engine.atomic_file import write_atomically
 
 from ..classes import DIOR, NWPU_VHR10
+from ..preparation.tiling import starts
+from ..writing import write_png
 from .buildings import Box, Scene, crop, read_scene
-from .files import write_png
 
 WINDOW = 256
 # the classes that small, middling and large buildings go under
@@ -155,8 +156,8 @@ def dota(source: Path, out: Path, size: int = WINDOW, overlap: int = 64) -> None
     """
     for number, (split, scene) in enumerate(grounds(source), 1):
         height, width = scene.image.shape[:2]
-        for left in starts(width, size, overlap):
-            for top in starts(height, size, overlap):
+        for left in starts(width, size, size - overlap):
+            for top in starts(height, size, size - overlap):
                 name = f'P{number:04d}__{size}__{left}___{top}'
                 tile = crop(scene, left, top, size, size, least=0.7, cut=False)
                 for folder in ('val', 'test') if split == 'test' else ('train',):
@@ -165,12 +166,6 @@ def dota(source: Path, out: Path, size: int = WINDOW, overlap: int = 64) -> None
                         continue
                     lines = ''.join(_dota_line(box) for box in tile.boxes)
                     write_atomically(out / f'{folder}/annfiles/{name}.txt', lines.encode())
-
-
-def starts(length: int, size: int, overlap: int) -> list[int]:
-    """Where tiles start so that they cover a length; the last one ends with it."""
-    steps = range(0, max(length - size, 0) + size - overlap, size - overlap)
-    return sorted({min(start, max(length - size, 0)) for start in steps})
 
 
 def _dota_line(box: Box) -> str:

@@ -8,8 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..classes import ISPRS_PALETTE
-from ..examples.files import NODATA, write_png, write_tif
 from ..transforms.load_rasters import read_image
+from ..writing import NODATA, write_png, write_tif
 from .colours import indices_from_colours
 from .tiling import cut, tile_places
 

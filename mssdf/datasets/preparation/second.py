@@ -3,8 +3,8 @@
 from pathlib import Path
 
 from ..classes import SECOND_PALETTE
-from ..examples.files import write_png
 from ..transforms.load_rasters import read_image
+from ..writing import write_png
 from .colours import indices_from_colours
 
 

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import numpy as np
 
-from ..examples.files import NODATA, write_tif
 from ..transforms.load_rasters import read_image
+from ..writing import NODATA, write_tif
 from .tiling import cut, tile_places
 
 

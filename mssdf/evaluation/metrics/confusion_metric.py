@@ -1,5 +1,6 @@
 """What the metrics that rest on a confusion matrix share."""
 
+from abc import abstractmethod
 from collections.abc import Sequence
 from typing import Any
 
@@ -22,13 +23,13 @@ class ConfusionMetric(BaseMetric):
     def __init__(self, collect_device: str = 'cpu', prefix: str | None = None) -> None:
         super().__init__(collect_device=collect_device, prefix=prefix)
 
+    @abstractmethod
     def count(self, sample: dict) -> NDArray[np.int64]:
         """The matrix of one image, from its data sample as a dictionary."""
-        raise NotImplementedError
 
+    @abstractmethod
     def scores(self, matrix: NDArray[np.int64]) -> dict[str, float]:
         """Scores from 0 to 1 of the matrix over all images."""
-        raise NotImplementedError
 
     def process(self, data_batch: Any, data_samples: Sequence[dict]) -> None:
         """Count a batch."""
