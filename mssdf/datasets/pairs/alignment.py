@@ -21,6 +21,9 @@ BORDER = 5
 MIN_PIXELS = 64 * 64
 # Pixels over which a correlation must change to count as a peak.
 SLOW = 4.0
+# Pixels over which a peak is looked for: in an orthophoto that is not a true one, roofs and crowns
+# lean by as much as they are high, and the peak is a ridge.
+RIDGE = 2.0
 
 
 @dataclass(frozen=True)
@@ -118,6 +121,7 @@ def estimate_shift(surfaces: Sequence[NDArray[np.float32]]) -> Shift | None:
 
 def _peak(surface: NDArray[np.float64]) -> tuple[float, float, bool]:
     """Rows and columns of the highest point, between pixels by a parabola along each axis."""
+    surface = ndimage.gaussian_filter(surface, RIDGE)
     reach = surface.shape[0] // 2
     i, j = np.unravel_index(int(surface.argmax()), surface.shape)
     at_limit = i in (0, 2 * reach) or j in (0, 2 * reach)

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from mssdf.engine.atomic_file import write_atomically
 
@@ -20,9 +21,13 @@ from .tile import unpack_surface
 
 # A peak this many deviations above its surroundings can be trusted.
 CLEAR_PEAK = 3.0
-# Pixels between a raster's shift and that of the others from which it is named.
-SUSPICIOUS = 2.0
-COLUMNS = ('name', 'part', 'status', 'windows', 'dropped', 'bytes', 'valid', 'overlap', 'seconds')
+# Pixels between a raster's shift and that of the others from which it is named, and how many
+# standard errors they must be.
+SUSPICIOUS, ERRORS = 3.0, 2.0
+COLUMNS = (
+    *('name', 'part', 'status', 'windows', 'dropped', 'bytes'),
+    *('pixels', 'valid', 'overlap', 'seconds'),
+)
 
 
 def summarize(
@@ -50,15 +55,17 @@ def summarize(
         no_overlap=plan.no_overlap,
         refused=plan.refused,
         failed={r['name']: r['error'] for r in records if r['status'] == 'failed'},
-        overlap={name: _mean([r['overlap'].get(name) for r in records]) for name in others},
+        overlap={name: _overlap(records, name, settings.reference) for name in others},
         shift={name: _shift_of(records, name) for name in others},
         by_raster={name: shifts_by_raster(records, name) for name in others},
     )
 
 
-def _mean(values: Sequence[float | None]) -> float | None:
-    known = [value for value in values if value is not None]
-    return float(np.mean(known)) if known else None
+def _overlap(records: Sequence[Mapping[str, Any]], name: str, reference: str) -> float | None:
+    """The share of the reference's valid pixels where the modality is valid, too."""
+    pixels = sum(record['valid'].get(reference, 0) for record in records)
+    both = sum(record['overlap'].get(name, 0) for record in records)
+    return both / pixels if pixels else None
 
 
 def _shift_of(records: Sequence[Mapping[str, Any]], name: str) -> dict[str, Any] | None:
@@ -69,18 +76,18 @@ def _shift_of(records: Sequence[Mapping[str, Any]], name: str) -> dict[str, Any]
 
 
 def shifts_by_raster(records: Sequence[Mapping[str, Any]], name: str) -> dict[str, dict[str, Any]]:
-    """The shift of each raster of a modality, over the tiles that it alone fills.
+    """The shift of each raster of a modality, over the tiles that nearly all lie in it.
 
     Returns:
         By path: :class:`Shift` as a dictionary, and ``suspicious``: whether it is clear, and
-        differs from the median of all rasters' by more than two pixels, or is the only one and
-        larger than that.
+        differs from the median of all rasters' by more than three pixels; of one or two rasters,
+        whether it is larger than that.
     """
     surfaces: dict[str, list[Any]] = {}
     for record in records:
-        rasters = record.get('rasters', {}).get(name, ())
-        if len(rasters) == 1 and name in record['correlations']:
-            surfaces.setdefault(rasters[0], []).append(unpack_surface(record['correlations'][name]))
+        path = record['main_raster'].get(name)
+        if path is not None and name in record['correlations']:
+            surfaces.setdefault(path, []).append(unpack_surface(record['correlations'][name]))
     shifts: dict[str, Shift] = {}
     for path, found in sorted(surfaces.items()):
         shift = estimate_shift(found)
@@ -93,13 +100,16 @@ def shifts_by_raster(records: Sequence[Mapping[str, Any]], name: str) -> dict[st
     return {
         path: dict(
             asdict(shift),
-            suspicious=bool(
-                shift.peak >= CLEAR_PEAK
-                and np.hypot(shift.rows - usual[0], shift.cols - usual[1]) > SUSPICIOUS
-            ),
+            suspicious=_is_suspicious(shift, usual),
         )
         for path, shift in shifts.items()
     }
+
+
+def _is_suspicious(shift: Shift, usual: NDArray[np.float64]) -> bool:
+    distance = float(np.hypot(shift.rows - usual[0], shift.cols - usual[1]))
+    error = 0.0 if np.isnan(shift.error) else shift.error
+    return shift.peak >= CLEAR_PEAK and distance > max(SUSPICIOUS, ERRORS * error)
 
 
 def describe(summary: Mapping[str, Any]) -> str:
@@ -169,10 +179,7 @@ def write_reports(
 def _compact(value: Any) -> Any:
     if not isinstance(value, dict):
         return value
-    return '; '.join(
-        f'{key} {number:.3f}' if isinstance(number, float) else f'{key} {number}'
-        for key, number in value.items()
-    )
+    return '; '.join(f'{key} {number}' for key, number in value.items())
 
 
 def draw(records: Sequence[Mapping[str, Any]], summary: Mapping[str, Any]) -> bytes:

@@ -27,6 +27,8 @@ RECORDS = '.build'
 PAIRS, SHARDS = 'pairs', 'shards'
 # Bytes read at once for a checksum.
 CHUNK = 1 << 20
+# Share of a tile's pixels from which a raster answers for how the tile lies.
+MAIN_SHARE = 0.8
 
 
 @dataclass(frozen=True)
@@ -101,7 +103,15 @@ def remove_files(
 def empty_record() -> dict[str, Any]:
     """A record of which nothing is known yet."""
     return dict(
-        status='dropped', windows=0, dropped={}, valid={}, overlap={}, correlations={}, files=[]
+        status='dropped',
+        windows=0,
+        dropped={},
+        pixels=0,
+        valid={},
+        overlap={},
+        main_raster={},
+        correlations={},
+        files=[],
     )
 
 
@@ -142,7 +152,7 @@ def checksum(path: Path) -> str:
 
 
 def _make(job: TileJob, settings: BuildSettings) -> dict[str, Any]:
-    values, valid = _read(job, settings)
+    values, valid, main = _read(job, settings)
     record = empty_record()
     windows, record['dropped'] = judge_windows(
         values,
@@ -153,17 +163,18 @@ def _make(job: TileJob, settings: BuildSettings) -> dict[str, Any]:
         min_contrast={name: source.min_contrast for name, source in settings.sources.items()},
     )
     record['windows'] = len(windows)
-    record['valid'] = {name: float(known.mean()) for name, known in valid.items()}
+    record['pixels'] = job.rect.size[0] * job.rect.size[1]
+    record['valid'] = {name: int(known.sum()) for name, known in valid.items()}
     reference = valid[settings.reference]
     record['overlap'] = {
-        name: float((known & reference).sum() / max(reference.sum(), 1))
+        name: int((known & reference).sum())
         for name, known in valid.items()
         if name != settings.reference
     }
     if not windows:
         return record
     record['correlations'] = _compare(job, settings, values, valid)
-    record['rasters'] = {name: [r.path for r in found] for name, found in job.tile.rasters.items()}
+    record['main_raster'] = main
     record['files'] = _write(job, settings, values, valid, windows, record)
     record['status'] = 'written'
     return record
@@ -171,8 +182,14 @@ def _make(job: TileJob, settings: BuildSettings) -> dict[str, Any]:
 
 def _read(
     job: TileJob, settings: BuildSettings
-) -> tuple[dict[str, NDArray], dict[str, NDArray[np.bool_]]]:
-    """All modalities of a tile on its grid: values (C, H, W) and validity (H, W)."""
+) -> tuple[dict[str, NDArray], dict[str, NDArray[np.bool_]], dict[str, str]]:
+    """All modalities of a tile on its grid.
+
+    Returns:
+        Values (C, H, W) and validity (H, W) of each, and the raster that nearly all of them come
+        from, where there is one.
+    """
+    main: dict[str, str] = {}
     values: dict[str, NDArray] = {}
     valid: dict[str, NDArray[np.bool_]] = {}
     pool = RasterPool(max_open=8)
@@ -185,14 +202,16 @@ def _read(
             method = source.resampling
             if method == 'auto' and source.is_height:
                 method = 'bilinear'
-            values[name], valid[name] = warp_mosaic(
+            values[name], valid[name], taken = warp_mosaic(
                 rasters, tile.grid, job.rect, method, job.dtypes[name], pool
             )
+            if max(taken) > MAIN_SHARE * sum(taken):
+                main[name] = rasters[taken.index(max(taken))].path
             if source.terrain:
                 ground, known = (
                     warp_mosaic(
                         tile.rasters[TERRAIN + name], tile.grid, job.rect, method, 'float32', pool
-                    )
+                    )[:2]
                     if TERRAIN + name in tile.rasters
                     else (np.zeros_like(values[name]), np.zeros_like(valid[name]))
                 )
@@ -200,7 +219,7 @@ def _read(
                 values[name] = np.where(valid[name], values[name] - ground, np.float32(0))
     finally:
         pool.close()
-    return values, valid
+    return values, valid, main
 
 
 def _compare(

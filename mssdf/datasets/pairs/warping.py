@@ -7,12 +7,13 @@ import numpy as np
 from affine import Affine
 from numpy.typing import DTypeLike, NDArray
 from rasterio.enums import Resampling
-from rasterio.warp import reproject, transform_bounds
+from rasterio.errors import RasterioError
+from rasterio.warp import reproject
 
 from ..grids import TOLERANCE, same_crs
 from ..raster import read_values
 from ..raster_pool import RasterPool
-from .catalogue import CataloguedRaster
+from .catalogue import CataloguedRaster, box_in
 from .target_grid import Rect, TargetGrid
 
 # Source pixels read at once, and target pixels warped at once: they bound the memory.
@@ -33,7 +34,7 @@ def warp_mosaic(
     resampling: str,
     dtype: DTypeLike,
     pool: RasterPool,
-) -> tuple[NDArray, NDArray[np.bool_]]:
+) -> tuple[NDArray, NDArray[np.bool_], list[int]]:
     """Read a rectangle of the target grid from several rasters; the first valid one wins.
 
     Invalid pixels never take part in an interpolation; a pixel is valid when the source pixel at
@@ -49,15 +50,17 @@ def warp_mosaic(
         pool: of open files.
 
     Returns:
-        Values (C, H, W), zero where invalid, and validity (H, W).
+        Values (C, H, W), zero where invalid, validity (H, W), and how many pixels come from each
+        raster.
 
     Raises:
-        OSError: when a raster cannot be read.
+        OSError: with the path, when a raster cannot be read.
     """
     count = len(rasters[0].source.bands)
     values = np.zeros((count, *rect.size), dtype=dtype)
     valid = np.zeros(rect.size, dtype=bool)
-    for raster in rasters:
+    taken = [0] * len(rasters)
+    for number, raster in enumerate(rasters):
         for block in _blocks(raster, grid, rect):
             place = (
                 slice(block.top - rect.top, block.bottom - rect.top),
@@ -66,11 +69,16 @@ def warp_mosaic(
             missing = ~valid[place]
             if not missing.any():
                 continue
-            part, known = _warp_block(raster, grid, block, resampling, pool)
+            try:
+                part, known = _warp_block(raster, grid, block, resampling, pool)
+            except (OSError, RasterioError) as error:
+                pool.discard(raster.path)
+                raise OSError(f'{raster.path}: {error.__cause__ or error}') from error
             known &= missing
+            taken[number] += int(np.count_nonzero(known))
             values[:, place[0], place[1]][:, known] = _cast(part[:, known], values.dtype)
             valid[place] |= known
-    return values, valid
+    return values, valid, taken
 
 
 def _blocks(raster: CataloguedRaster, grid: TargetGrid, rect: Rect) -> list[Rect]:
@@ -98,10 +106,7 @@ def _source_bounds(
     raster: CataloguedRaster, grid: TargetGrid, rect: Rect
 ) -> tuple[float, float, float, float]:
     """The box around a target rectangle in the raster's CRS."""
-    bounds = grid.bounds(rect)
-    if same_crs(grid.crs, raster.source.header.crs):
-        return bounds
-    return transform_bounds(grid.crs, raster.source.header.crs, *bounds, densify_pts=21)
+    return box_in(grid.crs, raster.source.header.crs, grid.bounds(rect))
 
 
 def _warp_block(
