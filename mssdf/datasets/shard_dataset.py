@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Future
 from typing import Any
 
 import numpy as np
@@ -10,6 +11,7 @@ from numpy.typing import NDArray
 
 from ..registry import DATASETS
 from .failures import FailureLog
+from .sample_index import SampleIndex
 from .scenes import ModalitySettings, resolve_data_root
 from .shards.reader import BrokenShardError, ShardReader
 from .window_dataset import WindowDataset
@@ -43,6 +45,7 @@ class ShardDataset(WindowDataset):
         cache_dir: where the index of object storage is kept; None or '' takes LitData's.
         storage_options: for object storage: arguments of boto3's client, such as ``endpoint_url``.
         max_open_files: shards that stay mapped into memory, per worker.
+        storage_threads: reads from object storage at a time, per worker: those of a batch.
         seed: with the epoch and the index it decides everything random about a sample.
         pipeline: transforms.
         metainfo: added to the dataset's meta information.
@@ -61,6 +64,7 @@ class ShardDataset(WindowDataset):
         cache_dir: str | None = None,
         storage_options: Mapping[str, Any] | None = None,
         max_open_files: int = 256,
+        storage_threads: int = 16,
         seed: int = 0,
         pipeline: Sequence[dict | Callable] = (),
         metainfo: Mapping[str, Any] | None = None,
@@ -92,7 +96,9 @@ class ShardDataset(WindowDataset):
             cache_dir=cache_dir or None,
             storage_options=dict(storage_options or {}),
             max_open_files=max_open_files,
+            threads=storage_threads,
         )
+        self._ahead: dict[int, Future[dict[str, Any]]] = {}
         self._ignored = [key for key in DECIDED if decided.get(key) is not None]
         if not lazy_init:
             self.full_init()
@@ -149,6 +155,23 @@ class ShardDataset(WindowDataset):
         self.full_init()
         return int(self._ends[-1])
 
+    def __getitems__(self, indices: Sequence[int | SampleIndex]) -> list[Any]:
+        """The samples of a batch, which a data loader asks for at once.
+
+        Object storage takes long to begin to answer, so their windows are read side by side.
+        """
+        self.full_init()
+        if self._reader.remote:
+            for index in indices:
+                chosen = self._check_index(index[0] if isinstance(index, tuple) else index)
+                self._ahead[chosen] = self._reader.read_ahead(self._shard_of(chosen), chosen)
+        try:
+            return [self[index] for index in indices]
+        finally:
+            for future in self._ahead.values():
+                future.cancel()
+            self._ahead.clear()
+
     def read_window(self, index: int) -> dict[str, Any] | None:
         """Images and validity of a window, without the pipeline.
 
@@ -172,6 +195,9 @@ class ShardDataset(WindowDataset):
                 f'{self._reader.folder}, found {self.window_size}'
             )
 
+    def _shard_of(self, chosen: int) -> int:
+        return int(np.searchsorted(self._ends, chosen, side='right'))
+
     def _choose(self, index: int, rng: np.random.Generator, first: bool) -> int:
         return index if first else int(rng.integers(len(self)))
 
@@ -179,10 +205,10 @@ class ShardDataset(WindowDataset):
         return f'window {chosen} of {self._reader.folder}'
 
     def _read(self, chosen: int) -> dict[str, Any] | None:
-        shard = int(np.searchsorted(self._ends, chosen, side='right'))
+        shard, ahead = self._shard_of(chosen), self._ahead.pop(chosen, None)
         try:
             self._failures.count_read()
-            stored = self._reader.read(shard, chosen)
+            stored = ahead.result() if ahead else self._reader.read(shard, chosen)
         except BrokenShardError as error:
             self._failures.note(self._reader.path(shard), error)
             return None

@@ -7,6 +7,7 @@ import pickle
 import numpy as np
 import pytest
 import torch
+from mmengine.config import Config
 from torch.utils.data import DataLoader
 
 from mssdf.datasets import (
@@ -122,8 +123,9 @@ def test_where_a_window_lies(data_root, shards):
             assert found['images']['dsm'][0, 0, 0] == value
 
 
-@pytest.mark.parametrize('context', ['fork', 'spawn'])
-@pytest.mark.parametrize('read_before', [False, True])
+@pytest.mark.parametrize(
+    ('context', 'read_before'), [('fork', False), ('fork', True), ('spawn', True)]
+)
 def test_workers(shards, rasters, context, read_before):
     if read_before:  # what the parent has open must not be used by its children
         shards[SampleIndex(0, 0)]
@@ -208,6 +210,14 @@ def test_what_was_decided_is_accepted_and_the_rest_refused(root, caplog):
     ):
         with pytest.raises(error, match=message):
             ShardDataset(**{**dict(data_root=root, modalities=MODALITIES), **change})
+
+
+@pytest.mark.parametrize('name', ['rgb', 'rgb-dsm', 'rgb-ms-dsm'])
+def test_the_shipped_configs_switch_by_their_type(project_root, name):
+    shipped = Config.fromfile(project_root / f'configs/_base_/datasets/hr-pairs_{name}_320.py')
+    dataset = dict(shipped.train_dataloader.dataset, type='mssdf.ShardDataset', lazy_init=True)
+    built = DATASETS.build(dataset)
+    assert (built.window_size, list(built.modalities)) == (320, list(dataset['modalities']))
 
 
 def test_without_litdata(root, monkeypatch):

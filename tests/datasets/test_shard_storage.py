@@ -1,6 +1,7 @@
 """Shards in object storage, imitated by a server of this process: the bytes are those on disk."""
 
 import threading
+import time
 import urllib.parse
 from email.utils import formatdate
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -34,6 +35,9 @@ class Bucket(ThreadingHTTPServer):
         self.sent = {}  # file to list of (first, last) or None for the whole of it
         self.unsigned = 0
         self.failing = 0
+        self.delay = 0.0
+        self.busy = self.most = 0
+        self.lock = threading.Lock()
 
 
 class Handler(BaseHTTPRequestHandler):
@@ -43,7 +47,14 @@ class Handler(BaseHTTPRequestHandler):
         self.reply(body=False)
 
     def do_GET(self):
+        server = self.server
+        with server.lock:
+            server.busy += 1
+            server.most = max(server.most, server.busy)
+        time.sleep(server.delay)
         self.reply(body=True)
+        with server.lock:
+            server.busy -= 1
 
     def reply(self, body):
         server = self.server
@@ -163,6 +174,26 @@ def test_workers(local, bucket, tmp_path, context):
     found = torch.cat([batch['inputs']['rgb'] for batch in loader])
     expected = torch.stack([near[SampleIndex(i, 0)]['inputs']['rgb'] for i in range(12)])
     assert torch.equal(found, expected)
+
+
+def test_a_batch_is_read_side_by_side(local, bucket, tmp_path):
+    near = ShardDataset(
+        data_root=local / 'train',
+        modalities=MODALITIES,
+        pipeline=[dict(type='mssdf.PackMultiModalInputs')],
+    )
+    far = open_remote(bucket, tmp_path, storage_threads=8)
+    far[SampleIndex(0, 0)]
+    assert bucket.most == 1
+    bucket.delay = 0.05
+    order = [SampleIndex(i, 0) for i in np.random.default_rng(1).permutation(len(near))[:16]]
+    (found,) = DataLoader(far, batch_size=16, sampler=order, collate_fn=multimodal_collate)
+    expected = multimodal_collate([near[index] for index in order])
+    for m in MODALITIES:
+        assert torch.equal(found['inputs'][m], expected['inputs'][m])
+        assert torch.equal(found['valid'][m], expected['valid'][m])
+    assert 4 <= bucket.most <= 8
+    assert not far._ahead
 
 
 def test_a_storage_that_fails_now_and_then(bucket, tmp_path):

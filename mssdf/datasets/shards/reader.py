@@ -3,6 +3,7 @@
 import io
 import os
 from collections.abc import Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +34,7 @@ class ShardReader:
         cache_dir: where the index of object storage is kept; None takes LitData's.
         storage_options: for object storage: arguments of boto3's client, such as ``endpoint_url``.
         max_open_files: shards that stay mapped, per process, while memory allows.
+        threads: reads from object storage at a time, per process.
     """
 
     def __init__(
@@ -41,6 +43,7 @@ class ShardReader:
         cache_dir: str | None = None,
         storage_options: Mapping[str, Any] | None = None,
         max_open_files: int = 256,
+        threads: int = 16,
     ) -> None:
         if '://' in folder and not folder.startswith(REMOTE):
             raise ValueError(
@@ -52,8 +55,10 @@ class ShardReader:
         self.cache_dir = cache_dir
         self.storage_options = dict(storage_options or {})
         self.max_open_files = max_open_files
+        self.threads = threads
         self.index = self._load_index()
         self._dataset: Any = None
+        self._pool: ThreadPoolExecutor | None = None
         self._pid: int | None = None
 
     def path(self, shard: int) -> str:
@@ -87,7 +92,7 @@ class ShardReader:
             ) from error
 
     def __getstate__(self) -> dict[str, Any]:
-        return dict(self.__dict__, _dataset=None, _pid=None)
+        return dict(self.__dict__, _dataset=None, _pool=None, _pid=None)
 
     def _check_size(self, shard: int) -> None:
         """LitData would wait for minutes for a file that is missing or cut off."""
@@ -99,8 +104,16 @@ class ShardReader:
         if found != expected:
             raise BrokenShardError(f'expected {expected} bytes, found {found}')
 
+    def read_ahead(self, shard: int, number: int) -> 'Future[dict[str, Any]]':
+        """Begin to read a window from object storage; see :meth:`read`."""
+        self._open()
+        if self._pool is None:
+            self._pool = ThreadPoolExecutor(self.threads, thread_name_prefix='shards')
+        return self._pool.submit(self.read, shard, number)
+
     def _open(self) -> Any:
         if self._dataset is None or self._pid != os.getpid():
+            self._pool = None
             self._dataset = require_litdata().StreamingDataset(
                 self.folder,
                 cache_dir=self.cache_dir,
@@ -118,7 +131,10 @@ class ShardReader:
         if self.folder.startswith('s3://') and 'config' not in options:
             from botocore.config import Config
 
-            options['config'] = Config(retries=dict(max_attempts=ATTEMPTS, mode='standard'))
+            options['config'] = Config(
+                retries=dict(max_attempts=ATTEMPTS, mode='standard'),
+                max_pool_connections=self.threads,
+            )
         return options
 
     def _load_index(self) -> ShardIndex:
