@@ -158,14 +158,17 @@ class ShardDataset(WindowDataset):
     def __getitems__(self, indices: Sequence[int | SampleIndex]) -> list[Any]:
         """The samples of a batch, which a data loader asks for at once.
 
-        Object storage takes long to begin to answer, so their windows are read side by side.
+        Their windows are asked for before the first one is waited for: from object storage, whose
+        answers take long to begin, by several threads; from a disk by advice to the system.
         """
         self.full_init()
-        if self._reader.remote:
+        try:
             for index in indices:
                 chosen = self._check_index(index[0] if isinstance(index, tuple) else index)
-                self._ahead[chosen] = self._reader.read_ahead(self._shard_of(chosen), chosen)
-        try:
+                if self._reader.remote:
+                    self._ahead[chosen] = self._reader.read_ahead(self._shard_of(chosen), chosen)
+                else:
+                    self._reader.advise(self._shard_of(chosen), chosen)
             return [self[index] for index in indices]
         finally:
             for future in self._ahead.values():

@@ -63,8 +63,9 @@ FORMATS: dict[str, dict[str, Any] | None] = {
     'tiled 256 zstd': _tiled(256, 'zstd'),
     'tiled 512 deflate': _tiled(512, 'deflate'),
     'tiled 512 zstd': _tiled(512, 'zstd'),
-    'COG deflate': dict(driver='COG', compress='deflate', blocksize=512),
-    'COG zstd': dict(driver='COG', compress='zstd', blocksize=512),
+    'COG 256 zstd': dict(driver='COG', compress='zstd', blocksize=256),
+    'COG 512 deflate': dict(driver='COG', compress='deflate', blocksize=512),
+    'COG 512 zstd': dict(driver='COG', compress='zstd', blocksize=512),
     'shards': None,
 }
 SOURCE = 'tiled 512 zstd'  # of the shards
@@ -91,7 +92,7 @@ def parse_args() -> argparse.Namespace:
         '--formats', nargs='+', choices=list(FORMATS), default=list(FORMATS), metavar='FORMAT'
     )
     parser.add_argument(
-        '--scaling', nargs='*', choices=list(FORMATS), default=['tiled 512 zstd', 'shards'],
+        '--scaling', nargs='*', choices=list(FORMATS), default=['tiled 256 zstd', 'shards'],
         metavar='FORMAT', help='formats whose scaling over workers is measured',
     )  # fmt: skip
     parser.add_argument('--folder', type=Path, help='where to write (default: a temporary one)')
@@ -222,6 +223,13 @@ def read_io() -> dict[str, int]:
     return {key: int(value) for key, value in (line.split(':') for line in lines)}
 
 
+def read_batch(dataset: Any, indices: list[Any]) -> list[Any]:
+    """A batch as PyTorch's data loader reads it."""
+    if hasattr(dataset, '__getitems__'):
+        return dataset.__getitems__(indices)
+    return [dataset[index] for index in indices]
+
+
 def measure(args: argparse.Namespace, folder: Path, augmented: bool, cold: bool) -> dict[str, Any]:
     """Read windows in this process, several times over, each time another epoch."""
     rates, asked, fetched = [], [], []
@@ -237,9 +245,8 @@ def measure(args: argparse.Namespace, folder: Path, augmented: bool, cold: bool)
             drop_from_cache(folder)
         before, clock, spent = read_io(), time.perf_counter(), time.process_time()
         done = 0
-        for index in order:
-            dataset[index]
-            done += 1
+        for first in range(0, len(order), BATCH):
+            done += len(read_batch(dataset, order[first : first + BATCH]))
             if time.perf_counter() - clock > args.seconds:
                 break
         clock, spent = time.perf_counter() - clock, time.process_time() - spent

@@ -12,6 +12,9 @@ def require_litdata() -> ModuleType:
     """
     # Read when the package is imported: no look-up of newer versions at every start.
     os.environ.setdefault('LITDATA_DISABLE_VERSION_CHECK', '1')
+    # Opening a shard must not fetch all of it from the disk, as windows are read here and there:
+    # the reader asks for what it needs.
+    os.environ.setdefault('LITDATA_POSIX_WILLNEED', '0')
     try:
         import litdata
     except ImportError as error:

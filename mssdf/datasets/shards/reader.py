@@ -2,10 +2,13 @@
 
 import io
 import os
+import struct
 from collections.abc import Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
+
+import numpy as np
 
 from .backend import require_litdata
 from .index import INDEX, ShardIndex
@@ -57,6 +60,7 @@ class ShardReader:
         self.max_open_files = max_open_files
         self.threads = threads
         self.index = self._load_index()
+        self._first = np.cumsum((0, *self.index.samples)).tolist()
         self._dataset: Any = None
         self._pool: ThreadPoolExecutor | None = None
         self._pid: int | None = None
@@ -110,6 +114,24 @@ class ShardReader:
         if self._pool is None:
             self._pool = ThreadPoolExecutor(self.threads, thread_name_prefix='shards')
         return self._pool.submit(self.read, shard, number)
+
+    def advise(self, shard: int, number: int) -> None:
+        """Let the system begin to fetch a window from a local disk, and no more than it."""
+        if not hasattr(os, 'posix_fadvise'):
+            return
+        try:
+            descriptor = os.open(self.path(shard), os.O_RDONLY)
+        except OSError:
+            return  # reading it says why
+        try:
+            # LitData's chunk: number of samples, where each begins and the last one ends.
+            span = os.pread(descriptor, 8, 4 * (1 + number - self._first[shard]))
+            first, end = struct.unpack('<II', span)
+            os.posix_fadvise(descriptor, first, end - first, os.POSIX_FADV_WILLNEED)
+        except (OSError, struct.error):
+            pass  # reading it says why
+        finally:
+            os.close(descriptor)
 
     def _open(self) -> Any:
         if self._dataset is None or self._pid != os.getpid():
