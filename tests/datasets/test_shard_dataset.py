@@ -2,6 +2,7 @@
 
 import logging
 import multiprocessing
+import os
 import pickle
 
 import numpy as np
@@ -18,6 +19,7 @@ from mssdf.datasets import (
     failures,
     multimodal_collate,
 )
+from mssdf.datasets.shards import decode_sample
 from mssdf.registry import DATASETS
 
 pytest.importorskip('litdata')
@@ -140,6 +142,34 @@ def test_workers(shards, rasters, context, read_before):
     )
     for number, found in enumerate(loader):
         assert_same(found, batch(rasters, range(4 * number, 4 * number + 4), 1))
+
+
+def test_a_batch_is_announced_window_by_window(root, shards, monkeypatch):
+    """The system is told of exactly the bytes that hold each window of a batch."""
+    told, advise = [], os.posix_fadvise
+
+    def record(descriptor, first, length, advice):
+        path = os.readlink(f'/proc/self/fd/{descriptor}')
+        told.append((path, first, length, advice))
+        advise(descriptor, first, length, advice)
+
+    monkeypatch.setattr(os, 'posix_fadvise', record)
+    order = [SampleIndex(i, 0) for i in (20, 0, 7, 743)]
+    found = shards.__getitems__(order)
+    monkeypatch.undo()
+    assert [path.rpartition('/')[2] for path, *_ in told] == [
+        '000014.bin',
+        '000000.bin',
+        '000007.bin',
+        '000742.bin',
+    ]
+    for (path, first, length, advice), index, sample in zip(told, order, found, strict=True):
+        assert advice == os.POSIX_FADV_WILLNEED
+        with open(path, 'rb') as file:
+            file.seek(first + 4)
+            window = decode_sample(file.read(length - 4))['window']
+        assert window == sample['data_samples'].metainfo['window']
+        assert torch.equal(sample['inputs']['rgb'], shards[index]['inputs']['rgb'])
 
 
 def test_pickled(shards):
