@@ -16,7 +16,7 @@ make_venv "$venv"
 install_torch "$venv"
 install_mmcv_with_ops "$venv"
 install_requirements "$venv" tests requirements/runtime.txt requirements/segmentation.txt \
-    requirements/detection.txt requirements/tests.txt
+    requirements/detection.txt requirements/preparation.txt requirements/tests.txt
 relax_opencv "$venv"
 install_project "$venv"
 
