@@ -17,7 +17,7 @@ from affine import Affine
 from rasterio.vrt import WarpedVRT
 from rasterio.warp import Resampling, calculate_default_transform, reproject
 
-from mssdf.datasets import MultiModalRasterDataset
+from mssdf.datasets import MultiModalRasterDataset, ShardDataset
 from mssdf.datasets.pairs.scheduling import run_everywhere
 
 ROOT = Path(__file__).parents[2]
@@ -148,6 +148,29 @@ def test_the_dataset_reads_what_was_built(built):
             cache_dir='',
         )
         assert len(dataset) == report['parts'][part]['windows'] > 0
+
+
+def test_shards_hold_the_windows_of_the_pairs(tool, sources, built, tmp_path):
+    pytest.importorskip('litdata')
+    both = ('--val-share', '0.2', '--workers', '0', '--formats', 'pairs', 'shards')
+    assert tool.main(arguments(sources, tmp_path, *both)) == 0
+    assert {p: s for p, s in checksums(tmp_path).items() if p.endswith('.tif')} == checksums(built)
+    modalities = dict(rgb=dict(suffix='_dom.tif'), dsm=dict(suffix='_dsm.tif'))
+    for part in ('train', 'val'):
+        common = dict(
+            data_root=str(tmp_path / part), modalities=modalities, window_size=160, pipeline=[]
+        )
+        rasters = MultiModalRasterDataset(**common, cache_dir='')
+        shards = ShardDataset(**common)
+        pairs = [
+            {(s['scene'], tuple(s['window'][:2])): s for s in (d[i] for i in range(len(d)))}
+            for d in (rasters, shards)
+        ]
+        assert pairs[0].keys() == pairs[1].keys()
+        for key, sample in pairs[0].items():
+            for name, image in sample['images'].items():
+                np.testing.assert_array_equal(image, pairs[1][key]['images'][name])
+                np.testing.assert_array_equal(sample['valid'][name], pairs[1][key]['valid'][name])
 
 
 def test_no_window_of_validation_touches_training(built):

@@ -9,6 +9,7 @@ import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from mssdf.datasets.pairs import (
     COMPRESSIONS,
@@ -51,7 +52,7 @@ def parse_args(arguments: Sequence[str] | None = None) -> argparse.Namespace:
         description=__doc__, epilog=EPILOG, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument('out', type=Path)
-    named = dict(action='append', default=[], metavar='NAME=VALUE', type=_named)
+    named: dict[str, Any] = dict(action='append', default=[], metavar='NAME=VALUE', type=_named)
     parser.add_argument(
         '--source',
         action='append',

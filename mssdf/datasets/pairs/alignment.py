@@ -105,7 +105,7 @@ def estimate_shift(surfaces: Sequence[NDArray[np.float32]]) -> Shift | None:
     """The shift at the peak of the mean of correlations; None without any."""
     if not len(surfaces):
         return None
-    total = np.sum(surfaces, axis=0, dtype=np.float64)
+    total = np.asarray(np.sum(surfaces, axis=0, dtype=np.float64))
     rows, cols, at_limit = _peak(total)
     others = np.array([_peak(total - one)[:2] for one in surfaces]) if len(surfaces) > 1 else None
     error = float('nan')

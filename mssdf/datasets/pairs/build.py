@@ -13,7 +13,7 @@ from ..progress import track
 from .plan import Plan
 from .scheduling import run_everywhere
 from .settings import BuildSettings
-from .split import block_of, keep_apart, load_split, save_split, split_blocks
+from .split import TRAIN, VAL, block_of, keep_apart, load_split, save_split, split_blocks
 from .tile import (
     RECORDS,
     SHARDS,
@@ -24,6 +24,8 @@ from .tile import (
     record_path,
     remove_files,
 )
+
+PARTS = (TRAIN, VAL)
 
 
 def lay_out(plan: Plan, settings: BuildSettings) -> list[TileJob]:
@@ -86,9 +88,12 @@ def build(
     Returns:
         The records of :func:`~mssdf.datasets.pairs.tile.make_tile`, in the tiles' order.
     """
-    for part in ('train', 'val'):
-        for folder in ('patch', 'shards'):
-            remove_partial_files(Path(settings.out, part, folder))
+    for part in PARTS:
+        remove_partial_files(Path(settings.out, part, 'patch'))
+        if SHARDS in settings.formats:
+            from ..shards import remove_partial_shards
+
+            remove_partial_shards(Path(settings.out, part, 'shards'))
     results = run_everywhere(
         partial(make_tile, settings=settings),
         jobs,
@@ -125,7 +130,7 @@ def _write_indices(
     modalities = {
         name: dict(bands=plan.bands[name], dtype=plan.dtypes[name]) for name in settings.sources
     }
-    for part in ('train', 'val'):
+    for part in PARTS:
         infos = [
             ShardInfo.from_dict(record['shard'])
             for record in records

@@ -1,5 +1,6 @@
 """Tiles in many processes, here or on a cluster, with Dask."""
 
+import logging
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, TypeVar
 
@@ -9,10 +10,8 @@ Result = TypeVar('Result')
 INSTALL = "pip install 'mssdf[preparation]'"
 # Jobs handed out at a time, per worker: enough to keep it busy, few enough to be forgotten.
 AHEAD = 3
-
-
-class WorkersLostError(RuntimeError):
-    """A job's workers died again and again."""
+# How often a job whose process died is tried again.
+RETRIES = 1
 
 
 def run_everywhere(
@@ -42,6 +41,7 @@ def run_everywhere(
         yield from map(work, jobs)
         return
     try:
+        import dask
         from dask.distributed import Client, LocalCluster
     except ImportError as error:
         raise ImportError(f'several processes need Dask: {INSTALL}') from error
@@ -50,12 +50,14 @@ def run_everywhere(
             yield from _run(client, work, jobs, on_lost)
         return
     with (
+        dask.config.set({'distributed.scheduler.allowed-failures': RETRIES}),
         LocalCluster(
             n_workers=max(1, min(workers, len(jobs))),
             threads_per_worker=1,
             processes=True,
             memory_limit=memory_limit or 'auto',
             dashboard_address=None,
+            silence_logs=logging.ERROR,
         ) as cluster,
         Client(cluster) as client,
     ):

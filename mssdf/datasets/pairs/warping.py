@@ -121,7 +121,9 @@ def _warp_block(
         return np.zeros(shape, dtype=np.float32), np.zeros(block.size, dtype=bool)
     values, known = read_values(pool.get(source.path), source, window)
     if source.scale is not None and source.offset is not None:
-        scale, offset = (np.float32(x)[:, None, None] for x in (source.scale, source.offset))
+        scale, offset = (
+            np.asarray(x, dtype=np.float32)[:, None, None] for x in (source.scale, source.offset)
+        )
         values = values.astype(np.float32) * scale + offset
     transform = raster.transform * Affine.translation(window[1], window[0])
     target = grid.transform(block)
