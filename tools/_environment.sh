@@ -1,4 +1,4 @@
-# Shell functions that make the environments of quick_start.sh and run_tests.sh. Sourced, not run.
+# Shell functions that make the environments of quick_start.sh, run_tests.sh and run_long_tests.sh. Sourced, not run.
 #
 # Every step says what it does, leaves a stamp in the environment and is skipped while the stamp fits, so that
 # a second call takes seconds. Settings:
@@ -193,4 +193,22 @@ relax_opencv() {
     "$1/bin/python" -m pip uninstall --quiet --yes opencv-python opencv-python-headless
     pip_install "$1" opencv-python-headless && "$1/bin/python" -c 'import cv2' ||
         die "$1: OpenCV does not load (see the lines above)"
+}
+
+# make_test_environment DIR: with all that the tests need, mmcv's compiled ops and MSSDF itself included.
+make_test_environment() {
+    make_venv "$1"
+    install_torch "$1"
+    install_mmcv_with_ops "$1"
+    install_requirements "$1" tests requirements/runtime.txt requirements/segmentation.txt \
+        requirements/detection.txt requirements/preparation.txt requirements/tests.txt
+    relax_opencv "$1"
+    install_project "$1"
+}
+
+# use_test_environment DIR: set $python to its interpreter, and what every test runs with.
+use_test_environment() {
+    python=$(cd "$1/bin" && pwd)/python
+    # One thread per process: small tensors gain nothing from more, and results stay comparable.
+    export OMP_NUM_THREADS=${OMP_NUM_THREADS:-1} MPLBACKEND=Agg
 }

@@ -12,13 +12,7 @@ cd "$(dirname "${BASH_SOURCE[0]}")/.." || exit 1
 venv=${MSSDF_VENV:-.venv}
 runtime=${MSSDF_RUNTIME_VENV:-.venv-runtime}
 
-make_venv "$venv"
-install_torch "$venv"
-install_mmcv_with_ops "$venv"
-install_requirements "$venv" tests requirements/runtime.txt requirements/segmentation.txt \
-    requirements/detection.txt requirements/preparation.txt requirements/tests.txt
-relax_opencv "$venv"
-install_project "$venv"
+make_test_environment "$venv"
 
 make_venv "$runtime"
 install_torch "$runtime"
@@ -26,11 +20,9 @@ install_mmcv_without_ops "$runtime"
 install_requirements "$runtime" runtime requirements/runtime.txt
 relax_opencv "$runtime"
 
-python=$(cd "$venv/bin" && pwd)/python
+use_test_environment "$venv"
 MSSDF_RUNTIME_PYTHON=$(cd "$runtime/bin" && pwd)/python
 export MSSDF_RUNTIME_PYTHON
-# One thread per process: small tensors gain nothing from more, and results stay comparable.
-export OMP_NUM_THREADS=${OMP_NUM_THREADS:-1} MPLBACKEND=Agg
 
 failed=()
 check() {

@@ -33,7 +33,9 @@ class FailureLog:
         self._number = {path: i for i, path in enumerate(self._paths)}
         # Shared memory, so that one worker's failures count for all of them.
         self._namer = torch.zeros(len(self._paths), dtype=torch.int64).share_memory_()
-        self._reads = torch.zeros(MAX_WORKERS, 2, dtype=torch.int64).share_memory_()
+        self._recoverer = torch.zeros_like(self._namer).share_memory_()
+        # Reads, of these failed, of these good at a later attempt.
+        self._reads = torch.zeros(MAX_WORKERS, 3, dtype=torch.int64).share_memory_()
 
     def count_read(self) -> None:
         """A read is about to happen. Each worker has a row of its own: no lock is needed."""
@@ -46,18 +48,36 @@ class FailureLog:
             UnreadableDataError: when too many have failed.
         """
         self._reads.numpy()[self._row(), 1] += 1
-        number = self._number[path]
-        if self._namer[number] == 0:
-            # Two workers may meet the same file at once: the last to sign names it.
-            self._namer[number] = os.getpid()
-            time.sleep(0.01)
-            if self._namer[number] == os.getpid():
-                print_log(
-                    f'{path} cannot be read and its windows are drawn again: {reason}',
-                    logger='current',
-                    level=logging.WARNING,
-                )
+        self._name_once(
+            self._namer, path, f'{path} cannot be read and its windows are drawn again: {reason}'
+        )
         self.check()
+
+    def note_recovery(self, path: str, attempt: int, reason: object) -> None:
+        """A file was read after all; counted, and named the first time."""
+        self._reads.numpy()[self._row(), 2] += 1
+        self._name_once(
+            self._recoverer, path, f'{path} was read at attempt {attempt}, before that: {reason}'
+        )
+
+    def _name_once(self, names: torch.Tensor, path: str, message: str) -> None:
+        number = self._number[path]
+        if names[number] == 0:
+            # Two workers may meet the same file at once: the last to sign names it.
+            names[number] = os.getpid()
+            time.sleep(0.01)
+            if names[number] == os.getpid():
+                print_log(message, logger='current', level=logging.WARNING)
+
+    def has_failed(self, path: str) -> bool:
+        """Whether a file has failed before."""
+        return bool(self._namer[self._number[path]])
+
+    @property
+    def reads(self) -> dict[str, int]:
+        """How many reads there were, how many failed and how many were good at a later attempt."""
+        counts = self._reads.sum(dim=0).tolist()
+        return dict(zip(('all', 'failed', 'recovered'), counts, strict=True))
 
     @property
     def failed(self) -> list[str]:
@@ -69,7 +89,7 @@ class FailureLog:
         failed, total = self.failed, len(self._paths)
         if len(failed) > self.max_failed_share * total:
             self._stop(f'{len(failed)} of {total} files', len(failed) / total, failed)
-        reads, misses = self._reads.sum(dim=0).tolist()
+        reads, misses, _ = self._reads.sum(dim=0).tolist()
         if reads >= MIN_READS and misses > self.max_failed_share * reads:
             self._stop(f'{misses} of {reads} reads', misses / reads, failed)
 

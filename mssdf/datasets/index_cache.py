@@ -28,7 +28,7 @@ from .scenes import ModalitySettings, SceneFiles
 from .windows import ValidityMap
 
 # Goes into every key: raise it when what an entry holds, or how it is found, changes.
-VERSION = 1
+VERSION = 2
 
 SAVE_SECONDS = 30.0
 
@@ -78,7 +78,10 @@ class IndexCache:
         digest = hashlib.sha256(name.encode()).hexdigest()[:16]
         self.path = Path(folder, f'windows-{digest}.json')
         try:
-            self._entries = json.loads(self.path.read_text(encoding='utf-8'))
+            entries = json.loads(self.path.read_text(encoding='utf-8'))
+            if not isinstance(entries, dict):
+                raise ValueError(f'expected a mapping, found a {type(entries).__name__}')
+            self._entries = entries
         except FileNotFoundError:
             pass
         except (OSError, ValueError) as error:
@@ -91,9 +94,10 @@ class IndexCache:
     def get(self, identity: str, key: str) -> Scene | None:
         """The scene, when its files and the settings are those of the entry."""
         entry = self._entries.get(identity)
-        if entry is None or entry.get('key') != key:
-            return None
-        return _decode_scene(entry)
+        try:
+            return _decode_scene(entry) if entry is not None and entry['key'] == key else None
+        except (AttributeError, KeyError, TypeError, ValueError, zlib.error):
+            return None  # torn or tampered with: the scene is indexed again
 
     def put(self, identity: str, key: str, scene: Scene) -> None:
         """Keep a scene; written to the file every half minute."""

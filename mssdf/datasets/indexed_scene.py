@@ -48,15 +48,6 @@ class Scene:
         return header.height, header.width
 
 
-class UnreadableFileError(OSError):
-    """A raster of a scene cannot be opened or read."""
-
-    def __init__(self, path: str, reason: object) -> None:
-        super().__init__(f'{path}: {reason}')
-        self.path = path
-        self.reason = reason
-
-
 def usable(share: ArrayLike, max_invalid: float) -> NDArray[np.bool_]:
     """Whether so large a valid share is enough. Something must be valid in any case."""
     share = np.asarray(share)

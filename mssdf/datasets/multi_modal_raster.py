@@ -1,5 +1,6 @@
 """The dataset of windows over co-registered rasters."""
 
+import logging
 import os
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -9,13 +10,13 @@ import numpy as np
 from mmengine import dist
 from mmengine.logging import print_log
 from numpy.typing import NDArray
-from rasterio.errors import RasterioError
 
 from ..registry import DATASETS
 from .failures import FailureLog
 from .index_cache import IndexCache
-from .indexed_scene import IndexSettings, Scene, UnreadableFileError, usable
-from .raster_pool import RasterPool
+from .indexed_scene import IndexSettings, Scene, usable
+from .patient_reader import PatientReader
+from .read_errors import Patience, UnreadableFileError
 from .resample import read_on_grid
 from .scene_index import build_scenes
 from .scenes import (
@@ -63,6 +64,9 @@ class MultiModalRasterDataset(WindowDataset):
         judge_by: ``'reference'`` asks this of the reference modality; ``'any'`` keeps a window as
             long as one modality has it.
         max_failed_share: of files, and of reads, that may fail before an error stops it all.
+        read_attempts: how often a read that fails is tried, from 1 (never again) to 10, before it
+            counts as failed. A file that has failed so is tried once each time from then on.
+        retry_seconds: wait before the second attempt; it doubles each time.
         cache_dir: where the index of usable windows is kept. None: ``.mssdf_cache`` in
             ``data_root``, or the user's cache folder where that cannot be written. '' keeps none.
         max_open_files: bound on open files, per worker.
@@ -85,6 +89,8 @@ class MultiModalRasterDataset(WindowDataset):
         max_invalid: float = 0.5,
         judge_by: str = 'reference',
         max_failed_share: float = 0.05,
+        read_attempts: int = 3,
+        retry_seconds: float = 0.5,
         cache_dir: str | None = None,
         max_open_files: int = 64,
         seed: int = 0,
@@ -124,7 +130,8 @@ class MultiModalRasterDataset(WindowDataset):
         self.cache_dir = cache_dir
         self.scenes: list[Scene] = []
         self._listed = scenes
-        self._pool = RasterPool(max_open_files)
+        self._patience = Patience(read_attempts, retry_seconds)
+        self._reader = PatientReader(max_open_files, self._patience, self._note_recovery)
         if not lazy_init:
             self.full_init()
 
@@ -175,20 +182,31 @@ class MultiModalRasterDataset(WindowDataset):
         cache = IndexCache(
             self._cache_folder(), repr((place, self.folder, self.settings, self.modalities))
         )
-        scenes, unusable = [], 0
-        for scene in build_scenes(found, self.modalities, self.settings, cache):
+        scenes, unusable = [], []
+        built = build_scenes(
+            found, self.modalities, self.settings, cache, self._patience, self._note_recovery
+        )
+        for scene in built:
             if isinstance(scene, UnreadableFileError):
                 self._failures.note(scene.path, scene.reason)
             elif len(scene.positions):
                 scenes.append(scene)
             else:
-                unusable += 1
+                unusable.append(scene)
         self.scenes = scenes
         if not scenes:
             raise ValueError(
                 f'none of the {len(found)} scene(s) has a window of {self.settings.window_size} '
                 f'pixels with at most max_invalid={self.settings.max_invalid:.0%} invalid pixels '
-                f'({unusable} without one; first file: {next(iter(paths))})'
+                f'({len(unusable)} without one; first file: {next(iter(paths))})'
+            )
+        if unusable:
+            files = [scene.sources[scene.reference].path for scene in unusable]
+            print_log(
+                f'{len(unusable)} of {len(found)} scene(s) left out, no window of theirs has at '
+                f'most max_invalid={self.settings.max_invalid:.0%} invalid pixels: ' + _some(files),
+                logger='current',
+                level=logging.WARNING,
             )
         self._find_formats()
         self._make_windows()
@@ -230,7 +248,18 @@ class MultiModalRasterDataset(WindowDataset):
                         f'{source.path}: expected {len(first.bands)} band(s) of modality '
                         f'{modality!r} as in {first.path}, found {len(source.bands)}'
                     )
-            common = np.result_type(*{source.dtype for source in sources})
+            kinds: dict[str, list[str]] = {}
+            for source in sources:
+                kinds.setdefault(source.dtype, []).append(source.path)
+            if len(kinds) > 1:
+                print_log(
+                    f'modalities.{modality}: expected files of one type, found '
+                    + '; '.join(f'{kind} in {len(p)} ({_some(p, 3)})' for kind, p in kinds.items())
+                    + '; their values are taken as they are, see that they have one unit',
+                    logger='current',
+                    level=logging.WARNING,
+                )
+            common = np.result_type(*kinds)
             kept = common.name if common.name in ('uint8', 'uint16', 'int16') else 'float32'
             self.num_bands[modality], self.dtypes[modality] = len(first.bands), kept
 
@@ -268,7 +297,8 @@ class MultiModalRasterDataset(WindowDataset):
         return self._window(index if first else int(rng.integers(len(self))))
 
     def _name(self, chosen: tuple[Scene, Window]) -> str:
-        return f'{chosen[0].name} at {chosen[1]}'
+        scene, window = chosen
+        return f'{scene.name} at {window} of {scene.sources[scene.reference].path}'
 
     def read_window(self, index: int) -> dict[str, Any] | None:
         """Images and validity of a sample of the grid, without the pipeline.
@@ -342,10 +372,8 @@ class MultiModalRasterDataset(WindowDataset):
                 try:
                     self._failures.count_read()
                     read = self._read_modality(scene, modality, window)
-                except (OSError, RasterioError) as error:
-                    path = scene.sources[modality].path
-                    self._pool.discard(path)
-                    self._failures.note(path, error)
+                except UnreadableFileError as error:
+                    self._failures.note(error.path, error.reason)
                     return None
             if read is not None:
                 images[modality], valid[modality] = read
@@ -369,13 +397,28 @@ class MultiModalRasterDataset(WindowDataset):
     ) -> tuple[NDArray, NDArray[np.bool_]] | None:
         """(H, W, C) values and (H, W) validity; None when too little of it is valid."""
         source = scene.sources[modality]
-        values, valid = read_on_grid(
-            self._pool.get(source.path),
-            source,
-            scene.grids[modality],
-            window,
-            self.modalities[modality].resampling,
+        values, valid = self._reader.read(
+            source.path,
+            lambda raster: read_on_grid(
+                raster,
+                source,
+                scene.grids[modality],
+                window,
+                self.modalities[modality].resampling,
+            ),
+            expected=source.header,
+            # What has failed for good would wait again at each of its windows.
+            patient=not self._failures.has_failed(source.path),
         )
         if not usable(np.count_nonzero(valid) / valid.size, self.settings.max_invalid):
             return None
         return values.astype(self.dtypes[modality], copy=False).transpose(1, 2, 0), valid
+
+    def _note_recovery(self, path: str, attempt: int, reason: str) -> None:
+        self._failures.note_recovery(path, attempt, reason)
+
+
+def _some(paths: Sequence[str], number: int = 10) -> str:
+    """The first paths, and how many more there are."""
+    more = f' and {len(paths) - number} more' if len(paths) > number else ''
+    return ', '.join(paths[:number]) + more

@@ -1,5 +1,7 @@
 """One modality of one raster file: its header, its bands and which of their pixels are valid."""
 
+import math
+import os
 import warnings
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
@@ -13,11 +15,19 @@ from rasterio.errors import NotGeoreferencedWarning
 from rasterio.io import DatasetReader
 from rasterio.windows import Window
 
+from mssdf.utils.limits import LARGEST_VALUE
+
+from .read_errors import UnreadableFileError, is_local
+
 NODATA_RULES = ('auto', 'any', 'all')
 MASKS = ('auto', 'none')
 
 # What a modality's pixels are held as; every other real type becomes float32.
 KEPT_DTYPES = ('uint8', 'uint16', 'int16', 'float32')
+
+# One block is decoded as a whole. No file compresses more than so far below, and needs so much.
+LARGEST_BLOCK = 2**30
+LARGEST_RATIO = 2000
 
 
 @dataclass(frozen=True)
@@ -70,8 +80,14 @@ def open_raster(path: str) -> DatasetReader:
 
 
 def read_header(path: str) -> RasterHeader:
-    """Open ``path`` and read what :class:`RasterHeader` holds."""
+    """Open ``path`` and read what :class:`RasterHeader` holds.
+
+    Raises:
+        RasterioError: when the file cannot be opened.
+        UnreadableFileError: when what the header says cannot be true of such a file.
+    """
     with open_raster(path) as raster:
+        _check_header(path, raster)
         interpretations = raster.colorinterp
         alpha = None
         if ColorInterp.alpha in interpretations:
@@ -89,6 +105,32 @@ def read_header(path: str) -> RasterHeader:
             offsets=tuple(raster.offsets),
             alpha=alpha,
             masked=MaskFlags.per_dataset in flags and MaskFlags.alpha not in flags,
+        )
+
+
+def _check_header(path: str, raster: DatasetReader) -> None:
+    """Refuse a damaged header before anything as large as it says is allocated."""
+    if not raster.count:
+        raise UnreadableFileError(path, 'expected a raster with bands, found none')
+    transform = tuple(raster.transform)[:6]
+    if not all(map(math.isfinite, transform)) or raster.transform.determinant == 0:
+        raise UnreadableFileError(
+            path, f'expected a grid with pixels of some size, found {transform}'
+        )
+    if raster.driver != 'GTiff' or not is_local(path):
+        return
+    height, width = raster.block_shapes[0]
+    blocks = math.ceil(raster.height / height) * math.ceil(raster.width / width)
+    size = os.path.getsize(path)
+    sizes = [np.dtype(dtype).itemsize for dtype in raster.dtypes if dtype in np.sctypeDict]
+    together = sum(sizes) if raster.interleaving and raster.interleaving.name == 'pixel' else 8
+    block = height * width * together
+    # A TIFF lists each block, empty ones too.
+    if blocks > max(1, size) or (block > LARGEST_BLOCK and block > LARGEST_RATIO * size):
+        raise UnreadableFileError(
+            path,
+            f'expected the size of a raster that fits into {size:,} bytes, found '
+            f'{raster.width} x {raster.height} pixels in blocks of {width} x {height}',
         )
 
 
@@ -182,13 +224,19 @@ def make_source(
             f'numbered from 1'
         )
     dtypes = {header.dtypes[band - 1] for band in chosen}
-    if len(dtypes) > 1 or np.dtype(next(iter(dtypes))).kind not in 'uif':
+    # GDAL has types that NumPy lacks, such as complex_int16
+    if len(dtypes) > 1 or not all(d in np.sctypeDict and np.dtype(d).kind in 'uif' for d in dtypes):
         raise ValueError(
             f'{path}: expected bands {list(chosen)} of one real type, found {sorted(dtypes)}'
         )
     raw = np.dtype(dtypes.pop())
     scale = tuple(header.scales[band - 1] for band in chosen)
     offset = tuple(header.offsets[band - 1] for band in chosen)
+    if not all(map(math.isfinite, (*scale, *offset))) or 0 in scale:
+        raise ValueError(
+            f'{path}: expected finite scales other than 0 and finite offsets, found scales '
+            f'{list(scale)} and offsets {list(offset)}'
+        )
     scaled = any(s != 1 for s in scale) or any(o != 0 for o in offset)
     kept = raw.name if raw.name in KEPT_DTYPES and not scaled else 'float32'
     is_data = header.alpha in chosen or header.alpha in data_bands
@@ -281,11 +329,7 @@ def value_validity(values: NDArray, source: BandSource) -> NDArray[np.bool_] | N
     """Validity (H, W) by the values (C, H, W) alone; None when every value is good."""
     valid = None
     if source.floating:
-        # One reduction finds the usual case: no NaN and no infinity anywhere.
-        with np.errstate(over='ignore', invalid='ignore'):
-            clean = np.isfinite(values.sum(dtype=np.float64))
-        if not clean:
-            valid = np.isfinite(values).all(axis=0)
+        valid = measured(values)
     if any(value is not None for value in source.nodata):
         good = [
             np.ones(values.shape[1:], dtype=bool)
@@ -296,6 +340,19 @@ def value_validity(values: NDArray, source: BandSource) -> NDArray[np.bool_] | N
         combine = np.logical_and if source.any_band else np.logical_or
         valid = _join(valid, good[0] if len(good) == 1 else combine.reduce(good))
     return valid
+
+
+def measured(values: NDArray) -> NDArray[np.bool_] | None:
+    """Where (H, W) all bands (C, H, W) are numbers that can be measurements; None for everywhere.
+
+    NaN, infinities and what is beyond :data:`~mssdf.utils.limits.LARGEST_VALUE` are not.
+    """
+    # Two reductions find the usual case. A NaN makes both NaN, and no comparison with it holds.
+    if not values.size or (values.min() >= -LARGEST_VALUE and values.max() <= LARGEST_VALUE):
+        return None
+    with np.errstate(invalid='ignore'):
+        inside = (values >= -LARGEST_VALUE) & (values <= LARGEST_VALUE)
+    return np.asarray(inside.all(axis=0))
 
 
 def _read_mask(

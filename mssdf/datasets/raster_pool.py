@@ -6,7 +6,8 @@ from typing import Any
 
 from rasterio.io import DatasetReader
 
-from .raster import open_raster
+from .raster import RasterHeader, open_raster
+from .read_errors import UnreadableFileError
 
 # As environment variables, which GDAL reads in every process and thread, and which a user may set.
 GDAL_OPTIONS = dict(
@@ -15,6 +16,12 @@ GDAL_OPTIONS = dict(
     GDAL_CACHEMAX='128',
     # Do not list the folder at each opening; side files (.msk, .aux.xml) are still looked for.
     GDAL_DISABLE_READDIR_ON_OPEN='TRUE',
+    # A server that does not answer must not hold up a training for ever. GDAL tries again by itself
+    # when a server says that it is busy.
+    GDAL_HTTP_CONNECTTIMEOUT='20',
+    GDAL_HTTP_TIMEOUT='60',
+    GDAL_HTTP_MAX_RETRY='3',
+    GDAL_HTTP_RETRY_DELAY='0.5',
 )
 
 
@@ -42,8 +49,16 @@ class RasterPool:
         self._rasters: OrderedDict[str, DatasetReader] = OrderedDict()
         self._pid = os.getpid()
 
-    def get(self, path: str) -> DatasetReader:
-        """The open raster of a path."""
+    def get(self, path: str, expected: RasterHeader | None = None) -> DatasetReader:
+        """The open raster of a path.
+
+        Args:
+            path: of the file.
+            expected: what its header said; looked at when the file is opened.
+
+        Raises:
+            UnreadableFileError: when it is no longer the raster that it was.
+        """
         if self._pid != os.getpid():
             self._rasters = OrderedDict()
             self._pid = os.getpid()
@@ -51,7 +66,10 @@ class RasterPool:
         if raster is None:
             while len(self._rasters) >= self.max_open:
                 self._rasters.popitem(last=False)[1].close()
-            raster = self._rasters[path] = open_raster(path)
+            raster = open_raster(path)
+            if expected is not None:
+                _check_unchanged(raster, expected)
+            self._rasters[path] = raster
         self._rasters.move_to_end(path)
         return raster
 
@@ -74,3 +92,17 @@ class RasterPool:
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         RasterPool.__init__(self, state['max_open'])
+
+
+def _check_unchanged(raster: DatasetReader, expected: RasterHeader) -> None:
+    """Refuse a file that was written anew, after its windows were found, with another content."""
+    found = (raster.count, raster.height, raster.width, tuple(raster.dtypes))
+    before = (expected.count, expected.height, expected.width, expected.dtypes)
+    if found != before:
+        raster.close()
+        words = '{} band(s) of {} x {} pixels of {}'
+        raise UnreadableFileError(
+            expected.path,
+            f'it has changed since it was indexed: expected {words.format(*before)}, '
+            f'found {words.format(*found)}',
+        )

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from rasterio.io import DatasetReader
 
 from .grids import GridMap
-from .raster import BandSource, read_validity, read_values
+from .raster import BandSource, measured, read_validity, read_values
 
 RESAMPLINGS = ('auto', 'average', 'bilinear', 'nearest')
 
@@ -126,6 +126,9 @@ def read_on_grid(
     else:
         method = choose_resampling(resampling, grid)
         values, valid = _read_resampled(raster, source, grid, window, method)
+    if source.scale is not None:  # which may lift a value beyond all bounds
+        inside = measured(values)
+        valid = valid if inside is None else valid & inside
     if values.dtype != source.dtype:
         if np.dtype(source.dtype).kind != 'f':
             values = np.rint(values)
@@ -229,4 +232,5 @@ def _scaled(values: NDArray, source: BandSource) -> NDArray:
         return values
     scale = np.asarray(source.scale, dtype=np.float32)[:, None, None]
     offset = np.asarray(source.offset, dtype=np.float32)[:, None, None]
-    return values.astype(np.float32) * scale + offset
+    with np.errstate(over='ignore', invalid='ignore'):  # invalid pixels may be anything
+        return values.astype(np.float32) * scale + offset

@@ -3,19 +3,20 @@
 Validity is read once, coarsely; only where a window is close to the limit are its pixels counted.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import as_completed, wait
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
-from rasterio.errors import RasterioError
 
 from .grids import map_grids
 from .index_cache import IndexCache, scene_identity, scene_key
-from .indexed_scene import IndexSettings, Scene, UnreadableFileError, usable
+from .indexed_scene import IndexSettings, Scene, usable
+from .patient_reader import PatientReader
 from .progress import track
 from .raster import BandSource, RasterHeader, make_source, read_header, read_validity
-from .raster_pool import RasterPool
+from .read_errors import Patience, UnreadableFileError, read_patiently
 from .reader_threads import reader_threads
 from .resample import validity_on_grid
 from .scenes import ModalitySettings, SceneFiles
@@ -38,10 +39,20 @@ def build_scenes(
     modalities: Mapping[str, ModalitySettings],
     settings: IndexSettings,
     cache: IndexCache,
+    patience: Patience = Patience(attempts=1),  # noqa: B008  frozen
+    recovered: Callable[[str, int, str], None] = lambda path, attempt, reason: None,
 ) -> list[Scene | UnreadableFileError]:
     """Index scenes, in their order; what is in the cache is not read again.
 
     What has been found is written to the cache now and then, and at the end however it comes.
+
+    Args:
+        scenes: to index.
+        modalities: their settings.
+        settings: which windows are wanted.
+        cache: of scenes indexed before.
+        patience: with files that cannot be read at once.
+        recovered: called with a file, the attempt that worked and the error before it.
     """
     keys = [scene_key(scene, modalities, settings) for scene in scenes]
     results: list[Scene | UnreadableFileError | None] = [
@@ -51,7 +62,10 @@ def build_scenes(
     missing = [i for i, result in enumerate(results) if result is None]
     if missing:
         pool = reader_threads()
-        jobs = {pool.submit(_index_scene, scenes[i], modalities, settings): i for i in missing}
+        jobs = {
+            pool.submit(_index_scene, scenes[i], modalities, settings, patience, recovered): i
+            for i in missing
+        }
         try:
             for job in track(as_completed(jobs), len(jobs), 'indexing scenes'):
                 i = jobs[job]
@@ -67,26 +81,31 @@ def build_scenes(
 
 
 def _index_scene(
-    scene: SceneFiles, modalities: Mapping[str, ModalitySettings], settings: IndexSettings
+    scene: SceneFiles,
+    modalities: Mapping[str, ModalitySettings],
+    settings: IndexSettings,
+    patience: Patience,
+    recovered: Callable[[str, int, str], None],
 ) -> Scene | UnreadableFileError:
-    """Open a scene's files, check their grids, and judge its windows."""
-    pool = RasterPool(max_open=len(scene.files))
+    """Open a scene's files, check their grids, and judge its windows; try again if need be."""
+    reader = PatientReader(len(scene.files), patience, recovered)
     try:
-        headers = {m: _read_header(file.path) for m, file in scene.files.items()}
+        headers = {
+            m: read_patiently(
+                file.path,
+                partial(read_header, file.path),
+                patience,
+                recovered=partial(recovered, file.path),
+            )
+            for m, file in scene.files.items()
+        }
         opened = _open_scene(scene, headers, modalities, settings.reference)
-        _judge_windows(opened, modalities, settings, pool)
+        _judge_windows(opened, modalities, settings, reader)
         return opened
     except UnreadableFileError as error:
         return error
     finally:
-        pool.close()
-
-
-def _read_header(path: str) -> RasterHeader:
-    try:
-        return read_header(path)
-    except (OSError, RasterioError) as error:
-        raise UnreadableFileError(path, error) from error
+        reader.close()
 
 
 def _open_scene(
@@ -122,12 +141,12 @@ def _judge_windows(
     scene: Scene,
     modalities: Mapping[str, ModalitySettings],
     settings: IndexSettings,
-    pool: RasterPool,
+    reader: PatientReader,
 ) -> None:
     """Fill in which windows of the scene's grid are usable."""
     judged = [scene.reference] if settings.judge_by == 'reference' else list(scene.sources)
     window, stride = settings.window_size, settings.windows.stride
-    maps = {m: _validity_map(scene, m, window, pool) for m in judged}
+    maps = {m: _validity_map(scene, m, window, reader) for m in judged}
     if settings.windows.mode == 'random':
         scene.validity = maps
         stride = max(1, window // 2)  # only to see whether there is anything to draw
@@ -136,7 +155,7 @@ def _judge_windows(
     for modality, validity in maps.items():
         shares = grid_shares(validity, scene.grids[modality], rows, cols, window)
         if settings.windows.mode == 'grid' and not validity.full:
-            _settle_close_calls(scene, modality, modalities, settings, pool, shares, rows, cols)
+            _settle_close_calls(scene, modality, modalities, settings, reader, shares, rows, cols)
         keep |= usable(shares, settings.max_invalid)
     chosen = np.argwhere(keep)
     scene.positions = np.stack([rows[chosen[:, 0]], cols[chosen[:, 1]]], axis=1).astype(np.int32)
@@ -148,7 +167,7 @@ def _settle_close_calls(
     modality: str,
     modalities: Mapping[str, ModalitySettings],
     settings: IndexSettings,
-    pool: RasterPool,
+    reader: PatientReader,
     shares: NDArray[np.float64],
     rows: NDArray[np.int32],
     cols: NDArray[np.int32],
@@ -158,20 +177,17 @@ def _settle_close_calls(
     close = np.abs(shares - (1 - settings.max_invalid)) < COARSE_ERROR
     for i, j in np.argwhere(close):
         place = (int(rows[i]), int(cols[j]), window, window)
-        try:
-            valid = validity_on_grid(
-                pool.get(source.path),
-                source,
-                scene.grids[modality],
-                place,
-                modalities[modality].resampling,
-            )
-        except (OSError, RasterioError) as error:
-            raise UnreadableFileError(source.path, error) from error
-        shares[i, j] = valid.mean()
+        call = partial(
+            validity_on_grid,
+            source=source,
+            grid=scene.grids[modality],
+            window=place,
+            resampling=modalities[modality].resampling,
+        )
+        shares[i, j] = reader.read(source.path, call, expected=source.header).mean()
 
 
-def _validity_map(scene: Scene, modality: str, window: int, pool: RasterPool) -> ValidityMap:
+def _validity_map(scene: Scene, modality: str, window: int, reader: PatientReader) -> ValidityMap:
     """The coarse validity of a modality's raster, read row by row at reduced resolution."""
     source, grid = scene.sources[modality], scene.grids[modality]
     size = (source.header.height, source.header.width)
@@ -182,15 +198,16 @@ def _validity_map(scene: Scene, modality: str, window: int, pool: RasterPool) ->
     cell = step * (SAMPLES_PER_CELL if step > 1 else max(1, int(side / CELLS_PER_WINDOW)))
     chunk = max(1, CHUNK_PIXELS // (size[1] * cell)) * cell
     parts = []
-    try:
-        raster = pool.get(source.path)
-        for row in range(0, size[0], chunk):
-            height = min(chunk, size[0] - row)
-            shape = (-(-height // step), -(-size[1] // step))
-            valid = read_validity(raster, source, (row, 0, height, size[1]), shape)
-            parts.append(_cell_means(valid, cell // step))
-    except (OSError, RasterioError) as error:
-        raise UnreadableFileError(source.path, error) from error
+    for row in range(0, size[0], chunk):
+        height = min(chunk, size[0] - row)
+        call = partial(
+            read_validity,
+            source=source,
+            window=(row, 0, height, size[1]),
+            shape=(-(-height // step), -(-size[1] // step)),
+        )
+        valid = reader.read(source.path, call, expected=source.header)
+        parts.append(_cell_means(valid, cell // step))
     shares = np.concatenate(parts)
     if shares.min() == 1.0:
         return full_map(size)

@@ -18,14 +18,13 @@ from typing import Any
 import numpy as np
 from mmengine.logging import print_log
 from numpy.typing import NDArray
-from rasterio.errors import RasterioError
 
-from .indexed_scene import UnreadableFileError
 from .multi_modal_raster import MultiModalRasterDataset
 from .pixel_statistics import FineCounts, PixelStatistics
 from .progress import track
 from .raster import BandSource
 from .raster_pool import RasterPool
+from .read_errors import READ_ERRORS, UnreadableFileError, read_reason
 from .resample import GridMap, read_on_grid
 from .statistics_state import StatisticsState, digest_of
 
@@ -239,8 +238,9 @@ def _measure(part: Part, bins: Sequence[NDArray] | None) -> Measured:
                 statistics.update(values)
             if fine is not None:
                 fine.update(values)
-    except (OSError, RasterioError) as error:
-        return Measured(failure=UnreadableFileError(part.source.path, str(error)))
+    except READ_ERRORS as error:
+        reason = read_reason(part.source.path, error)
+        return Measured(failure=UnreadableFileError(part.source.path, reason))
     return Measured(statistics, fine, pixels)
 
 

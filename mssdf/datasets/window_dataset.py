@@ -11,6 +11,7 @@ import numpy as np
 from mmengine.dataset import Compose
 from torch.utils.data import Dataset, get_worker_info
 
+from .failures import FailureLog
 from .sample_index import SampleIndex
 
 # How often a sample is drawn again before the data are blamed.
@@ -32,6 +33,7 @@ class WindowDataset(Dataset, ABC):
     """
 
     METAINFO: dict[str, Any] = {}
+    _failures: FailureLog
 
     def __init__(
         self,
@@ -86,16 +88,21 @@ class WindowDataset(Dataset, ABC):
             epoch = int(np.random.randint(2**31))
         index = self._check_index(int(index))
         rng = np.random.default_rng([self.seed, epoch, index])
+        failed_before = self._failures.reads['failed']
+        unread = 0
         for attempt in range(MAX_DRAWS):
             chosen = self._choose(index, rng, first=attempt == 0)
             results = self._read(chosen)
             if results is None:
+                unread += 1
                 continue
             sample = self.pipeline(dict(results, rng=rng))
             if sample is not None:
                 return sample
         raise RuntimeError(
-            f'no usable sample in {MAX_DRAWS} draws (index {index}, epoch {epoch}); the last was '
+            f'no usable sample in {MAX_DRAWS} draws (index {index}, epoch {epoch}): '
+            f'{self._failures.reads["failed"] - failed_before} reads failed, {unread} windows were '
+            f'unreadable or invalid, the pipeline refused {MAX_DRAWS - unread}; the last was '
             f'{self._name(chosen)}'
         )
 

@@ -86,8 +86,10 @@ def scale_intensity(image: Tensor, valid: Tensor | None = None) -> Tensor:
         high = (grey - outside).flatten(1).amax(dim=1)
         low = outside.add_(grey).flatten(1).amin(dim=1)
     span = high - low
-    gain = torch.where(span > 0, 255.0 / span, 0.0)  # without a valid pixel, high is below low
-    low = torch.where(span > 0, low, 0.0)
+    # Without a valid pixel, high is below low; a span of 1e-39 has no inverse.
+    varied = span > 255.0 / torch.finfo(torch.float32).max
+    gain = torch.where(varied, 255.0 / span, 0.0)
+    low = torch.where(varied, low, 0.0)
     return (grey - low[:, None, None, None]).mul_(gain[:, None, None, None])
 
 

@@ -550,7 +550,7 @@ def test_open_files_are_bounded(tmp_path, write_raster, rng):
     dataset = make(data_root=str(tmp_path), window_size=32, max_open_files=3)
     for index in range(len(dataset)):
         dataset[SampleIndex(index, 0)]
-        assert len(dataset._pool) <= 3
+        assert len(dataset._reader.pool) <= 3
     held = [
         os.readlink(f'/proc/self/fd/{fd}')
         for fd in os.listdir('/proc/self/fd')

@@ -82,7 +82,7 @@ def _run(
             open_jobs[future] = job
             done.add(future)
 
-    hand_out(AHEAD * max(1, len(client.scheduler_info(n_workers=-1)['workers'])))
+    hand_out(AHEAD * max(1, len(client.nthreads())))
     for future in done:
         job = open_jobs.pop(future)
         try:

@@ -9,6 +9,7 @@ from mmengine.model import BaseDataPreprocessor
 from torch import Tensor
 
 from mssdf.registry import MODELS
+from mssdf.utils.limits import LARGEST_DEVIATION, LARGEST_VALUE
 
 
 def relative_to_median(image: Tensor, valid: Tensor) -> Tensor:
@@ -107,21 +108,28 @@ class MultiModalDataPreprocessor(BaseDataPreprocessor):
                 )
 
     def normalise(self, name: str, image: Tensor, valid: Tensor) -> Tensor:
-        """Normalise (B, C, H, W) of one modality; invalid pixels become 0."""
+        """Normalise (B, C, H, W) of one modality; invalid pixels become 0.
+
+        Values further than ``LARGEST_DEVIATION`` deviations from the mean are clipped to that.
+        """
         image = image.float()
         if self.modalities[name].get('relative_to_median'):
             image = relative_to_median(image, valid)
         image = (image - getattr(self, f'mean_{name}')) / getattr(self, f'std_{name}')
+        image = image.clamp(-LARGEST_DEVIATION, LARGEST_DEVIATION)
         return image.masked_fill(~valid, 0.0)
 
     def prepare(self, data: dict) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
-        """Raw values and validity where the batch lies; NaN and infinite pixels invalid, zero."""
+        """Raw values and validity where the batch lies.
+
+        NaN, infinities and what is beyond ``LARGEST_VALUE`` are invalid and zero.
+        """
         self._check(data)
         images, valid = {}, {}
         for name in self.modalities:
             image, known = data['inputs'][name], data['valid'][name]
             if image.is_floating_point():
-                finite = torch.isfinite(image)
+                finite = image.abs() <= LARGEST_VALUE  # false for NaN
                 known = known & finite.all(dim=1, keepdim=True)
                 image = torch.where(finite, image, 0.0)
             images[name], valid[name] = image, known
