@@ -16,6 +16,7 @@ from typing import Any
 
 from mssdf.apis.configs import drop_initializers, find_config, read_config, require_checkpoint
 from mssdf.apis.errors import UsageError
+from mssdf.apis.precision import drop_amp_without_gpu, use_amp
 from mssdf.apis.processes import LAUNCHERS, say, set_up_cpu_processes
 
 
@@ -66,25 +67,6 @@ def parse_args(arguments: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument('--launcher', choices=LAUNCHERS, default='none')
     parser.add_argument('--local_rank', '--local-rank', type=int, default=0)
     return parser.parse_args(arguments)
-
-
-def use_amp(config: Any, dtype: str) -> None:
-    """Train in mixed precision.
-
-    Raises:
-        UsageError: without a GPU, or if the config's optimiser wrapper is a special one.
-    """
-    import torch
-
-    if not torch.cuda.is_available():
-        raise UsageError('--amp: mixed precision needs a GPU, and PyTorch sees none')
-    kind = config.optim_wrapper.get('type', 'OptimWrapper')
-    if kind not in ('OptimWrapper', 'AmpOptimWrapper'):
-        raise UsageError(f'--amp: expected optim_wrapper.type OptimWrapper, found {kind}')
-    config.optim_wrapper.type = 'AmpOptimWrapper'
-    config.optim_wrapper.dtype = dtype
-    if dtype == 'float16':
-        config.optim_wrapper.setdefault('loss_scale', 'dynamic')
 
 
 def load_config(args: argparse.Namespace) -> Any:
@@ -183,6 +165,7 @@ def run(config: Any, resume: str | None) -> int:
     else:
         require_checkpoint(config)
     set_up_cpu_processes(config)
+    drop_amp_without_gpu(config)
     try:
         train(config)
     except TrainingInterrupted as interruption:

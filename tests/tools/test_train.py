@@ -348,3 +348,19 @@ def test_a_library_that_is_not_installed_is_told_by_its_extra(config_file, capsy
     assert "needs mmseg, which is not installed: pip install 'mssdf[segmentation]'" in (
         capsys.readouterr().out
     )
+
+
+def test_a_config_of_mixed_precision_trains_in_float32_without_a_gpu(monkeypatch, capsys):
+    from mmengine import Config
+
+    from mssdf.apis.precision import drop_amp_without_gpu
+
+    wrapper = dict(type='AmpOptimWrapper', dtype='bfloat16', loss_scale='dynamic', optimizer={})
+    config = Config(dict(optim_wrapper=dict(wrapper)))
+    monkeypatch.setattr('torch.cuda.is_available', lambda: True)
+    drop_amp_without_gpu(config)
+    assert config.optim_wrapper == wrapper
+    monkeypatch.setattr('torch.cuda.is_available', lambda: False)
+    drop_amp_without_gpu(config)
+    assert config.optim_wrapper == dict(type='OptimWrapper', optimizer={})
+    assert 'float32' in capsys.readouterr().out
