@@ -390,7 +390,8 @@ def print_scaling(name: str, curve: dict[int, dict[str, Any]]) -> None:
         verdict = 'enough' if total >= NEEDED else 'NOT ENOUGH'
         print(
             f'\nBy {label}: efficiency {efficiency:.2f} from {min(rates)} to {max(rates)} '
-            f'workers, so {total:.0f} pairs/s on {CORES} cores by extrapolation; {NEEDED} wanted: {verdict}'
+            f'workers, so {total:.0f} pairs/s on {CORES} cores by extrapolation; {NEEDED} wanted: '
+            f'{verdict}'
         )
     print('\nThe clock counts only where each worker had a core to itself.')
     slowest = max(found['main_ms'] for found in curve.values())
