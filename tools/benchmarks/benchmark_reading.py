@@ -89,7 +89,7 @@ def parse_args() -> argparse.Namespace:
         '--workers', type=int, nargs='+', default=[1, 2], help='for the scaling curve'
     )
     parser.add_argument(
-        '--formats', nargs='+', choices=list(FORMATS), default=list(FORMATS), metavar='FORMAT'
+        '--formats', nargs='*', choices=list(FORMATS), default=list(FORMATS), metavar='FORMAT'
     )
     parser.add_argument(
         '--scaling', nargs='*', choices=list(FORMATS), default=['tiled 256 zstd', 'shards'],
@@ -277,7 +277,7 @@ def measure_workers(args: argparse.Namespace, folder: Path, workers: int) -> dic
     """
     clocked, warming = max(4, args.windows // BATCH) * workers, 3 * workers
     needed = (warming + clocked + 3 * workers) * BATCH
-    rates, per_core, main = [], [], []
+    rates, per_core, main, shares = [], [], [], []
     for _ in range(args.repeats):
         dataset = open_dataset(args, folder, True)
         order: list[Any] = []
@@ -308,12 +308,14 @@ def measure_workers(args: argparse.Namespace, folder: Path, workers: int) -> dic
         rates.append(pairs / clock)
         per_core.append(pairs / busy)
         main.append(spent / pairs * 1e3)
+        shares.append(busy / clock / workers)
     return dict(
         best=max(rates),
         median=statistics.median(rates),
         core_best=max(per_core),
         core_median=statistics.median(per_core),
         main_ms=statistics.median(main),
+        share=statistics.median(shares),
     )
 
 
@@ -372,25 +374,28 @@ def print_scaling(name: str, curve: dict[int, dict[str, Any]]) -> None:
     print(
         f'\n**{name}**, augmented, batches of {BATCH} from a data loader, warm\n\n'
         "| workers | pairs/s | per second of the workers' processor time | "
-        'main process, ms per pair |\n|---|---|---|---|'
+        'cores that each worker had | main process, ms per pair |\n|---|---|---|---|---|'
     )
     for workers, found in curve.items():
         print(
             f'| {workers} | {found["best"]:.0f} / {found["median"]:.0f} | '
-            f'{found["core_best"]:.0f} / {found["core_median"]:.0f} | {found["main_ms"]:.2f} |'
+            f'{found["core_best"]:.0f} / {found["core_median"]:.0f} | {found["share"]:.2f} | '
+            f'{found["main_ms"]:.2f} |'
         )
     for label, rates in (
-        ('on the clock', {w: found['best'] for w, found in curve.items()}),
+        ('the clock', {w: found['best'] for w, found in curve.items()}),
         ('processor time', {w: found['core_best'] * w for w, found in curve.items()}),
     ):
         total, efficiency = extrapolate(rates)
         verdict = 'enough' if total >= NEEDED else 'NOT ENOUGH'
         print(
-            f'\n{label}: efficiency {efficiency:.2f} from {min(rates)} to {max(rates)} workers, so '
-            f'{total:.0f} pairs/s on {CORES} cores by extrapolation; {NEEDED} wanted: {verdict}'
+            f'\nBy {label}: efficiency {efficiency:.2f} from {min(rates)} to {max(rates)} '
+            f'workers, so {total:.0f} pairs/s on {CORES} cores by extrapolation; {NEEDED} wanted: '
+            f'{verdict}'
         )
+    print('\nThe clock counts only where each worker had a core to itself.')
     slowest = max(found['main_ms'] for found in curve.values())
-    print(f'\nOne main process can take {1e3 / slowest:.0f} pairs/s.')
+    print(f'One main process can take {1e3 / slowest:.0f} pairs/s.')
 
 
 def describe(args: argparse.Namespace) -> str:
