@@ -62,6 +62,7 @@ def requirements(name: str) -> list[str]:
 
 
 segmentation, detection = requirements('segmentation'), requirements('detection')
+preparation = requirements('preparation')
 tensorboard = [line for line in requirements('tests') if line.startswith('tensorboard')]
 
 setup(
@@ -79,10 +80,11 @@ setup(
     extras_require={
         'segmentation': segmentation,
         'detection': detection,
+        'preparation': preparation,
         'tensorboard': tensorboard,
         'tests': requirements('tests'),
         'docs': requirements('docs'),
-        'all': segmentation + detection + tensorboard,
+        'all': segmentation + detection + preparation + tensorboard,
     },
     classifiers=[
         'Development Status :: 3 - Alpha',

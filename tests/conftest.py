@@ -1,9 +1,15 @@
 """Fixtures that all tests share."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+import rasterio
 import torch
+from affine import Affine
+
+from mssdf.datasets import MultiModalRasterDataset
+from mssdf.datasets.shards import ShardInfo, write_index, write_shard
 
 
 @pytest.fixture(scope='session')
@@ -22,3 +28,41 @@ def data_root() -> Path:
 def _fixed_seed() -> None:
     """Start every test from the same random state of torch."""
     torch.manual_seed(0)
+
+
+@pytest.fixture(scope='session')
+def write_shards() -> Callable[..., list[ShardInfo]]:
+    """Write the windows of a raster dataset, in its order, as shards with their index."""
+
+    def write(dataset: MultiModalRasterDataset, folder: Path, per_shard: int) -> list[ShardInfo]:
+        def sample(index: int) -> dict:
+            read = dataset.read_window(index)
+            row, col, *_ = read['window']
+            present = [m for m, valid in read['valid'].items() if valid.any()]
+            with rasterio.open(read['files'][present[0]]) as raster:
+                crs = raster.crs.to_wkt()
+                transform = raster.transform @ Affine.translation(col, row)
+            return dict(
+                images={m: read['images'][m] for m in present},
+                valid={m: read['valid'][m] for m in present},
+                scene=read['scene'],
+                window=read['window'],
+                crs=crs,
+                transform=tuple(transform)[:6],
+                files=read['files'],
+            )
+
+        infos = [
+            write_shard(
+                Path(folder, f'{first:06d}.bin'),
+                (sample(i) for i in range(first, min(first + per_shard, len(dataset)))),
+            )
+            for first in range(0, len(dataset), per_shard)
+        ]
+        modalities = {
+            m: dict(bands=dataset.num_bands[m], dtype=dataset.dtypes[m]) for m in dataset.modalities
+        }
+        write_index(folder, infos, modalities=modalities)
+        return infos
+
+    return write

@@ -201,7 +201,7 @@ make_test_environment() {
     install_torch "$1"
     install_mmcv_with_ops "$1"
     install_requirements "$1" tests requirements/runtime.txt requirements/segmentation.txt \
-        requirements/detection.txt requirements/tests.txt
+        requirements/detection.txt requirements/preparation.txt requirements/tests.txt
     relax_opencv "$1"
     install_project "$1"
 }

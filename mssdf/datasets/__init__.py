@@ -6,7 +6,8 @@ from .collate import multimodal_collate
 from .failures import UnreadableDataError
 from .multi_modal_raster import MultiModalRasterDataset
 from .sample_index import SampleIndex
-from .samplers import ResumableSampler
+from .samplers import ResumableSampler, ShardSampler
+from .shard_dataset import ShardDataset
 from .transforms import (
     ModalityDropout,
     MultiModalColorJitter,
@@ -26,6 +27,8 @@ __all__ = [
     'PackMultiModalInputs',
     'ResumableSampler',
     'SampleIndex',
+    'ShardDataset',
+    'ShardSampler',
     'UnreadableDataError',
     'multimodal_collate',
 ]

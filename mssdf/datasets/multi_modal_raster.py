@@ -3,17 +3,13 @@
 import logging
 import os
 from collections.abc import Callable, Mapping, Sequence
-from copy import deepcopy
 from pathlib import Path
 from typing import Any
 
-import cv2
 import numpy as np
 from mmengine import dist
-from mmengine.dataset import Compose
 from mmengine.logging import print_log
 from numpy.typing import NDArray
-from torch.utils.data import Dataset, get_worker_info
 
 from ..registry import DATASETS
 from .failures import FailureLog
@@ -22,7 +18,6 @@ from .indexed_scene import IndexSettings, Scene, usable
 from .patient_reader import PatientReader
 from .read_errors import Patience, UnreadableFileError
 from .resample import read_on_grid
-from .sample_index import SampleIndex
 from .scene_index import build_scenes
 from .scenes import (
     ModalitySettings,
@@ -32,26 +27,23 @@ from .scenes import (
     resolve_data_root,
     scan_folder,
 )
+from .window_dataset import MAX_DRAWS, WindowDataset
 from .windows import WindowSettings, grid_shares
 
 JUDGES = ('reference', 'any')
 
-# How often a sample is drawn again before the data are blamed.
-MAX_DRAWS = 1000
+Window = tuple[int, int, int, int]
 
 
 @DATASETS.register_module()
-class MultiModalRasterDataset(Dataset):
+class MultiModalRasterDataset(WindowDataset):
     """Windows of scenes, each seen by up to M modalities on one pixel grid.
 
     Files are read by window. A modality of another resolution or offset is resampled to the grid
     of the scene's reference modality, nodata left out. A modality that a scene lacks, or that is
     mostly invalid in a window, is zeros with a validity that is false throughout.
 
-    A transform of the pipeline gets a dict with ``images`` (name to (H, W, C) array, its bands one
-    after the other in memory as the network wants them), ``valid``
-    (name to (H, W) bool), ``rng`` (the sample's own numpy Generator), ``scene``, ``window`` (row,
-    column, height, width in reference pixels) and ``files`` (name to path).
+    What a transform of the pipeline gets: :class:`~mssdf.datasets.window_dataset.WindowDataset`.
 
     Args:
         data_root: folder of the data; when empty, that of the variable ``MSSDF_DATA``.
@@ -83,8 +75,6 @@ class MultiModalRasterDataset(Dataset):
         metainfo: added to the dataset's meta information.
         lazy_init: put indexing off until the first use.
     """
-
-    METAINFO: dict[str, Any] = {}
 
     def __init__(
         self,
@@ -119,6 +109,11 @@ class MultiModalRasterDataset(Dataset):
         for key, share in (('max_invalid', max_invalid), ('max_failed_share', max_failed_share)):
             if not 0 <= share <= 1:
                 raise ValueError(f'{key}: expected a share from 0 to 1, found {share}')
+        super().__init__(
+            seed=seed,
+            pipeline=pipeline,
+            metainfo={'modalities': tuple(modalities), **dict(metainfo or {})},
+        )
         self.data_root = resolve_data_root(data_root)
         self.modalities = {
             name: ModalitySettings.from_config(name, config) for name, config in modalities.items()
@@ -133,26 +128,12 @@ class MultiModalRasterDataset(Dataset):
         )
         self.max_failed_share = max_failed_share
         self.cache_dir = cache_dir
-        self.seed = seed
-        self.pipeline = Compose(list(pipeline))
         self.scenes: list[Scene] = []
         self._listed = scenes
         self._patience = Patience(read_attempts, retry_seconds)
         self._reader = PatientReader(max_open_files, self._patience, self._note_recovery)
-        self._pid: int | None = None
-        self._metainfo = {
-            **self.METAINFO,
-            'modalities': tuple(self.modalities),
-            **dict(metainfo or {}),
-        }
-        self._fully_initialized = False
         if not lazy_init:
             self.full_init()
-
-    @property
-    def metainfo(self) -> dict[str, Any]:
-        """Meta information: the modalities' names and whatever the config adds."""
-        return deepcopy(self._metainfo)
 
     @property
     def random_windows(self) -> bool:
@@ -309,43 +290,15 @@ class MultiModalRasterDataset(Dataset):
             scene=scene.name, window=window, files={m: s.path for m, s in scene.sources.items()}
         )
 
-    def __getitem__(self, index: int | SampleIndex) -> Any:
-        """One sample.
+    def _choose(self, index: int, rng: np.random.Generator, first: bool) -> tuple[Scene, Window]:
+        if self.random_windows:
+            return self._draw_window(rng)
+        # A sample that cannot be had is replaced by one that its own generator draws.
+        return self._window(index if first else int(rng.integers(len(self))))
 
-        Args:
-            index: with :class:`SampleIndex` the sample is a function of (seed, epoch, index); with
-                a plain int the epoch is drawn from NumPy's global state.
-        """
-        self.full_init()
-        self._set_up_process()
-        if isinstance(index, SampleIndex):
-            index, epoch = index
-        else:
-            epoch = int(np.random.randint(2**31))
-        index = self._check_index(int(index))
-        rng = np.random.default_rng([self.seed, epoch, index])
-        failed_before = self._failures.reads['failed']
-        unread = 0
-        for attempt in range(MAX_DRAWS):
-            if self.random_windows:
-                scene, window = self._draw_window(rng)
-            else:
-                # A sample that cannot be had is replaced by one that its own generator draws.
-                chosen = index if attempt == 0 else int(rng.integers(len(self)))
-                scene, window = self._window(chosen)
-            results = self._read(scene, window)
-            if results is None:
-                unread += 1
-                continue
-            sample = self.pipeline(dict(results, rng=rng))
-            if sample is not None:
-                return sample
-        raise RuntimeError(
-            f'no usable sample in {MAX_DRAWS} draws (index {index}, epoch {epoch}): '
-            f'{self._failures.reads["failed"] - failed_before} reads failed, {unread} windows were '
-            f'unreadable or invalid, the pipeline refused {MAX_DRAWS - unread}; the last was '
-            f'{scene.name} at {window} of {scene.sources[scene.reference].path}'
-        )
+    def _name(self, chosen: tuple[Scene, Window]) -> str:
+        scene, window = chosen
+        return f'{scene.name} at {window} of {scene.sources[scene.reference].path}'
 
     def read_window(self, index: int) -> dict[str, Any] | None:
         """Images and validity of a sample of the grid, without the pipeline.
@@ -355,16 +308,15 @@ class MultiModalRasterDataset(Dataset):
         """
         self.full_init()
         self._set_up_process()
-        scene, window = self._window(self._check_index(index))
-        return self._read(scene, window)
+        return self._read(self._window(self._check_index(index)))
 
-    def windows_of(self, scene: int) -> list[tuple[int, int, int, int]]:
+    def windows_of(self, scene: int) -> list[Window]:
         """The usable windows of a scene's grid (in random mode, half overlapping)."""
         side = self.settings.window_size
         return [(int(r), int(c), side, side) for r, c in self.scenes[scene].positions]
 
     def read_modality(
-        self, scene: int, modality: str, window: tuple[int, int, int, int]
+        self, scene: int, modality: str, window: Window
     ) -> tuple[NDArray, NDArray[np.bool_]] | None:
         """(H, W, C) values and (H, W) validity; None when too little of it is valid.
 
@@ -381,18 +333,12 @@ class MultiModalRasterDataset(Dataset):
         """
         self._failures.note(path, reason)
 
-    def _check_index(self, index: int) -> int:
-        size = len(self)
-        if not -size <= index < size:
-            raise IndexError(f'expected an index below {size}, found {index}')
-        return index % size
-
-    def _window(self, index: int) -> tuple[Scene, tuple[int, int, int, int]]:
+    def _window(self, index: int) -> tuple[Scene, Window]:
         row, col = map(int, self._positions[index])
         side = self.settings.window_size
         return self.scenes[int(self._scene_of[index])], (row, col, side, side)
 
-    def _draw_window(self, rng: np.random.Generator) -> tuple[Scene, tuple[int, int, int, int]]:
+    def _draw_window(self, rng: np.random.Generator) -> tuple[Scene, Window]:
         """A scene in proportion to area, then a position that the coarse maps do not rule out."""
         side = self.settings.window_size
         number = int(np.searchsorted(self._area_below, rng.random(), side='right'))
@@ -414,8 +360,9 @@ class MultiModalRasterDataset(Dataset):
 
     # Reading
 
-    def _read(self, scene: Scene, window: tuple[int, int, int, int]) -> dict[str, Any] | None:
+    def _read(self, chosen: tuple[Scene, Window]) -> dict[str, Any] | None:
         """Read all modalities of a window; None when a file fails or nothing usable is there."""
+        scene, window = chosen
         images: dict[str, NDArray] = {}
         valid: dict[str, NDArray[np.bool_]] = {}
         good = False
@@ -446,7 +393,7 @@ class MultiModalRasterDataset(Dataset):
         )
 
     def _read_modality(
-        self, scene: Scene, modality: str, window: tuple[int, int, int, int]
+        self, scene: Scene, modality: str, window: Window
     ) -> tuple[NDArray, NDArray[np.bool_]] | None:
         """(H, W, C) values and (H, W) validity; None when too little of it is valid."""
         source = scene.sources[modality]
@@ -469,13 +416,6 @@ class MultiModalRasterDataset(Dataset):
 
     def _note_recovery(self, path: str, attempt: int, reason: str) -> None:
         self._failures.note_recovery(path, attempt, reason)
-
-    def _set_up_process(self) -> None:
-        if self._pid == os.getpid():
-            return
-        self._pid = os.getpid()
-        if get_worker_info() is not None:
-            cv2.setNumThreads(0)  # the workers are the parallelism
 
 
 def _some(paths: Sequence[str], number: int = 10) -> str:

@@ -373,7 +373,7 @@ def measured(values: NDArray) -> NDArray[np.bool_] | None:
         return None
     with np.errstate(invalid='ignore'):
         inside = (values >= -LARGEST_VALUE) & (values <= LARGEST_VALUE)
-        return np.logical_and.reduce(inside, axis=0)
+    return np.asarray(inside.all(axis=0))
 
 
 def _read_mask(

@@ -9,7 +9,7 @@ import math
 import pkgutil
 import sys
 
-OPTIONAL = ('mmseg', 'mmdet', 'mmrotate', 'mmcv._ext')
+OPTIONAL = ('mmseg', 'mmdet', 'mmrotate', 'mmcv._ext', 'litdata', 'dask', 'skimage')
 NEED_MMSEG = ('mssdf.datasets.tasks', 'mssdf.models.segmentors', 'mssdf.models.tta')
 NEED_OPS = ('mssdf.detection',)  # says so
 

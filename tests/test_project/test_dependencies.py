@@ -14,11 +14,12 @@ IMPORTED_AS = {
     'onedl-mmdetection': 'mmdet',
     'onedl-mmrotate': 'mmrotate',
     'scikit-learn': 'sklearn',
+    'scikit-image': 'skimage',
     'pillow': 'PIL',
     'pyyaml': 'yaml',
     'opencv-python': 'cv2',
 }
-OPTIONAL = ('mmseg', 'mmdet', 'mmrotate')
+OPTIONAL = ('mmseg', 'mmdet', 'mmrotate', 'litdata', 'dask', 'distributed', 'skimage')
 # Packages of ours that are imported only where mmseg is installed.
 NEED_MMSEG = ('mssdf/datasets/tasks', 'mssdf/models/segmentors', 'mssdf/models/tta')
 
@@ -43,7 +44,10 @@ def imported(path: Path) -> set[str]:
 
 def test_every_import_is_a_requirement(project_root):
     allowed = set.union(
-        *(required(project_root, name) for name in ('runtime', 'segmentation', 'detection'))
+        *(
+            required(project_root, name)
+            for name in ('runtime', 'segmentation', 'detection', 'preparation')
+        )
     )
     sources = [
         path
@@ -69,7 +73,7 @@ def test_pins_lie_in_the_ranges(project_root):
         for line in (folder / 'constraints.txt').read_text().splitlines()
         if '==' in line and not line.startswith('#')
     )
-    for name in ('runtime', 'segmentation', 'detection', 'tests'):
+    for name in ('runtime', 'segmentation', 'detection', 'preparation', 'tests'):
         for line in (folder / f'{name}.txt').read_text().splitlines():
             if not line or line.startswith('#'):
                 continue

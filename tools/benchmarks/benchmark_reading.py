@@ -1,38 +1,74 @@
-"""Windows per second and core, read from compressed GeoTIFFs as training reads them.
+"""Windows per second and core, and bytes per window, from GeoTIFFs and from shards.
 
-An orthophoto and a surface model are written in several layouts; one process then reads their
-windows in random order, first alone, then with the augmentation of pre-training. The same pair
-counts as many scenes, each opened by itself, so that GDAL's cache of decoded blocks holds only a
-part of them. Files are in the system's cache: disks are not what is measured. Time is that which
-the process itself spent computing, so that whatever else runs on the machine does not count.
+An orthophoto and a surface model are enlarged to rasters of a realistic size, in mirror images side
+by side, and written in each format, all without loss. Their windows are then read in the order of
+training, by one process and by several workers, alone and with the augmentation of pre-training:
+
+- warm: the files are in the system's cache. Rates count processor time, so that what else runs on
+  the machine matters little;
+- cold: before each measurement the files are brought to the disk (fsync) and dropped from the
+  system's cache (posix_fadvise DONTNEED). Rates count time on the clock. Bytes per window are
+  those that the kernel fetched from the disk for this process (read_bytes of /proc/self/io), which
+  counts what it read ahead, and reads of mapped files.
+
+Bytes asked for are rchar of /proc/self/io while reading GeoTIFFs, and a window's length in shards,
+which are mapped. Each measurement is repeated: best and median are given.
 """
 
 import argparse
+import gc
+import json
+import math
 import os
 import platform
+import statistics
 import tempfile
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import cv2
 import numpy as np
 import rasterio
-from rasterio.shutil import copy
+import rasterio.shutil
+import torch
+from torch.utils.data import DataLoader
 
-from mssdf.datasets import MultiModalRasterDataset, SampleIndex
+from mssdf.datasets import (
+    MultiModalRasterDataset,
+    ResumableSampler,
+    ShardDataset,
+    ShardSampler,
+    multimodal_collate,
+)
 from mssdf.datasets.raster_pool import set_gdal_options
+from mssdf.datasets.shards import ShardIndex, write_index, write_shard
 
 ROOT = Path(__file__).resolve().parents[2]
+SUFFIXES = dict(rgb='_dom.tif', dsm='_dsm.tif')
+PER_SHARD = 32
+BATCH = 32
+CORES, NEEDED = 16, 1300  # what pre-training has to be fed
 
-LAYOUTS: dict[str, dict[str, Any]] = {
-    'striped deflate': dict(tiled=False, compress='deflate'),
-    'striped zstd': dict(tiled=False, compress='zstd'),
-    'tiled 256 deflate': dict(tiled=True, blockxsize=256, blockysize=256, compress='deflate'),
-    'tiled 256 zstd': dict(tiled=True, blockxsize=256, blockysize=256, compress='zstd'),
-    'tiled 512 deflate': dict(tiled=True, blockxsize=512, blockysize=512, compress='deflate'),
-    'tiled 512 zstd': dict(tiled=True, blockxsize=512, blockysize=512, compress='zstd'),
+
+def _tiled(side: int, compress: str) -> dict[str, Any]:
+    return dict(driver='GTiff', tiled=True, blockxsize=side, blockysize=side, compress=compress)
+
+
+FORMATS: dict[str, dict[str, Any] | None] = {
+    'striped deflate': dict(driver='GTiff', tiled=False, compress='deflate'),
+    'striped zstd': dict(driver='GTiff', tiled=False, compress='zstd'),
+    'tiled 256 deflate': _tiled(256, 'deflate'),
+    'tiled 256 zstd': _tiled(256, 'zstd'),
+    'tiled 512 deflate': _tiled(512, 'deflate'),
+    'tiled 512 zstd': _tiled(512, 'zstd'),
+    'COG 256 zstd': dict(driver='COG', compress='zstd', blocksize=256),
+    'COG 512 deflate': dict(driver='COG', compress='deflate', blocksize=512),
+    'COG 512 zstd': dict(driver='COG', compress='zstd', blocksize=512),
+    'shards': None,
 }
+SOURCE = 'tiled 512 zstd'  # of the shards
 
 
 def parse_args() -> argparse.Namespace:
@@ -42,11 +78,25 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument('--rgb', type=Path, default=patch / 'autzen_dom.tif')
     parser.add_argument('--dsm', type=Path, default=patch / 'autzen_dsm.tif')
     parser.add_argument('--window-size', type=int, default=320)
-    parser.add_argument('--scenes', type=int, default=24, help='copies of the pair')
-    parser.add_argument('--seconds', type=float, default=5.0, help='per measurement')
+    parser.add_argument('--side', type=int, default=5120, help='of the enlarged rasters, in pixels')
+    parser.add_argument('--scenes', type=int, default=2, help='pairs of that size')
     parser.add_argument(
-        '--layouts', nargs='+', choices=sorted(LAYOUTS), default=list(LAYOUTS), metavar='LAYOUT'
+        '--windows', type=int, default=512, help='per measurement; the whole epoch is best'
     )
+    parser.add_argument('--seconds', type=float, default=15, help='at most, per measurement')
+    parser.add_argument('--repeats', type=int, default=3, help='of each measurement')
+    parser.add_argument(
+        '--workers', type=int, nargs='+', default=[1, 2], help='for the scaling curve'
+    )
+    parser.add_argument(
+        '--formats', nargs='+', choices=list(FORMATS), default=list(FORMATS), metavar='FORMAT'
+    )
+    parser.add_argument(
+        '--scaling', nargs='*', choices=list(FORMATS), default=['tiled 256 zstd', 'shards'],
+        metavar='FORMAT', help='formats whose scaling over workers is measured',
+    )  # fmt: skip
+    parser.add_argument('--folder', type=Path, help='where to write (default: a temporary one)')
+    parser.add_argument('--out', type=Path, help='JSON of all figures')
     return parser.parse_args()
 
 
@@ -62,65 +112,360 @@ def augmentation(size: int) -> list[dict[str, Any]]:
     ]
 
 
-def write_pair(args: argparse.Namespace, folder: Path, options: dict[str, Any]) -> None:
-    """Re-encode the pair, without loss, and link it as many scenes."""
-    patch = folder / 'patch'
-    patch.mkdir(parents=True)
-    for source, suffix in ((args.rgb, '_dom.tif'), (args.dsm, '_dsm.tif')):
-        first = patch / f'scene000{suffix}'
-        predictor = 3 if suffix == '_dsm.tif' else 2
-        copy(source, first, driver='GTiff', interleave='pixel', predictor=predictor, **options)
-        for number in range(1, args.scenes):
-            os.symlink(first.name, patch / f'scene{number:03d}{suffix}')
+# Data
 
 
-def measure(dataset: MultiModalRasterDataset, seconds: float) -> float:
-    """Samples per second of one core, in a random order, over at least so many seconds."""
-    order = np.random.default_rng(0).permutation(len(dataset))
-    for index in order[:20]:  # libraries and files are loaded at the first use
-        dataset[SampleIndex(int(index), 0)]
-    done, start = 0, time.process_time()
-    while time.process_time() - start < seconds:
-        dataset[SampleIndex(int(order[done % len(order)]), 1)]
-        done += 1
-    return done / (time.process_time() - start)
+def enlarge(path: Path, side: int, number: int) -> tuple[np.ndarray, dict[str, Any]]:
+    """(C, side, side): mirror images of a raster side by side, begun elsewhere for each scene."""
+    with rasterio.open(path) as raster:
+        profile = dict(
+            crs=raster.crs, transform=raster.transform, nodata=raster.nodata, dtype=raster.dtypes[0]
+        )
+        pixels = raster.read()
+    block = np.concatenate([pixels, pixels[:, ::-1]], axis=1)
+    block = np.concatenate([block, block[:, :, ::-1]], axis=2)
+    block = np.roll(block, (317 * number, 211 * number), axis=(1, 2))
+    times = [-(-side // size) for size in block.shape[1:]]
+    return np.tile(block, (1, *times))[:, :side, :side], profile
+
+
+def write_rasters(args: argparse.Namespace, folder: Path, options: dict[str, Any]) -> None:
+    """All scenes in one format of GeoTIFF."""
+    (folder / 'patch').mkdir(parents=True)
+    for number in range(args.scenes):
+        for source, suffix in zip((args.rgb, args.dsm), SUFFIXES.values(), strict=True):
+            pixels, profile = enlarge(source, args.side, number)
+            path = folder / 'patch' / f'scene{number:03d}{suffix}'
+            floats = profile['dtype'] == 'float32'
+            settings = dict(options, num_threads='all_cpus')
+            settings['predictor'] = 3 if floats else 2
+            if options['driver'] == 'COG':
+                settings['predictor'] = 'FLOATING_POINT' if floats else 'STANDARD'
+            else:
+                settings['interleave'] = 'pixel'
+            shape = dict(count=len(pixels), height=args.side, width=args.side)
+            with rasterio.MemoryFile() as memory:
+                with memory.open(driver='GTiff', **shape, **profile) as raster:
+                    raster.write(pixels)
+                with memory.open() as raster:
+                    rasterio.shutil.copy(raster, path, **settings)
+
+
+def write_shards(args: argparse.Namespace, folder: Path, rasters: MultiModalRasterDataset) -> None:
+    """The windows of the rasters, 32 to a shard, by the rows of the rasters."""
+
+    def samples(first: int) -> Iterator[dict[str, Any]]:
+        for index in range(first, min(first + PER_SHARD, len(rasters))):
+            read = rasters.read_window(index)
+            if read is None:
+                raise SystemExit(f'window {index} cannot be read')
+            kept = [m for m, valid in read['valid'].items() if valid.any()]
+            yield dict(
+                read,
+                images={m: read['images'][m] for m in kept},
+                valid={m: read['valid'][m] for m in kept},
+                crs='',
+                transform=(1, 0, 0, 0, 1, 0),
+            )
+
+    infos = [
+        write_shard(folder / 'shards' / f'{first:06d}.bin', samples(first))
+        for first in range(0, len(rasters), PER_SHARD)
+    ]
+    modalities = {
+        m: dict(bands=rasters.num_bands[m], dtype=rasters.dtypes[m]) for m in rasters.modalities
+    }
+    write_index(folder / 'shards', infos, modalities=modalities)
+
+
+def open_dataset(args: argparse.Namespace, folder: Path, augmented: bool) -> Any:
+    """The dataset of pre-training on a folder of either kind."""
+    kind = ShardDataset if (folder / 'shards').is_dir() else MultiModalRasterDataset
+    pipeline = augmentation(args.window_size)
+    return kind(
+        data_root=folder,
+        modalities={m: dict(suffix=suffix) for m, suffix in SUFFIXES.items()},
+        window_size=args.window_size,
+        max_invalid=0.5,
+        judge_by='any',
+        cache_dir=str(folder / 'index'),
+        pipeline=pipeline if augmented else pipeline[-1:],
+    )
+
+
+def make_sampler(dataset: Any, epoch: int) -> ResumableSampler:
+    """The order of training for either kind."""
+    kind = ShardSampler if isinstance(dataset, ShardDataset) else ResumableSampler
+    sampler = kind(dataset, seed=0)
+    sampler.set_epoch(epoch)
+    return sampler
+
+
+# Measurements
+
+
+def drop_from_cache(folder: Path) -> None:
+    """Let the next read of a folder's files come from the disk."""
+    for path in folder.rglob('*'):
+        if path.is_file():
+            descriptor = os.open(path, os.O_RDONLY)
+            os.fsync(descriptor)
+            os.posix_fadvise(descriptor, 0, 0, os.POSIX_FADV_DONTNEED)
+            os.close(descriptor)
+
+
+def read_io() -> dict[str, int]:
+    """Counters of this process; zeros where the system has none."""
+    try:
+        lines = Path('/proc/self/io').read_text().splitlines()
+    except OSError:
+        return dict(rchar=0, read_bytes=0)
+    return {key: int(value) for key, value in (line.split(':') for line in lines)}
+
+
+def read_batch(dataset: Any, indices: list[Any]) -> list[Any]:
+    """A batch as PyTorch's data loader reads it."""
+    if hasattr(dataset, '__getitems__'):
+        return dataset.__getitems__(indices)
+    return [dataset[index] for index in indices]
+
+
+def measure(args: argparse.Namespace, folder: Path, augmented: bool, cold: bool) -> dict[str, Any]:
+    """Read windows in this process, several times over, each time another epoch."""
+    rates, asked, fetched = [], [], []
+    for repeat in range(args.repeats + (not cold)):
+        dataset = open_dataset(args, folder, augmented)
+        order = list(make_sampler(dataset, epoch=repeat))[: args.windows]
+        dataset.read_window(order[0].index)  # libraries are loaded at the first use
+        if cold:
+            # A fresh dataset, whose files are closed: pages that are mapped cannot be dropped.
+            del dataset
+            gc.collect()
+            dataset = open_dataset(args, folder, augmented)
+            drop_from_cache(folder)
+        before, clock, spent = read_io(), time.perf_counter(), time.process_time()
+        done = 0
+        for first in range(0, len(order), BATCH):
+            done += len(read_batch(dataset, order[first : first + BATCH]))
+            if time.perf_counter() - clock > args.seconds:
+                break
+        clock, spent = time.perf_counter() - clock, time.process_time() - spent
+        after = read_io()
+        if not cold and repeat == 0:
+            continue  # it brought the files into the cache
+        rates.append(done / (clock if cold else spent))
+        asked.append((after['rchar'] - before['rchar']) / done)
+        fetched.append((after['read_bytes'] - before['read_bytes']) / done)
+        del dataset
+        gc.collect()
+    if (folder / 'shards').is_dir():
+        content = (folder / 'shards' / 'mssdf_shards.json').read_bytes()
+        shards = ShardIndex.parse(content, 'shards')
+        asked = [sum(shards.sizes) / sum(shards.samples)]
+    return dict(
+        best=max(rates),
+        median=statistics.median(rates),
+        asked=statistics.median(asked),
+        fetched=statistics.median(fetched),
+    )
+
+
+def measure_workers(args: argparse.Namespace, folder: Path, workers: int) -> dict[str, Any]:
+    """Augmented batches from a data loader with so many workers; warm, and in full swing.
+
+    The clock runs from one batch to a later one while workers go on with those that follow.
+    """
+    clocked, warming = max(4, args.windows // BATCH) * workers, 3 * workers
+    needed = (warming + clocked + 3 * workers) * BATCH
+    rates, per_core, main = [], [], []
+    for _ in range(args.repeats):
+        dataset = open_dataset(args, folder, True)
+        order: list[Any] = []
+        while len(order) < needed:
+            order += list(make_sampler(dataset, epoch=len(order)))
+        loader = DataLoader(
+            dataset,
+            batch_size=BATCH,
+            sampler=order[:needed],
+            num_workers=workers,
+            collate_fn=multimodal_collate,
+            multiprocessing_context='spawn',
+        )
+        batches: Any = iter(loader)
+        for _ in range(warming):
+            next(batches)
+        processes = [process.pid for process in batches._workers]
+        busy, clock, spent = cpu_seconds(processes), time.perf_counter(), time.process_time()
+        for _ in range(clocked):
+            next(batches)
+        busy, spent = cpu_seconds(processes) - busy, time.process_time() - spent
+        clock = time.perf_counter() - clock
+        for _ in batches:
+            pass
+        del batches, loader
+        gc.collect()
+        pairs = clocked * BATCH
+        rates.append(pairs / clock)
+        per_core.append(pairs / busy)
+        main.append(spent / pairs * 1e3)
+    return dict(
+        best=max(rates),
+        median=statistics.median(rates),
+        core_best=max(per_core),
+        core_median=statistics.median(per_core),
+        main_ms=statistics.median(main),
+    )
+
+
+def cpu_seconds(processes: list[int]) -> float:
+    """Processor time of other processes so far."""
+    ticks = 0
+    for process in processes:
+        fields = Path(f'/proc/{process}/stat').read_text().rpartition(')')[2].split()
+        ticks += int(fields[11]) + int(fields[12])
+    return ticks / os.sysconf('SC_CLK_TCK')
+
+
+# Report
+
+
+def extrapolate(rates: dict[int, float]) -> tuple[float, float]:
+    """Pairs per second with 16 workers, and the efficiency that this supposes.
+
+    With e the measured ratio of pairs per second and worker between the largest and the smallest
+    number of workers, W and w, each further doubling is taken to cost as much:
+    rate(16) = 16 * rate(w) / w * e^(log2(16 / w) / log2(W / w)).
+    """
+    few, many = min(rates), max(rates)
+    each = rates[few] / few
+    if many == few:
+        return CORES * each, 1.0
+    efficiency = min(1.0, rates[many] / many / each)
+    doublings = math.log2(CORES / few) / math.log2(many / few)
+    return CORES * each * efficiency**doublings, efficiency
+
+
+def print_formats(results: dict[str, Any]) -> None:
+    """One line for each format."""
+    print(
+        '\n| format | MB per window on disk | read, warm | with augmentation, warm | read, cold | '
+        'with augmentation, cold | kB asked for per window | kB from disk per window, cold |\n'
+        '|---|---|---|---|---|---|---|---|'
+    )
+    for name, found in results.items():
+        speeds = ' | '.join(
+            f'{found[key]["best"]:.0f} / {found[key]["median"]:.0f}'
+            for key in ('read warm', 'augmented warm', 'read cold', 'augmented cold')
+        )
+        print(
+            f'| {name} | {found["megabytes"]:.2f} | {speeds} | '
+            f'{found["read warm"]["asked"] / 1e3:.0f} | {found["read cold"]["fetched"] / 1e3:.0f} |'
+        )
+    print(
+        '\nWindows per second, best / median. Warm: per second of processor time, one process, '
+        'which is per core. Cold: per second on the clock, one process.'
+    )
+
+
+def print_scaling(name: str, curve: dict[int, dict[str, Any]]) -> None:
+    """The scaling curve of one format and what it says of 16 cores."""
+    print(
+        f'\n**{name}**, augmented, batches of {BATCH} from a data loader, warm\n\n'
+        "| workers | pairs/s | per second of the workers' processor time | "
+        'main process, ms per pair |\n|---|---|---|---|'
+    )
+    for workers, found in curve.items():
+        print(
+            f'| {workers} | {found["best"]:.0f} / {found["median"]:.0f} | '
+            f'{found["core_best"]:.0f} / {found["core_median"]:.0f} | {found["main_ms"]:.2f} |'
+        )
+    for label, rates in (
+        ('on the clock', {w: found['best'] for w, found in curve.items()}),
+        ('processor time', {w: found['core_best'] * w for w, found in curve.items()}),
+    ):
+        total, efficiency = extrapolate(rates)
+        verdict = 'enough' if total >= NEEDED else 'NOT ENOUGH'
+        print(
+            f'\n{label}: efficiency {efficiency:.2f} from {min(rates)} to {max(rates)} workers, so '
+            f'{total:.0f} pairs/s on {CORES} cores by extrapolation; {NEEDED} wanted: {verdict}'
+        )
+    slowest = max(found['main_ms'] for found in curve.values())
+    print(f'\nOne main process can take {1e3 / slowest:.0f} pairs/s.')
+
+
+def describe(args: argparse.Namespace) -> str:
+    """The machine and the data."""
+    with rasterio.open(args.rgb) as rgb, rasterio.open(args.dsm) as dsm:
+        return (
+            f'{processor()}, {os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}; '
+            f'Python {platform.python_version()}, torch {torch.__version__}, rasterio '
+            f'{rasterio.__version__}, GDAL {rasterio.__gdal_version__}, OpenCV {cv2.__version__}\n'
+            f'{args.scenes} scenes of {args.side} × {args.side} pixels, {rgb.count} bands '
+            f'{rgb.dtypes[0]} and {dsm.count} band(s) {dsm.dtypes[0]}, windows of '
+            f'{args.window_size} px, {args.windows} per measurement, {args.repeats} measurements'
+        )
+
+
+def processor() -> str:
+    """Its name."""
+    try:
+        lines = Path('/proc/cpuinfo').read_text().splitlines()
+    except OSError:
+        lines = []
+    names = [line.partition(':')[2].strip() for line in lines if line.startswith('model name')]
+    return names[0] if names else platform.machine()
+
+
+def make_folder(args: argparse.Namespace, name: str, top: Path) -> Path:
+    """The imagery in one format, written unless it is there."""
+    folder = top / name.replace(' ', '_')
+    if folder.exists():
+        return folder
+    partial = folder.with_suffix('.partial')
+    options = FORMATS[name]
+    if options is None:
+        write_shards(args, partial, open_dataset(args, make_folder(args, SOURCE, top), False))
+    else:
+        write_rasters(args, partial, options)
+    partial.rename(folder)
+    return folder
 
 
 def main() -> None:
-    """Measure each layout and print a table."""
+    """Write, measure, print."""
     args = parse_args()
     cv2.setNumThreads(0)  # as in a worker
+    torch.set_num_threads(1)
     set_gdal_options()
-    with rasterio.open(args.rgb) as rgb, rasterio.open(args.dsm) as dsm:
-        print(
-            f'{platform.processor() or platform.machine()}, {os.cpu_count()} cores, one process; '
-            f'Python {platform.python_version()}, rasterio {rasterio.__version__}, '
-            f'GDAL {rasterio.__gdal_version__}\n'
-            f'{rgb.count} bands {rgb.dtypes[0]} and {dsm.count} band(s) {dsm.dtypes[0]}, '
-            f'{rgb.height} × {rgb.width}, {args.scenes} scenes, windows of {args.window_size} px'
-        )
-    print(f'{"layout":<20}{"MB per pair":>12}{"read only":>12}{"augmented":>12}   windows/s/core')
-    for layout in args.layouts:
-        with tempfile.TemporaryDirectory() as folder:
-            write_pair(args, Path(folder), LAYOUTS[layout])
-            size = sum(f.stat().st_size for f in Path(folder, 'patch').glob('scene000*')) / 1e6
-            speeds = [
-                measure(
-                    MultiModalRasterDataset(
-                        data_root=folder,
-                        modalities=dict(rgb=dict(suffix='_dom.tif'), dsm=dict(suffix='_dsm.tif')),
-                        window_size=args.window_size,
-                        cache_dir='',
-                        pipeline=pipeline,
-                    ),
-                    args.seconds,
-                )
-                for pipeline in (
-                    augmentation(args.window_size)[-1:],
-                    augmentation(args.window_size),
-                )
-            ]
-        print(f'{layout:<20}{size:>12.1f}{speeds[0]:>12.0f}{speeds[1]:>12.0f}', flush=True)
+    text = describe(args)
+    print(text, flush=True)
+    report: dict[str, Any] = dict(conditions=text, formats={}, scaling={})
+    with tempfile.TemporaryDirectory() as temporary:
+        top = args.folder or Path(temporary)
+        for name in args.formats:
+            folder = make_folder(args, name, top)
+            found: dict[str, Any] = dict(megabytes=megabytes_per_window(args, folder))
+            for label, augmented in (('read', False), ('augmented', True)):
+                for heat in ('warm', 'cold'):
+                    found[f'{label} {heat}'] = measure(args, folder, augmented, heat == 'cold')
+            report['formats'][name] = found
+            print(f'{name}: {found["augmented warm"]["best"]:.0f} windows/s/core', flush=True)
+        for name in args.scaling:
+            folder = make_folder(args, name, top)
+            report['scaling'][name] = {
+                workers: measure_workers(args, folder, workers) for workers in args.workers
+            }
+    print_formats(report['formats'])
+    for name, curve in report['scaling'].items():
+        print_scaling(name, curve)
+    if args.out:
+        args.out.write_text(json.dumps(report, indent=1))
+
+
+def megabytes_per_window(args: argparse.Namespace, folder: Path) -> float:
+    """Of the files, overviews and indices included."""
+    kept = [p for part in ('patch', 'shards') for p in (folder / part).rglob('*') if p.is_file()]
+    return sum(p.stat().st_size for p in kept) / 1e6 / len(open_dataset(args, folder, False))
 
 
 if __name__ == '__main__':

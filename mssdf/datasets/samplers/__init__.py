@@ -1,5 +1,6 @@
 """Samplers."""
 
 from .resumable import ResumableSampler
+from .shard import ShardSampler
 
-__all__ = ['ResumableSampler']
+__all__ = ['ResumableSampler', 'ShardSampler']

@@ -4,6 +4,7 @@ from collections.abc import Iterator, Sized
 
 import numpy as np
 from mmengine import dist
+from numpy.typing import NDArray
 from torch.utils.data import Sampler
 
 from ...registry import DATA_SAMPLERS
@@ -37,23 +38,34 @@ class ResumableSampler(Sampler[SampleIndex]):
         self.seed = dist.sync_random_seed() if seed is None else seed
         self.epoch = 0
         self.start = 0
-        size = len(dataset)
-        self.num_samples = -(-size // self.world_size) if round_up else size // self.world_size
+        self.round_up = round_up
+        count = self._count()
+        self.num_samples = -(-count // self.world_size) if round_up else count // self.world_size
         if self.num_samples == 0:
             raise ValueError(
                 f'expected at least one sample per rank ({self.world_size}), found a dataset of '
-                f'{size}'
+                f'{len(dataset)}'
             )
 
     def __iter__(self) -> Iterator[SampleIndex]:
         start, self.start = self.start, 0
-        size = len(self.dataset)
-        rng = np.random.default_rng([self.seed, self.epoch])
-        order = rng.permutation(size) if self.shuffle else np.arange(size)
         # Repeats (round_up) or cuts, so that each rank has num_samples.
-        mine = np.resize(order, self.num_samples * self.world_size)[self.rank :: self.world_size]
+        mine = np.resize(self._order(), self.num_samples * self.world_size)[
+            self.rank :: self.world_size
+        ]
         epoch = self.epoch
         return (SampleIndex(int(index), epoch) for index in mine[start:])
+
+    def _count(self) -> int:
+        """Length of the order."""
+        return len(self.dataset)
+
+    def _order(self) -> NDArray[np.int64]:
+        """All ranks' indices of the epoch."""
+        size = len(self.dataset)
+        if not self.shuffle:
+            return np.arange(size)
+        return np.random.default_rng([self.seed, self.epoch]).permutation(size)
 
     def __len__(self) -> int:
         """Samples of a whole epoch on this rank, wherever the next one begins."""

@@ -1,0 +1,27 @@
+"""Co-registered training data from rasters that were never on one grid."""
+
+from .build import build, forget, forgotten, lay_out
+from .catalogue import CatalogueError, find_rasters
+from .plan import Plan, make_plan
+from .report import describe, summarize, write_reports
+from .settings import COMPRESSIONS, FORMATS, RESAMPLINGS, SUFFIXES, BuildSettings, SourceSettings
+
+__all__ = [
+    'COMPRESSIONS',
+    'FORMATS',
+    'RESAMPLINGS',
+    'SUFFIXES',
+    'BuildSettings',
+    'CatalogueError',
+    'Plan',
+    'SourceSettings',
+    'build',
+    'describe',
+    'find_rasters',
+    'forget',
+    'forgotten',
+    'lay_out',
+    'make_plan',
+    'summarize',
+    'write_reports',
+]

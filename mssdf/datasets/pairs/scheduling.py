@@ -1,0 +1,94 @@
+"""Tiles in many processes, here or on a cluster, with Dask."""
+
+import logging
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, TypeVar
+
+Job = TypeVar('Job')
+Result = TypeVar('Result')
+
+INSTALL = "pip install 'mssdf[preparation]'"
+# Jobs handed out at a time, per worker: enough to keep it busy, few enough to be forgotten.
+AHEAD = 3
+# How often a job whose process died is tried again.
+RETRIES = 1
+
+
+def run_everywhere(
+    work: Callable[[Job], Result],
+    jobs: Sequence[Job],
+    *,
+    workers: int,
+    scheduler: str | None = None,
+    memory_limit: str | None = None,
+    on_lost: Callable[[Job, str], Result],
+) -> Iterator[Result]:
+    """Do all jobs, and hand out each result as it is ready.
+
+    Args:
+        work: does one; of a module, so that other processes find it.
+        jobs: of them.
+        workers: processes of a local cluster; 0 works in this one, without Dask.
+        scheduler: address of a running Dask scheduler, whose workers see the same files.
+        memory_limit: of each local process, such as ``'4GiB'``; Dask restarts one that exceeds
+            it. None: an equal share of the memory.
+        on_lost: makes the result of a job whose workers died several times.
+
+    Raises:
+        ImportError: with the command that installs Dask.
+    """
+    if workers == 0 and scheduler is None:
+        yield from map(work, jobs)
+        return
+    try:
+        import dask
+        from dask.distributed import Client, LocalCluster
+    except ImportError as error:
+        raise ImportError(f'several processes need Dask: {INSTALL}') from error
+    if scheduler is not None:
+        with Client(scheduler, timeout='30s') as client:
+            yield from _run(client, work, jobs, on_lost)
+        return
+    with (
+        dask.config.set({'distributed.scheduler.allowed-failures': RETRIES}),
+        LocalCluster(
+            n_workers=max(1, min(workers, len(jobs))),
+            threads_per_worker=1,
+            processes=True,
+            memory_limit=memory_limit or 'auto',
+            dashboard_address=None,
+            silence_logs=logging.ERROR,
+        ) as cluster,
+        Client(cluster) as client,
+    ):
+        yield from _run(client, work, jobs, on_lost)
+
+
+def _run(
+    client: Any,
+    work: Callable[[Job], Result],
+    jobs: Sequence[Job],
+    on_lost: Callable[[Job, str], Result],
+) -> Iterator[Result]:
+    from dask.distributed import KilledWorker, as_completed
+
+    waiting = iter(jobs)
+    open_jobs: dict[Any, Job] = {}
+    done = as_completed()
+
+    def hand_out(number: int) -> None:
+        for _, job in zip(range(number), waiting, strict=False):
+            future = client.submit(work, job, pure=False, retries=0)
+            open_jobs[future] = job
+            done.add(future)
+
+    hand_out(AHEAD * max(1, len(client.nthreads())))
+    for future in done:
+        job = open_jobs.pop(future)
+        try:
+            result = future.result()
+        except KilledWorker as error:
+            result = on_lost(job, ' '.join(str(error).split()))
+        future.release()
+        hand_out(1)
+        yield result

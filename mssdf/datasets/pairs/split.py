@@ -1,0 +1,152 @@
+"""Training and validation by area, so that no window of one touches one of the other."""
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+from rasterio.warp import transform_bounds
+
+from mssdf.engine.atomic_file import write_atomically
+
+from .plan import Tile
+from .target_grid import Rect
+
+TRAIN, VAL = 'train', 'val'
+
+
+def block_of(tile: Tile, side: int) -> str:
+    """Name of the square of ``side`` × ``side`` tiles that a tile lies in."""
+    return f'{tile.grid.code}/{tile.row // side}/{tile.col // side}'
+
+
+def split_blocks(
+    tiles: Sequence[Tile],
+    share: float,
+    side: int,
+    seed: int,
+    before: Mapping[str, str],
+    *,
+    gap: int,
+    window: int,
+) -> dict[str, str]:
+    """Give each block to training or validation.
+
+    Blocks are taken for validation in an order that the seed decides, until they hold the share of
+    the area. What was decided before stays. A block that the gap would leave without a single
+    window is for training.
+
+    Args:
+        tiles: all there are.
+        share: of the pixels, for validation.
+        side: of a block, in tiles.
+        seed: of the order.
+        before: blocks and their parts, from an earlier run.
+        gap: pixels between the parts.
+        window: side of a window in pixels.
+
+    Returns:
+        ``'train'`` or ``'val'`` by block.
+    """
+    area: dict[str, int] = {}
+    holds: set[str] = set()
+    for tile in tiles:
+        height, width = tile.rect.size
+        block = block_of(tile, side)
+        area[block] = area.get(block, 0) + height * width
+        if min((tile.rect & _inner(tile, side, gap)).size) >= window:
+            holds.add(block)
+    parts = {block: before[block] for block in area if block in before}
+    wanted = share * sum(area.values())
+    have = sum(area[block] for block, part in parts.items() if part == VAL)
+    for block in sorted(set(area) - set(parts), key=lambda block: _draw(block, seed)):
+        # a block goes to validation if that brings its area nearer to what is wanted
+        nearer = block in holds and abs(have + area[block] - wanted) < abs(have - wanted)
+        parts[block] = VAL if nearer else TRAIN
+        have += area[block] if nearer else 0
+    return {**before, **parts}
+
+
+def _inner(tile: Tile, side: int, gap: int) -> Rect:
+    """The pixels of a tile's block, less the gap all around."""
+    first = tile.grid.tile_rect(tile.row // side * side, tile.col // side * side)
+    edge = side * tile.grid.tile
+    return Rect(first.top + gap, first.left + gap, first.top + edge - gap, first.left + edge - gap)
+
+
+def _draw(block: str, seed: int) -> str:
+    return hashlib.sha256(f'{seed}/{block}'.encode()).hexdigest()
+
+
+def keep_apart(
+    tiles: Sequence[Tile], parts: Mapping[str, str], side: int, gap: int
+) -> dict[str, Rect]:
+    """The pixels that each tile may use: those of validation stay ``gap`` away from training.
+
+    Args:
+        tiles: all there are.
+        parts: of :func:`split_blocks`.
+        side: of a block, in tiles.
+        gap: in pixels.
+
+    Returns:
+        By name of the tile; a rectangle may be empty.
+    """
+    place = {(tile.grid.crs, tile.row, tile.col): parts[block_of(tile, side)] for tile in tiles}
+    rects = {}
+    for tile in tiles:
+        rect = tile.rect
+        if place[tile.grid.crs, tile.row, tile.col] == VAL:
+            near = {
+                (i, j)
+                for i in (-1, 0, 1)
+                for j in (-1, 0, 1)
+                if place.get((tile.grid.crs, tile.row + i, tile.col + j)) == TRAIN
+            }
+            whole = tile.grid.tile_rect(tile.row, tile.col)
+            rect = rect & Rect(
+                whole.top + gap * any(i == -1 for i, _ in near),
+                whole.left + gap * any(j == -1 for _, j in near),
+                whole.bottom - gap * any(i == 1 for i, _ in near),
+                whole.right - gap * any(j == 1 for _, j in near),
+            )
+        rects[tile.name] = rect
+    for tile in _met_in_another_grid(tiles, parts, side, gap):
+        rects[tile.name] = Rect(0, 0, 0, 0)
+    return rects
+
+
+def _met_in_another_grid(
+    tiles: Sequence[Tile], parts: Mapping[str, str], side: int, gap: int
+) -> list[Tile]:
+    """Tiles of validation that come near to training in a grid of another CRS."""
+    if len({tile.grid.crs for tile in tiles}) < 2:
+        return []
+    boxes = np.array([_degrees(tile, gap) for tile in tiles])  # (tiles, 4)
+    grids = np.array([tile.grid.crs for tile in tiles])
+    train = np.array([parts[block_of(tile, side)] == TRAIN for tile in tiles])
+    met = []
+    for i in np.flatnonzero(~train):
+        others = boxes[train & (grids != grids[i])]
+        apart = (others[:, :2] > boxes[i, 2:]) | (others[:, 2:] < boxes[i, :2])
+        if not apart.any(axis=1).all():
+            met.append(tiles[i])
+    return met
+
+
+def _degrees(tile: Tile, gap: int) -> tuple[float, float, float, float]:
+    """The box around a tile and its gap, in degrees."""
+    rect = tile.rect
+    wide = Rect(rect.top - gap, rect.left - gap, rect.bottom + gap, rect.right + gap)
+    return transform_bounds(tile.grid.crs, 'EPSG:4326', *tile.grid.bounds(wide), densify_pts=21)
+
+
+def load_split(path: Path) -> dict[str, str]:
+    """The parts of an earlier run; none without a file."""
+    return json.loads(path.read_text()) if path.is_file() else {}
+
+
+def save_split(path: Path, parts: Mapping[str, str]) -> None:
+    """Keep the parts, so that rasters added later change none of them."""
+    write_atomically(path, json.dumps(dict(sorted(parts.items())), indent=0).encode())

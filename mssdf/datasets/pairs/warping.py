@@ -1,0 +1,229 @@
+"""Bringing rasters to the target grid, several of them side by side."""
+
+import math
+from collections.abc import Sequence
+
+import numpy as np
+from affine import Affine
+from numpy.typing import DTypeLike, NDArray
+from rasterio.enums import Resampling
+from rasterio.errors import RasterioError
+from rasterio.warp import reproject
+
+from ..grids import TOLERANCE, same_crs
+from ..raster import read_values
+from ..raster_pool import RasterPool
+from .catalogue import CataloguedRaster, box_in
+from .target_grid import Rect, TargetGrid
+
+# Source pixels read at once, and target pixels warped at once: they bound the memory.
+SOURCE_SIDE = 4096
+TARGET_SIDE = 1024
+
+# Source pixels around what is needed, in pixels of the coarser grid: cubic looks two away.
+MARGIN = 3
+
+# Source pixels per target pixel from which an average blurs less than it saves from aliasing.
+CLEARLY_FINER = 1.25
+
+
+def warp_mosaic(
+    rasters: Sequence[CataloguedRaster],
+    grid: TargetGrid,
+    rect: Rect,
+    resampling: str,
+    dtype: DTypeLike,
+    pool: RasterPool,
+) -> tuple[NDArray, NDArray[np.bool_], list[int]]:
+    """Read a rectangle of the target grid from several rasters; the first valid one wins.
+
+    Invalid pixels never take part in an interpolation; a pixel is valid when the source pixel at
+    its centre is.
+
+    Args:
+        rasters: of one modality, all with C bands.
+        grid: the target.
+        rect: of it, H × W pixels.
+        resampling: ``'nearest'``, ``'bilinear'``, ``'cubic'``, ``'average'``, or ``'auto'``:
+            average where the raster is finer than the grid, else bilinear.
+        dtype: of the values that come out; integers are rounded and clipped.
+        pool: of open files.
+
+    Returns:
+        Values (C, H, W), zero where invalid, validity (H, W), and how many pixels come from each
+        raster.
+
+    Raises:
+        OSError: with the path, when a raster cannot be read.
+    """
+    count = len(rasters[0].source.bands)
+    values = np.zeros((count, *rect.size), dtype=dtype)
+    valid = np.zeros(rect.size, dtype=bool)
+    taken = [0] * len(rasters)
+    for number, raster in enumerate(rasters):
+        for block in _blocks(raster, grid, rect):
+            place = (
+                slice(block.top - rect.top, block.bottom - rect.top),
+                slice(block.left - rect.left, block.right - rect.left),
+            )
+            missing = ~valid[place]
+            if not missing.any():
+                continue
+            try:
+                part, known = _warp_block(raster, grid, block, resampling, pool)
+            except (OSError, RasterioError) as error:
+                pool.discard(raster.path)
+                raise OSError(f'{raster.path}: {error.__cause__ or error}') from error
+            known &= missing
+            taken[number] += int(np.count_nonzero(known))
+            values[:, place[0], place[1]][:, known] = _cast(part[:, known], values.dtype)
+            valid[place] |= known
+    return values, valid, taken
+
+
+def _blocks(raster: CataloguedRaster, grid: TargetGrid, rect: Rect) -> list[Rect]:
+    """Parts of the rectangle that the raster meets, small enough to be read at once."""
+    rect = rect & grid.rect_of(raster.bounds_in(grid.crs))
+    if 0 in rect.size:
+        return []
+    ratio = max(1.0, _source_pixels_per_pixel(raster, grid, rect))
+    side = max(1, min(TARGET_SIDE, int(SOURCE_SIDE / ratio)))
+    return [
+        Rect(top, left, min(top + side, rect.bottom), min(left + side, rect.right))
+        for top in range(rect.top, rect.bottom, side)
+        for left in range(rect.left, rect.right, side)
+    ]
+
+
+def _source_pixels_per_pixel(raster: CataloguedRaster, grid: TargetGrid, rect: Rect) -> float:
+    """Side of a target pixel in source pixels."""
+    left, bottom, right, top = _source_bounds(raster, grid, rect)
+    area = (right - left) * (top - bottom) / abs(raster.transform.determinant)
+    return math.sqrt(area / (rect.size[0] * rect.size[1]))
+
+
+def _source_bounds(
+    raster: CataloguedRaster, grid: TargetGrid, rect: Rect
+) -> tuple[float, float, float, float]:
+    """The box around a target rectangle in the raster's CRS."""
+    return box_in(grid.crs, raster.source.header.crs, grid.bounds(rect))
+
+
+def _warp_block(
+    raster: CataloguedRaster, grid: TargetGrid, block: Rect, resampling: str, pool: RasterPool
+) -> tuple[NDArray, NDArray[np.bool_]]:
+    """(C, H, W) values and (H, W) validity of a block."""
+    source, header = raster.source, raster.source.header
+    ratio = max(1.0, _source_pixels_per_pixel(raster, grid, block))
+    window = _source_window(raster, grid, block, math.ceil(MARGIN * ratio))
+    if window is None:
+        shape = (len(source.bands), *block.size)
+        return np.zeros(shape, dtype=np.float32), np.zeros(block.size, dtype=bool)
+    values, known = read_values(pool.get(source.path), source, window)
+    if source.scale is not None and source.offset is not None:
+        scale, offset = (
+            np.asarray(x, dtype=np.float32)[:, None, None] for x in (source.scale, source.offset)
+        )
+        values = values.astype(np.float32) * scale + offset
+    transform = raster.transform * Affine.translation(window[1], window[0])
+    target = grid.transform(block)
+    whole = _whole_offset(transform, target, header.crs, grid.crs)
+    if whole is not None:
+        return _cut(values, known, whole, block.size)
+    if resampling == 'auto':
+        resampling = 'average' if ratio > CLEARLY_FINER else 'bilinear'
+    return _reproject(
+        values, known, transform, header.crs, target, grid.crs, block.size, Resampling[resampling]
+    )
+
+
+def _source_window(
+    raster: CataloguedRaster, grid: TargetGrid, block: Rect, margin: int
+) -> tuple[int, int, int, int] | None:
+    """Row, column, height and width of the source pixels that a block needs."""
+    header = raster.source.header
+    left, bottom, right, top = _source_bounds(raster, grid, block)
+    inverse = ~raster.transform
+    corners = [inverse * (x, y) for x in (left, right) for y in (bottom, top)]
+    cols, rows = zip(*corners, strict=True)
+    first_row = max(math.floor(min(rows)) - margin, 0)
+    first_col = max(math.floor(min(cols)) - margin, 0)
+    last_row = min(math.ceil(max(rows)) + margin, header.height)
+    last_col = min(math.ceil(max(cols)) + margin, header.width)
+    if last_row <= first_row or last_col <= first_col:
+        return None
+    return first_row, first_col, last_row - first_row, last_col - first_col
+
+
+def _whole_offset(
+    source: Affine, target: Affine, source_crs: str, target_crs: str
+) -> tuple[int, int] | None:
+    """Where the target begins in the source, in rows and columns, if pixels coincide."""
+    if not same_crs(source_crs, target_crs):
+        return None
+    between = ~source * target
+    same = (
+        abs(between.a - 1) < 1e-6
+        and abs(between.e - 1) < 1e-6
+        and max(abs(between.b), abs(between.d)) < 1e-9
+    )
+    row, col = round(between.f), round(between.c)
+    if not same or max(abs(between.f - row), abs(between.c - col)) > TOLERANCE:
+        return None
+    return row, col
+
+
+def _cut(
+    values: NDArray, known: NDArray[np.bool_], start: tuple[int, int], size: tuple[int, int]
+) -> tuple[NDArray, NDArray[np.bool_]]:
+    """Take pixels as they are; what lies outside is invalid."""
+    out = np.zeros((len(values), *size), dtype=values.dtype)
+    valid = np.zeros(size, dtype=bool)
+    low = [max(s, 0) for s in start]
+    high = [min(s + n, m) for s, n, m in zip(start, size, known.shape, strict=True)]
+    if all(h > w for h, w in zip(high, low, strict=True)):
+        inner = tuple(slice(w, h) for w, h in zip(low, high, strict=True))
+        place = tuple(slice(w - s, h - s) for w, h, s in zip(low, high, start, strict=True))
+        out[(slice(None), *place)] = values[(slice(None), *inner)]
+        valid[place] = known[inner]
+    return out, valid
+
+
+def _reproject(
+    values: NDArray,
+    known: NDArray[np.bool_],
+    transform: Affine,
+    crs: str,
+    target: Affine,
+    target_crs: str,
+    size: tuple[int, int],
+    resampling: Resampling,
+) -> tuple[NDArray, NDArray[np.bool_]]:
+    places = dict(
+        src_transform=transform,
+        src_crs=crs,
+        dst_transform=target,
+        dst_crs=target_crs,
+        tolerance=TOLERANCE,
+        num_threads=1,
+    )
+    marked = np.where(known, values, np.nan).astype(np.float32, copy=False)
+    out = np.full((len(values), *size), np.nan, dtype=np.float32)
+    reproject(marked, out, src_nodata=np.nan, dst_nodata=np.nan, resampling=resampling, **places)
+    at_centre = np.zeros(size, dtype=np.uint8)
+    reproject(
+        known.astype(np.uint8),
+        at_centre,
+        src_nodata=None,
+        init_dest_nodata=False,
+        resampling=Resampling.nearest,
+        **places,
+    )
+    return out, (at_centre > 0) & np.isfinite(out).all(axis=0)
+
+
+def _cast(values: NDArray, dtype: np.dtype) -> NDArray:
+    if dtype.kind == 'f' or values.dtype == dtype:
+        return values.astype(dtype, copy=False)
+    limits = np.iinfo(dtype)
+    return np.clip(np.rint(values), limits.min, limits.max).astype(dtype)

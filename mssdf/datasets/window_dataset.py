@@ -1,0 +1,120 @@
+"""What datasets of windows share: samples as a function of seed, epoch and index."""
+
+import os
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping, Sequence
+from copy import deepcopy
+from typing import Any
+
+import cv2
+import numpy as np
+from mmengine.dataset import Compose
+from torch.utils.data import Dataset, get_worker_info
+
+from .failures import FailureLog
+from .sample_index import SampleIndex
+
+# How often a sample is drawn again before the data are blamed.
+MAX_DRAWS = 1000
+
+
+class WindowDataset(Dataset, ABC):
+    """Windows of scenes, drawn, read and put through a pipeline.
+
+    A transform of the pipeline gets a dict with ``images`` (name to (H, W, C) array, its bands one
+    after the other in memory as the network wants them), ``valid``
+    (name to (H, W) bool), ``rng`` (the sample's own numpy Generator), ``scene``, ``window`` (row,
+    column, height, width in reference pixels) and ``files`` (name to path).
+
+    Args:
+        seed: with the epoch and the index it decides everything random about a sample.
+        pipeline: transforms.
+        metainfo: added to the dataset's meta information.
+    """
+
+    METAINFO: dict[str, Any] = {}
+    _failures: FailureLog
+
+    def __init__(
+        self,
+        *,
+        seed: int,
+        pipeline: Sequence[dict | Callable],
+        metainfo: Mapping[str, Any],
+    ) -> None:
+        self.seed = seed
+        self.pipeline = Compose(list(pipeline))
+        self._pid: int | None = None
+        self._metainfo = {**self.METAINFO, **metainfo}
+        self._fully_initialized = False
+
+    @property
+    def metainfo(self) -> dict[str, Any]:
+        """Meta information: the modalities' names and whatever the config adds."""
+        return deepcopy(self._metainfo)
+
+    @abstractmethod
+    def full_init(self) -> None:
+        """Find the data; once."""
+
+    @abstractmethod
+    def __len__(self) -> int:
+        """Samples per epoch."""
+
+    @abstractmethod
+    def _choose(self, index: int, rng: np.random.Generator, first: bool) -> Any:
+        """Which window a sample is: at first that of the index, after a failure another one."""
+
+    @abstractmethod
+    def _read(self, chosen: Any) -> dict[str, Any] | None:
+        """The pipeline's input less ``rng``; None when the window cannot be had."""
+
+    @abstractmethod
+    def _name(self, chosen: Any) -> str:
+        """What an error calls a window."""
+
+    def __getitem__(self, index: int | SampleIndex) -> Any:
+        """One sample.
+
+        Args:
+            index: with :class:`SampleIndex` the sample is a function of (seed, epoch, index); with
+                a plain int the epoch is drawn from NumPy's global state.
+        """
+        self.full_init()
+        self._set_up_process()
+        if isinstance(index, SampleIndex):
+            index, epoch = index
+        else:
+            epoch = int(np.random.randint(2**31))
+        index = self._check_index(int(index))
+        rng = np.random.default_rng([self.seed, epoch, index])
+        failed_before = self._failures.reads['failed']
+        unread = 0
+        for attempt in range(MAX_DRAWS):
+            chosen = self._choose(index, rng, first=attempt == 0)
+            results = self._read(chosen)
+            if results is None:
+                unread += 1
+                continue
+            sample = self.pipeline(dict(results, rng=rng))
+            if sample is not None:
+                return sample
+        raise RuntimeError(
+            f'no usable sample in {MAX_DRAWS} draws (index {index}, epoch {epoch}): '
+            f'{self._failures.reads["failed"] - failed_before} reads failed, {unread} windows were '
+            f'unreadable or invalid, the pipeline refused {MAX_DRAWS - unread}; the last was '
+            f'{self._name(chosen)}'
+        )
+
+    def _check_index(self, index: int) -> int:
+        size = len(self)
+        if not -size <= index < size:
+            raise IndexError(f'expected an index below {size}, found {index}')
+        return index % size
+
+    def _set_up_process(self) -> None:
+        if self._pid == os.getpid():
+            return
+        self._pid = os.getpid()
+        if get_worker_info() is not None:
+            cv2.setNumThreads(0)  # the workers are the parallelism
