@@ -1,11 +1,13 @@
 """How the pixels of one raster lie on those of another of the same CRS."""
 
 import json
+import math
 from dataclasses import dataclass
 from functools import lru_cache
 
 from affine import Affine
 from rasterio.crs import CRS
+from rasterio.errors import CRSError
 from rasterio.transform import array_bounds
 
 from .raster import RasterHeader
@@ -38,7 +40,14 @@ def map_grids(reference: RasterHeader, source: RasterHeader) -> GridMap:
         ValueError: when the CRS differ, one grid is turned against the other, or they do not
             overlap.
     """
-    if not same_crs(reference.crs, source.crs):
+    try:
+        same = same_crs(reference.crs, source.crs)
+    except CRSError as error:
+        raise ValueError(
+            f'{source.path}: expected a CRS that can be compared with that of its reference '
+            f'{reference.path}, found none: {error}'
+        ) from error
+    if not same:
         raise ValueError(
             f'{source.path}: expected the CRS of its reference {reference.path}, '
             f'{describe_crs(reference.crs)}, found {describe_crs(source.crs)}; '
@@ -51,6 +60,11 @@ def map_grids(reference: RasterHeader, source: RasterHeader) -> GridMap:
     yy = to_source.d * to_world.b + to_source.e * to_world.e
     x0 = to_source.a * to_world.c + to_source.b * to_world.f + to_source.c
     y0 = to_source.d * to_world.c + to_source.e * to_world.f + to_source.f
+    if not all(map(math.isfinite, (xx, xy, yx, yy, x0, y0))):
+        raise ValueError(
+            f'{source.path}: expected a grid that compares with that of its reference '
+            f'{reference.path} {reference.transform}, found {source.transform}'
+        )
     skew = max(abs(xy) * reference.height, abs(yx) * reference.width)
     if skew > TOLERANCE * max(1.0, abs(xx), abs(yy)):
         raise ValueError(

@@ -73,10 +73,18 @@ class RasterHeader:
 
 
 def open_raster(path: str) -> DatasetReader:
-    """Open a raster for reading, quiet about a missing georeference (the grid checks see it)."""
-    with warnings.catch_warnings():
-        warnings.simplefilter('ignore', NotGeoreferencedWarning)
-        return rasterio.open(path)
+    """Open a raster for reading, quiet about a missing georeference (the grid checks see it).
+
+    Raises:
+        RasterioError: when it cannot be opened.
+        UnreadableFileError: when its header holds what is no text or no number.
+    """
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter('ignore', NotGeoreferencedWarning)
+            return rasterio.open(path)
+    except (ValueError, OverflowError) as error:
+        raise _damaged_header(path, error) from error
 
 
 def read_header(path: str) -> RasterHeader:
@@ -88,24 +96,37 @@ def read_header(path: str) -> RasterHeader:
     """
     with open_raster(path) as raster:
         _check_header(path, raster)
-        interpretations = raster.colorinterp
-        alpha = None
-        if ColorInterp.alpha in interpretations:
-            alpha = interpretations.index(ColorInterp.alpha) + 1
-        flags = raster.mask_flag_enums[0]
-        return RasterHeader(
-            path=path,
-            crs=raster.crs.to_wkt() if raster.crs else '',
-            transform=tuple(raster.transform)[:6],
-            height=raster.height,
-            width=raster.width,
-            dtypes=tuple(raster.dtypes),
-            nodata=tuple(raster.nodatavals),
-            scales=tuple(raster.scales),
-            offsets=tuple(raster.offsets),
-            alpha=alpha,
-            masked=MaskFlags.per_dataset in flags and MaskFlags.alpha not in flags,
-        )
+        try:
+            return _header_of(path, raster)
+        except (ValueError, OverflowError) as error:
+            raise _damaged_header(path, error) from error
+
+
+def _damaged_header(path: str, error: Exception) -> UnreadableFileError:
+    # A UnicodeDecodeError holds all the text that it is about.
+    what = error.reason if isinstance(error, UnicodeDecodeError) else str(error)[:200]
+    return UnreadableFileError(path, f'a damaged header: {type(error).__name__}: {what}')
+
+
+def _header_of(path: str, raster: DatasetReader) -> RasterHeader:
+    interpretations = raster.colorinterp
+    alpha = None
+    if ColorInterp.alpha in interpretations:
+        alpha = interpretations.index(ColorInterp.alpha) + 1
+    flags = raster.mask_flag_enums[0]
+    return RasterHeader(
+        path=path,
+        crs=raster.crs.to_wkt() if raster.crs else '',
+        transform=tuple(raster.transform)[:6],
+        height=raster.height,
+        width=raster.width,
+        dtypes=tuple(raster.dtypes),
+        nodata=tuple(raster.nodatavals),
+        scales=tuple(raster.scales),
+        offsets=tuple(raster.offsets),
+        alpha=alpha,
+        masked=MaskFlags.per_dataset in flags and MaskFlags.alpha not in flags,
+    )
 
 
 def _check_header(path: str, raster: DatasetReader) -> None:
