@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
-from mmengine.dist import all_reduce, get_world_size
+from mmengine.dist import all_reduce
 from mmpretrain.models import BaseSelfSupervisor
 from mmpretrain.structures import DataSample
 from torch import Tensor, nn
@@ -327,7 +327,7 @@ class MSSDF(BaseSelfSupervisor):
         return pairwise_terms(
             features,
             eligible,
-            world_size=get_world_size(),
+            noise=batch.noise,
             align=self._uses('align'),
             hsic=self._uses('hsic'),
             **self.pairwise,
@@ -384,13 +384,17 @@ class MSSDF(BaseSelfSupervisor):
     def parse_losses(self, losses: dict[str, Tensor]) -> tuple[Tensor, dict[str, Tensor]]:
         """As MMEngine, and refuse a loss that is not finite on any rank, before the step.
 
+        What is logged is the mean over the ranks, as one process with the whole batch would have
+        it.
+
         Raises:
             NonFiniteLossError: with the terms and files of this rank, on every rank.
         """
         loss, log_vars = super().parse_losses(losses)
-        broken = (~torch.isfinite(loss.detach())).float()
-        all_reduce(broken, op='max')
-        if broken.item():
+        means = torch.stack([value.detach().float() for value in log_vars.values()])
+        all_reduce(means, op='mean')  # NaN and infinity stay what they are
+        log_vars = dict(zip(log_vars, means, strict=True))
+        if not torch.isfinite(log_vars['loss']):
             terms = [
                 f'{name}={losses[name].item():g}'
                 for name in (*TERMS, 'loss')
