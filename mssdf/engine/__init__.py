@@ -1,5 +1,6 @@
 """Running: the loop, its hooks, checkpoints and resuming."""
 
+from .fsdp_strategy import FSDPStrategy
 from .hooks import (
     AtomicCheckpointHook,
     CrossModalMaskingHook,
@@ -25,6 +26,7 @@ __all__ = [
     'CompactLogProcessor',
     'CrossModalMaskingHook',
     'DataCheckHook',
+    'FSDPStrategy',
     'IterationSeedHook',
     'KNNHook',
     'LayerDecayOptimWrapperConstructor',

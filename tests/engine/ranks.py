@@ -14,6 +14,8 @@ from pathlib import Path
 import torch
 from mmengine.config import Config
 
+from mssdf.utils.training_state import read_training_state
+
 TRAIN = Path(__file__).resolve().parents[2] / 'tools' / 'train.py'
 GLOBAL_BATCH = 4
 
@@ -85,7 +87,7 @@ class Run:
         return (self.work_dir / f'rank{rank}.log').read_text()
 
     def checkpoint(self, name: str) -> dict:
-        return torch.load(self.work_dir / name, weights_only=False)
+        return read_training_state(self.work_dir / name)
 
     def weights(self, name: str = 'iter_12.pth') -> dict[str, torch.Tensor]:
         return self.checkpoint(name)['state_dict']

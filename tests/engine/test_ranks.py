@@ -1,10 +1,14 @@
 """One process, two and four with the same global batch: the same losses and weights."""
 
+import runpy
 from pathlib import Path
 
 import pytest
+import torch
 from mmengine.config import Config
 from ranks import Ranks, loss_error, weight_error
+
+from mssdf.utils import load_pretrained, read_checkpoint
 
 STEPS = 12
 
@@ -74,3 +78,76 @@ def test_resumed_in_mid_epoch_on_other_numbers_of_ranks(ranks, config, one):
     four = ranks.train('one_to_four', config, 4, one.work_dir / 'iter_4.pth')
     back = ranks.train('four_to_one', config, 1, four.work_dir / 'iter_8.pth')
     compare('1, 4, then 1, DDP', one, back, slice(8, None))
+
+
+def sharded(config: Config, checkpoints: str) -> Config:
+    config = Config(config.to_dict())
+    config.runner_type = 'FlexibleRunner'
+    config.strategy = dict(type='mssdf.FSDPStrategy', checkpoints=checkpoints)
+    return config
+
+
+@pytest.fixture(scope='module')
+def four_shards(ranks, config):
+    return ranks.train('fsdp4', sharded(config, 'sharded'), 4)
+
+
+def test_sharded_training_is_that_of_one_process(ranks, config, one, four_shards):
+    two = ranks.train('fsdp2', sharded(config, 'full'), 2)
+    for world_size, run in ((2, two), (4, four_shards)):
+        assert run.steps(0) == run.steps(world_size - 1)
+        compare(f'{world_size}, FSDP', one, run)
+    folder = four_shards.work_dir / 'iter_12.pth'
+    assert len(list(folder.glob('*.distcp'))) == 4
+    assert (two.work_dir / 'iter_12.pth').is_file()
+    # a full one is what a run without sharding writes: the same keys in the same order
+    first, second = one.checkpoint('iter_12.pth'), two.checkpoint('iter_12.pth')
+    assert list(first['state_dict']) == list(second['state_dict'])
+    assert list(first['optimizer']['state']) == list(second['optimizer']['state'])
+    assert first['param_schedulers'] == second['param_schedulers']
+
+
+def test_sharded_and_full_checkpoints_resume_anywhere(ranks, config, one, four_shards):
+    """Four shards to two ranks, to one process without sharding, and back."""
+    four = four_shards.work_dir
+    two = ranks.train('shards_to_two', sharded(config, 'full'), 2, four / 'iter_4.pth')
+    compare('4 then 2, FSDP', one, two, slice(4, None))
+    single = ranks.train('two_to_one', config, 1, two.work_dir / 'iter_8.pth')
+    compare('4, 2 (FSDP), then 1', one, single, slice(8, None))
+    single = ranks.train('shards_to_one', config, 1, four / 'iter_8.pth')
+    compare('4 (FSDP), then 1', one, single, slice(8, None))
+    ddp = ranks.train('shards_to_ddp', config, 2, four / 'iter_8.pth')
+    compare('4 (FSDP), then 2 (DDP)', one, ddp, slice(8, None))
+    back = ranks.train('one_to_shards', sharded(config, 'sharded'), 2, one.work_dir / 'iter_4.pth')
+    compare('1, then 2 (FSDP)', one, back, slice(4, None))
+
+
+def test_a_sharded_checkpoint_drops_into_a_plain_vit(config, four_shards, tmp_path):
+    """Published straight from the folder; the same as by way of a full one."""
+    from mmpretrain.models import VisionTransformer
+
+    tools = Path(__file__).resolve().parents[2] / 'tools' / 'model_tools'
+    run = {
+        name: runpy.run_path(str(tools / f'{name}.py'))['main']
+        for name in ('convert_sharded', 'publish_model')
+    }
+    folder, full = four_shards.work_dir / 'iter_12.pth', tmp_path / 'full.pth'
+    assert run['convert_sharded']([str(folder), str(full)]) == 0
+    for name, path in (('direct', folder), ('full', full)):
+        assert run['publish_model']([str(path), str(tmp_path / f'{name}.pth')]) == 0
+    direct, by_way = (next(tmp_path.glob(f'{name}-*.pth')) for name in ('direct', 'full'))
+    assert direct.stem.split('-')[1] == by_way.stem.split('-')[1]  # of the files' SHA-256
+    settings = {key: config.model.backbone[key] for key in ('arch', 'img_size', 'patch_size')}
+    plain = VisionTransformer(**settings)
+    load_pretrained(plain, str(direct), prefix='backbone.')
+    for name, value in read_checkpoint(full)['state_dict'].items():
+        if name.startswith('backbone.'):
+            assert torch.equal(plain.state_dict()[name.removeprefix('backbone.')], value)
+
+
+def test_a_checkpoint_of_another_width_is_refused_by_all_ranks(ranks, config, one):
+    config = sharded(config, 'sharded')
+    config.model.backbone.arch.embed_dims = 96
+    with pytest.raises(AssertionError, match=r'does not fit the model: .* expected') as caught:
+        ranks.train('other', config, 2, one.work_dir / 'iter_4.pth')
+    assert str(caught.value).count('does not fit the model') == 2

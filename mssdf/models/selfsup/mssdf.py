@@ -20,6 +20,7 @@ from ..losses import (
     masked_pixel_loss,
     modality_loss,
 )
+from ..utils.attention import checkpoint_layers
 from ..utils.positions import gather_tokens, visible_indices
 from .monitor import feature_monitor
 from .pairwise import pairwise_terms
@@ -118,6 +119,8 @@ class MSSDF(BaseSelfSupervisor):
         pixel_floor: per modality, the smallest standard deviation of a patch in L_pix, in the
             modality's own unit (metres for a DSM).
         monitor_interval: iterations between two looks at the features' spread and rank.
+        checkpoint_activations: compute each transformer layer of the student again
+            in the backward pass instead of keeping its activations.
         init_cfg: of the whole model.
     """
 
@@ -135,6 +138,7 @@ class MSSDF(BaseSelfSupervisor):
         pairwise: dict | None = None,
         pixel_floor: dict[str, float] | None = None,
         monitor_interval: int = 50,
+        checkpoint_activations: bool = False,
         init_cfg: dict | None = None,
     ) -> None:
         super().__init__(backbone=backbone, data_preprocessor=data_preprocessor, init_cfg=init_cfg)
@@ -185,6 +189,7 @@ class MSSDF(BaseSelfSupervisor):
             for name, settings in self.data_preprocessor.modalities.items()
         }
         self.monitor_interval = monitor_interval
+        checkpoint_layers(self, checkpoint_activations)  # the teacher keeps nothing anyway
         self.iteration = 0
         self._files: list[str] = []
 
