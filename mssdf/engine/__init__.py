@@ -3,6 +3,7 @@
 from .fsdp_strategy import FSDPStrategy
 from .hooks import (
     AtomicCheckpointHook,
+    CompileLayersHook,
     CrossModalMaskingHook,
     DataCheckHook,
     IterationSeedHook,
@@ -24,6 +25,7 @@ from .resume import find_resumable_checkpoint
 __all__ = [
     'AtomicCheckpointHook',
     'CompactLogProcessor',
+    'CompileLayersHook',
     'CrossModalMaskingHook',
     'DataCheckHook',
     'FSDPStrategy',

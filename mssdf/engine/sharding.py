@@ -13,6 +13,36 @@ from torch import Tensor, nn
 LAYERS = ('TransformerEncoderLayer',)
 
 
+def layers_of(model: nn.Module, names: Iterable[str], key: str) -> list[nn.Module]:
+    """A model's layers of some classes.
+
+    Args:
+        model: where to look.
+        names: of the classes, or of base classes.
+        key: of the config that names them, for an error.
+
+    Raises:
+        ValueError: if there is none.
+    """
+    wanted = set(names)
+    found = [
+        module
+        for module in model.modules()
+        if wanted & {base.__name__ for base in type(module).__mro__}
+    ]
+    if not found:
+        raise ValueError(
+            f'{key}: expected class names of layers of {type(model).__name__}, found '
+            f'{sorted(wanted)}'
+        )
+    return found
+
+
+def is_sharded_model(model: nn.Module) -> bool:
+    """Whether parameters are spread over ranks."""
+    return any(hasattr(parameter, 'full_tensor') for parameter in model.parameters())
+
+
 def shard_model(
     model: nn.Module,
     layers: Iterable[str] = LAYERS,
@@ -45,17 +75,8 @@ def shard_model(
     for module in model.modules():
         if isinstance(module, BaseDataPreprocessor):
             module.to(device)  # it remembers where
-    wanted, settings = set(layers), _settings(device, cpu_offload)
-    found = [
-        module
-        for module in model.modules()
-        if wanted & {base.__name__ for base in type(module).__mro__}
-    ]
-    if not found:
-        raise ValueError(
-            f'strategy.layers: expected class names of layers of {type(model).__name__}, '
-            f'found {sorted(wanted)}'
-        )
+    found = layers_of(model, layers, 'strategy.layers')
+    settings = _settings(device, cpu_offload)
     precision = MixedPrecisionPolicy(
         param_dtype=_dtype('param_dtype', param_dtype),
         reduce_dtype=_dtype('reduce_dtype', reduce_dtype),

@@ -151,3 +151,27 @@ def test_a_checkpoint_of_another_width_is_refused_by_all_ranks(ranks, config, on
     with pytest.raises(AssertionError, match=r'does not fit the model: .* expected') as caught:
         ranks.train('other', config, 2, one.work_dir / 'iter_4.pth')
     assert str(caught.value).count('does not fit the model') == 2
+
+
+def test_accumulated_gradients(ranks, config, one):
+    """Two steps in one: on one process, on two with DDP and on two sharded."""
+    config = Config(config.to_dict())
+    config.optim_wrapper.accumulative_counts = 2
+    single = ranks.train('accumulated', config)
+    assert single.steps()[0] == one.steps()[0]
+    assert weight_error(one.weights(), single.weights()) > 1e-3
+    compare('2, DDP, accumulated', single, ranks.train('accumulated2', config, 2))
+    run = ranks.train('accumulated_fsdp', sharded(config, 'sharded'), 2)
+    compare('2, FSDP, accumulated', single, run)
+
+
+def test_pictures_of_a_sharded_model(ranks, config, one):
+    """A hook that runs the model on rank 0 alone has it whole; training does not notice."""
+    config = sharded(config, 'full')
+    config.model.checkpoint_activations = True
+    config.custom_hooks.append(
+        dict(type='mssdf.PretrainPanelHook', interval=5, by_epoch=False, num_windows=2)
+    )
+    run = ranks.train('panel', config, 2)
+    assert len(list(run.work_dir.rglob('*.png'))) >= 2
+    compare('2, FSDP, checkpointed', one, run)
