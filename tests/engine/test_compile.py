@@ -2,8 +2,7 @@
 
 import pytest
 from mmengine.config import Config
-from ranks import Ranks, loss_error, weight_error
-from test_ranks import equal_config, sharded
+from ranks import Ranks, equal_config, loss_error, sharded, weight_error
 
 
 @pytest.fixture(scope='module')
@@ -12,8 +11,8 @@ def ranks(tmp_path_factory) -> Ranks:
 
 
 @pytest.fixture(scope='module')
-def config(data_root) -> Config:
-    config = equal_config(data_root)
+def config(make_config, tmp_path_factory) -> Config:
+    config = equal_config(make_config(tmp_path_factory.mktemp('config')))
     config.train_cfg.max_epochs = 1
     config.default_hooks.checkpoint.interval = 6
     return config

@@ -6,31 +6,16 @@ from pathlib import Path
 import pytest
 import torch
 from mmengine.config import Config
-from ranks import Ranks, loss_error, weight_error
+from ranks import Ranks, equal_config, loss_error, sharded, weight_error
 
 from mssdf.utils import load_pretrained, read_checkpoint
 
 STEPS = 12
 
 
-def equal_config(data_root: Path) -> Config:
-    """Without dropout, which differs from rank to rank; 2 epochs of 6 steps of 4 pairs."""
-    from conftest import tiny_dict
-
-    config = Config(tiny_dict(data_root))
-    config.model.backbone.update(drop_rate=0.0, drop_path_rate=0.0)
-    config.model.pairwise = dict(features='encoder', num_locations=24)
-    config.model.teacher = dict(target_norm='batch', average_layers=2)
-    config.model.data_preprocessor.cross_modal = dict(target='random')
-    config.train_dataloader.dataset.windows.per_epoch = 24
-    config.train_cfg.max_epochs = 2
-    config.default_hooks.checkpoint.update(interval=4, max_keep_ckpts=-1)
-    return config
-
-
 @pytest.fixture(scope='module')
-def config(data_root) -> Config:
-    return equal_config(data_root)
+def config(make_config, tmp_path_factory) -> Config:
+    return equal_config(make_config(tmp_path_factory.mktemp('config')))
 
 
 @pytest.fixture(scope='module')
@@ -43,13 +28,13 @@ def one(ranks, config):
     return ranks.train('one', config)
 
 
-def compare(name: str, first, second, steps: slice = slice(None)) -> None:
+def compare(name: str, first, second, steps: slice = slice(None), weight: float = 2e-5) -> None:
     """Hold a run against the one of one process; its figures are those of docs/scaling.md."""
     losses = loss_error(first.steps()[steps], second.steps())
     weights = weight_error(first.weights(), second.weights())
     print(f'\n| {name} | {len(second.steps())} | {losses:.1e} | {weights:.1e} |')
     assert losses < 2e-5
-    assert weights < 2e-5
+    assert weights < weight
 
 
 @pytest.mark.parametrize('world_size', [2, 4])
@@ -78,13 +63,6 @@ def test_resumed_in_mid_epoch_on_other_numbers_of_ranks(ranks, config, one):
     four = ranks.train('one_to_four', config, 4, one.work_dir / 'iter_4.pth')
     back = ranks.train('four_to_one', config, 1, four.work_dir / 'iter_8.pth')
     compare('1, 4, then 1, DDP', one, back, slice(8, None))
-
-
-def sharded(config: Config, checkpoints: str) -> Config:
-    config = Config(config.to_dict())
-    config.runner_type = 'FlexibleRunner'
-    config.strategy = dict(type='mssdf.FSDPStrategy', checkpoints=checkpoints)
-    return config
 
 
 @pytest.fixture(scope='module')
@@ -162,16 +140,18 @@ def test_accumulated_gradients(ranks, config, one):
     assert weight_error(one.weights(), single.weights()) > 1e-3
     compare('2, DDP, accumulated', single, ranks.train('accumulated2', config, 2))
     run = ranks.train('accumulated_fsdp', sharded(config, 'sharded'), 2)
-    compare('2, FSDP, accumulated', single, run)
+    # gradients are averaged over ranks first and added up then: other roundings, for AdamW to scale
+    compare('2, FSDP, accumulated', single, run, weight=2e-4)
 
 
-def test_pictures_of_a_sharded_model(ranks, config, one):
+@pytest.mark.parametrize('how', ['DDP', 'FSDP'])
+def test_pictures_by_one_rank_of_two(ranks, config, one, how):
     """A hook that runs the model on rank 0 alone has it whole; training does not notice."""
-    config = sharded(config, 'full')
+    config = sharded(config, 'full') if how == 'FSDP' else Config(config.to_dict())
     config.model.checkpoint_activations = True
     config.custom_hooks.append(
         dict(type='mssdf.PretrainPanelHook', interval=5, by_epoch=False, num_windows=2)
     )
-    run = ranks.train('panel', config, 2)
+    run = ranks.train(f'panel_{how}', config, 2)
     assert len(list(run.work_dir.rglob('*.png'))) >= 2
-    compare('2, FSDP, checkpointed', one, run)
+    compare(f'2, {how}, checkpointed', one, run)

@@ -1,6 +1,7 @@
 """Sharded models outside of a run: mixed precision, loss scaling, and what needs one process."""
 
 import os
+from copy import deepcopy
 from pathlib import Path
 
 import pytest
@@ -8,22 +9,18 @@ import torch
 import torch.distributed as dist
 import torch.multiprocessing as mp
 from mmengine.registry import MODELS
-from ranks import free_port
+from ranks import equal_config, free_port
 from torch import Tensor
 
 from mssdf.engine.fsdp_strategy import FSDPStrategy
 from mssdf.engine.sharding import gather, is_sharded_model, part_of, shard_model
 
 
-def build(data_root: Path):
-    from conftest import tiny_dict
-
+def build(config: dict):
     import mssdf.models  # noqa: F401
 
-    config = tiny_dict(data_root)['model']
-    config['backbone'].update(drop_rate=0.0, drop_path_rate=0.0)
     torch.manual_seed(0)
-    model = MODELS.build(config)
+    model = MODELS.build(deepcopy(config))
     model.init_weights()
     return model.train()
 
@@ -50,11 +47,11 @@ def step(model, rank: int, world_size: int, autocast: bool) -> float:
     return float(loss)
 
 
-def worker(rank: int, port: int, data_root: str, folder: str) -> None:
+def worker(rank: int, port: int, config: dict, folder: str) -> None:
     torch.set_num_threads(1)
     os.environ.update(CUDA_VISIBLE_DEVICES='')
     dist.init_process_group('gloo', f'tcp://127.0.0.1:{port}', rank=rank, world_size=2)
-    model = build(Path(data_root))
+    model = build(config)
     whole = dict(model.state_dict())
     whole = {name: value.clone() for name, value in whole.items()}
     shard_model(model, param_dtype='bfloat16', reduce_dtype='float32')
@@ -79,13 +76,14 @@ def change(after: dict[str, Tensor], before: dict[str, Tensor]) -> Tensor:
     return torch.cat([(after[name] - before[name]).flatten() for name in before])
 
 
-def test_mixed_precision_loss_scaling_and_teacher(data_root, tmp_path):
+def test_mixed_precision_loss_scaling_and_teacher(tiny_config, tmp_path):
     """A step in bfloat16 on two ranks goes where one process goes, in bfloat16 and in float32."""
-    mp.spawn(worker, (free_port(), str(data_root), str(tmp_path)), nprocs=2)
+    config = equal_config(tiny_config).model.to_dict()
+    mp.spawn(worker, (free_port(), config, str(tmp_path)), nprocs=2)
     loss, weights, teacher = torch.load(tmp_path / 'results.pth', weights_only=True)
     changes, losses = [], []
     for autocast in (True, False):
-        model = build(data_root)
+        model = build(config)
         before = {name: value.clone() for name, value in model.state_dict().items()}
         losses.append(step(model, 0, 1, autocast))
         trained = [name for name, p in model.named_parameters() if p.requires_grad]

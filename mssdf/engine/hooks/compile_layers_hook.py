@@ -25,8 +25,9 @@ def compile_layers(
     for layer in found:
         for module in layer.modules():
             # mmpretrain draws drop rates from NumPy, whose numbers the compiler takes for arrays
-            if isinstance(getattr(module, 'drop_prob', None), np.floating):
-                module.drop_prob = float(module.drop_prob)
+            rate: Any = getattr(module, 'drop_prob', None)
+            if isinstance(rate, np.floating):
+                module.__dict__['drop_prob'] = float(rate)
         layer.compile(**options)
     return found
 

@@ -6,6 +6,8 @@ from mmengine.dist import is_main_process
 from mmengine.hooks import Hook
 from mmengine.runner import Runner
 
+from mssdf.models.losses.reduction import alone
+
 from ..whole_model import whole_model
 
 
@@ -61,4 +63,5 @@ class PeriodicHook(Hook):
         self._acted_at = iteration
         with whole_model(runner):
             if is_main_process():
-                self.act(runner, iteration)
+                with alone():
+                    self.act(runner, iteration)

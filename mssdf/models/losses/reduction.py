@@ -1,5 +1,9 @@
 """Means that are the same however a batch is spread over ranks."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+
 import torch
 import torch.distributed as dist
 from torch import Tensor
@@ -19,9 +23,22 @@ def masked_mean(values: Tensor, mask: Tensor) -> Tensor:
     return values.masked_fill(~mask, 0.0).sum(-1) / mask.sum(-1).clamp(min=1)
 
 
+_alone: ContextVar[bool] = ContextVar('alone', default=False)
+
+
+@contextmanager
+def alone() -> Iterator[None]:
+    """Inside, the batch is this rank's: for what one rank does while the others do not."""
+    token = _alone.set(True)
+    try:
+        yield
+    finally:
+        _alone.reset(token)
+
+
 def rank_and_world_size() -> tuple[int, int]:
     """This process's rank and the number of ranks; (0, 1) without distributed training."""
-    if not (dist.is_available() and dist.is_initialized()):
+    if _alone.get() or not (dist.is_available() and dist.is_initialized()):
         return 0, 1
     return dist.get_rank(), dist.get_world_size()
 

@@ -19,6 +19,18 @@ def safe_key_mask(key_mask: Tensor) -> Tensor:
     return key_mask | ~key_mask.any(dim=1, keepdim=True)
 
 
+def normalise(norm: nn.Module, tokens: Tensor) -> Tensor:
+    """Run a layer norm in the tokens' number type, whatever its parameters are kept in.
+
+    Sharded training gathers parameters in half precision. On a GPU autocast does the same; on a
+    CPU it does not.
+    """
+    if not isinstance(norm, nn.LayerNorm) or norm.weight.dtype == tokens.dtype:
+        return norm(tokens)
+    weight, bias = norm.weight.to(tokens.dtype), norm.bias.to(tokens.dtype)
+    return F.layer_norm(tokens, norm.normalized_shape, weight, bias, norm.eps)
+
+
 class EncoderLayer(TransformerEncoderLayer):
     """mmpretrain's pre-norm transformer layer, with a key mask and activation checkpointing.
 
@@ -46,11 +58,13 @@ class EncoderLayer(TransformerEncoderLayer):
         return self._run(tokens, key_mask)
 
     def _run(self, tokens: Tensor, key_mask: Tensor | None) -> Tensor:
+        normed = normalise(self.ln1, tokens)
         if key_mask is None:
-            return super().forward(tokens)
+            tokens = tokens + self.attn(normed)
+            return self.ffn(normalise(self.ln2, tokens), identity=tokens)
         attention = self.attn
         batch, length, width = tokens.shape
-        qkv = attention.qkv(self.ln1(tokens))
+        qkv = attention.qkv(normed)
         qkv = qkv.view(batch, length, 3, attention.num_heads, attention.head_dims)
         query, key, value = qkv.permute(2, 0, 3, 1, 4)
         attended = F.scaled_dot_product_attention(
@@ -62,7 +76,7 @@ class EncoderLayer(TransformerEncoderLayer):
         )
         attended = attention.proj(attended.transpose(1, 2).reshape(batch, length, width))
         tokens = tokens + attention.out_drop(attention.gamma1(attention.proj_drop(attended)))
-        return self.ffn(self.ln2(tokens), identity=tokens)
+        return self.ffn(normalise(self.ln2, tokens), identity=tokens)
 
 
 def take_key_masks(layers: nn.ModuleList) -> None:
