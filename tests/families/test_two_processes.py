@@ -1,4 +1,4 @@
-"""Each family on two processes, as ``tools/dist_train.sh`` starts them (gloo, without a GPU)."""
+"""Families on two processes, as ``tools/dist_train.sh`` starts them (gloo, without a GPU)."""
 
 import os
 import socket
@@ -67,9 +67,8 @@ def run_on_two(trial, timeout: int = 240) -> str:
     return done.stdout + done.stderr
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize('family', FAMILIES)
-def test_trains_and_validates(trial, family):
+def check(trial, family: str) -> None:
+    """Train and validate, and look at what came out."""
     config, data, options = FAMILIES[family]
     run = trial(config, data, **options)
     run_on_two(run)
@@ -82,3 +81,9 @@ def test_trains_and_validates(trial, family):
     name = 'backbone.layers.0.attn.qkv.weight'
     frozen = family.endswith('frozen')
     assert torch.equal(state['state_dict'][name], start[name]) == frozen
+
+
+@pytest.mark.slow
+def test_segmentation_trains_and_validates(trial):
+    """The one with the most that needs several processes; tests/long has the others."""
+    check(trial, 'segmentation')
