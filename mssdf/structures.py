@@ -21,6 +21,8 @@ class MaskedBatch:
         num_visible: the largest number of visible patches of any window, known on the host.
         ragged: whether some window may have fewer visible patches than ``num_visible``.
         grid: rows and columns of patches.
+        noise: (B, N) random numbers in 0...1, from which the pairwise terms draw their
+            locations; None leaves that to them.
     """
 
     images: dict[str, Tensor]
@@ -31,6 +33,7 @@ class MaskedBatch:
     num_visible: dict[str, int]
     ragged: dict[str, bool]
     grid: tuple[int, int]
+    noise: Tensor | None = None
 
     @property
     def modalities(self) -> tuple[str, ...]:

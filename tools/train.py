@@ -98,7 +98,7 @@ def set_up_resume(config: Any, wanted: str) -> None:
     Raises:
         UsageError: if a named checkpoint is missing or torn.
     """
-    from mssdf.engine.resume import find_resumable_checkpoint, is_readable, read_meta
+    from mssdf.engine.resume import SCHEME, find_resumable_checkpoint, is_readable, read_meta
 
     if wanted == 'auto':
         with warnings.catch_warnings(record=True) as caught:
@@ -107,7 +107,7 @@ def set_up_resume(config: Any, wanted: str) -> None:
         for warning in caught:
             say(f'Warning: {warning.message}')
     else:
-        if not Path(wanted).is_file():
+        if not Path(wanted).exists():
             raise UsageError(f'--resume {wanted}: no such file')
         if not is_readable(wanted):
             raise UsageError(
@@ -118,7 +118,7 @@ def set_up_resume(config: Any, wanted: str) -> None:
     if checkpoint is None:
         say(f'Nothing to resume in {config.work_dir}: starting afresh.')
         return
-    config.load_from = checkpoint
+    config.load_from = SCHEME + str(checkpoint)
     say(f'Resuming from {checkpoint}.')
     seed, asked = read_meta(checkpoint).get('seed'), config.get('randomness', {}).get('seed')
     if seed is not None:

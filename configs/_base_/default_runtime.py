@@ -4,7 +4,8 @@ custom_imports = dict(imports=['mssdf'], allow_failed_imports=False)
 
 # by name, so that a child changes one alone
 default_hooks = dict(
-    # random states follow (seed, rank, iteration): a resumed run draws the same masks
+    # masks follow (seed, iteration) and the window's place in the batch of all ranks, dropout the
+    # rank too: a resumed run draws the same, on another number of ranks the same masks
     iteration_seed=dict(type='mssdf.IterationSeedHook'),
     runtime_info=dict(type='RuntimeInfoHook'),
     timer=dict(type='IterTimerHook'),

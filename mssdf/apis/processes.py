@@ -37,6 +37,9 @@ def set_up_cpu_processes(config: Any) -> None:
         )
     torch.distributed.init_process_group('gloo')  # MMEngine's own would look for a GPU
     config.env_cfg = dict(config.get('env_cfg') or {}, dist_cfg=dict(backend='gloo'))
+    if config.get('sync_bn'):
+        say('Without a GPU, each process takes the statistics of batch norm from its own samples.')
+        config.sync_bn = None
     config.model_wrapper_cfg = {
         'type': 'MMDistributedDataParallel',
         'broadcast_buffers': False,

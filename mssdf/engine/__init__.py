@@ -1,7 +1,9 @@
 """Running: the loop, its hooks, checkpoints and resuming."""
 
+from .fsdp_strategy import FSDPStrategy
 from .hooks import (
     AtomicCheckpointHook,
+    CompileLayersHook,
     CrossModalMaskingHook,
     DataCheckHook,
     IterationSeedHook,
@@ -23,8 +25,10 @@ from .resume import find_resumable_checkpoint
 __all__ = [
     'AtomicCheckpointHook',
     'CompactLogProcessor',
+    'CompileLayersHook',
     'CrossModalMaskingHook',
     'DataCheckHook',
+    'FSDPStrategy',
     'IterationSeedHook',
     'KNNHook',
     'LayerDecayOptimWrapperConstructor',

@@ -1,12 +1,16 @@
 """Files that are there whole or not at all, whenever the process dies."""
 
 import os
+import shutil
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from mmengine.fileio import LocalBackend, register_backend
 
 BACKEND = 'mssdf_atomic'
 PREFIX, SUFFIX = '.', '.mssdf-partial'
+REPLACED = '.mssdf-replaced'
 
 
 def write_atomically(path: str | Path, content: bytes) -> None:
@@ -30,6 +34,69 @@ def write_atomically(path: str | Path, content: bytes) -> None:
     _sync_folder(path.parent)
 
 
+@contextmanager
+def partial_file(path: str | Path) -> Iterator[Path]:
+    """A temporary name in the same folder to write a file to; in place when that is done."""
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name(f'{PREFIX}{path.name}.{os.getpid()}{SUFFIX}')
+    try:
+        yield partial
+        with open(partial, 'rb') as file:
+            os.fsync(file.fileno())
+        os.replace(partial, path)
+    except BaseException:
+        partial.unlink(missing_ok=True)
+        raise
+    _sync_folder(path.parent)
+
+
+@contextmanager
+def partial_folder(
+    path: str | Path, main: bool = True, wait: Callable[[], None] = lambda: None
+) -> Iterator[Path]:
+    """A temporary folder to write into; in place, all at once, when that is done.
+
+    What was at ``path`` before is still there until then.
+
+    Args:
+        path: where the folder shall be.
+        main: whether this process makes and moves it; of several, one does.
+        wait: for all the processes that write into it.
+    """
+    path = Path(path)
+    partial = path.with_name(f'{PREFIX}{path.name}{SUFFIX}')
+    old = path.with_name(f'{PREFIX}{path.name}{REPLACED}')
+    if main:
+        _remove(partial)
+        _remove(old)
+        partial.mkdir(parents=True)
+    wait()
+    try:
+        yield partial
+        wait()
+        if main:
+            _sync_folder(partial)
+            if path.exists():  # a folder cannot be replaced at once
+                os.replace(path, old)
+            os.replace(partial, path)
+            _sync_folder(path.parent)
+    except BaseException:
+        if main:
+            _remove(partial)
+        raise
+    wait()
+    if main:
+        _remove(old)
+
+
+def _remove(path: Path) -> None:
+    if path.is_dir():
+        shutil.rmtree(path, ignore_errors=True)
+    else:
+        path.unlink(missing_ok=True)
+
+
 def _sync_folder(folder: Path) -> None:
     """Bring the new name to the disk as well, where the system lets folders be opened."""
     try:
@@ -44,11 +111,25 @@ def _sync_folder(folder: Path) -> None:
         os.close(descriptor)
 
 
+def put_back_replaced_folders(folder: str | Path) -> list[Path]:
+    """Undo replacing a folder that a kill cut off between its two moves; return the paths."""
+    found = []
+    for old in sorted(Path(folder).glob(f'{PREFIX}*{REPLACED}')):
+        path = old.with_name(old.name[len(PREFIX) : -len(REPLACED)])
+        if path.exists():  # it was replaced
+            _remove(old)
+        else:
+            os.replace(old, path)
+            found.append(path)
+    return found
+
+
 def remove_partial_files(folder: str | Path) -> list[Path]:
-    """Remove what killed processes left half written in a folder; return their paths."""
+    """Remove files and folders that killed processes left half written; return their paths."""
+    put_back_replaced_folders(folder)
     found = sorted(Path(folder).glob(f'{PREFIX}*{SUFFIX}'))
     for path in found:
-        path.unlink(missing_ok=True)
+        _remove(path)
     return found
 
 

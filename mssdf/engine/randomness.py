@@ -13,7 +13,17 @@ def seed_all(*entropy: int) -> None:
     words = np.random.SeedSequence(list(entropy)).generate_state(4)
     random.seed(int(words[0]))
     np.random.seed(int(words[1]))
-    torch.manual_seed((int(words[2]) << 31) + int(words[3] >> 1))
+    torch.manual_seed(_joined(words[2:]))
+
+
+def seed_from(*entropy: int) -> int:
+    """A seed for a generator of PyTorch from a few non-negative integers."""
+    return _joined(np.random.SeedSequence(list(entropy)).generate_state(2))
+
+
+def _joined(words: np.ndarray) -> int:
+    """Two words of 32 bits to 63 bits."""
+    return (int(words[0]) << 31) + int(words[1] >> 1)
 
 
 @contextmanager

@@ -7,14 +7,22 @@ import zlib
 from pathlib import Path
 from typing import Any
 
-import torch
+from mmengine.runner import CheckpointLoader
 
+from mssdf.utils.sharded import REST, is_sharded, is_whole
+from mssdf.utils.training_state import read_rest, read_training_state
+
+from .atomic_file import put_back_replaced_folders
+
+SCHEME = 'mssdf-state:'  # before a path in load_from: our own reader of checkpoints of training
 # Written beside the resumable ones: without optimiser (best_*), or published (name-1a2b3c4d).
 NOT_RESUMABLE = re.compile(r'^best_.*|.*-[0-9a-f]{8}$')
 
 
 def is_readable(path: str | Path) -> bool:
     """Whether a checkpoint is whole: its directory of records stands and every CRC fits."""
+    if Path(path).is_dir():
+        return is_whole(path)
     try:
         with zipfile.ZipFile(path) as archive:
             names = archive.namelist()
@@ -45,15 +53,16 @@ def find_resumable_checkpoint(work_dir: str | Path) -> str | None:
         Its path, or None if there is none.
     """
     work_dir = Path(work_dir)
+    put_back_replaced_folders(work_dir)
     last = _named_last(work_dir)
     candidates = {
         path: path.stat().st_mtime_ns
         for path in work_dir.glob('*.pth')
-        if path.is_file() and not NOT_RESUMABLE.match(path.stem)
+        if (path.is_file() or is_sharded(path)) and not NOT_RESUMABLE.match(path.stem)
     }
     passed_over = []
     if last is not None:
-        if last.is_file():
+        if last.exists():
             candidates[last] = last.stat().st_mtime_ns
         else:
             passed_over.append(f'{last} (missing)')
@@ -73,7 +82,15 @@ def find_resumable_checkpoint(work_dir: str | Path) -> str | None:
 
 def read_meta(path: str | Path) -> dict[str, Any]:
     """Read the ``meta`` of one of this run's own checkpoints, without reading its tensors."""
-    # The training state holds MMEngine's objects, so weights_only cannot be; MMEngine's Runner
-    # loads the very file in the same way right afterwards.
-    checkpoint = torch.load(path, map_location='cpu', mmap=True, weights_only=False)
-    return checkpoint.get('meta', {})
+    return read_rest(Path(path) / REST if Path(path).is_dir() else path).get('meta', {})
+
+
+@CheckpointLoader.register_scheme(prefixes=SCHEME)
+def load_training_state(filename: str, map_location: Any = None) -> dict[str, Any]:
+    """Read a checkpoint of training for MMEngine's runner: a sharded one too, and no code run.
+
+    Args:
+        filename: its path, with :data:`SCHEME` in front.
+        map_location: ignored; it is read to the CPU.
+    """
+    return read_training_state(filename.removeprefix(SCHEME))

@@ -9,6 +9,8 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
+from .utils.draws import Source, exponential, uniform
+
 
 def patch_mean(values: Tensor, patch_size: int) -> Tensor:
     """Means over patches.
@@ -226,7 +228,7 @@ def sampling_weights(
 def sample_masks(
     score: Tensor,
     num_masked: int,
-    generator: torch.Generator | None = None,
+    generator: Source = None,
     valid: Tensor | None = None,
     quantiles: tuple[float, float] = (0.2, 0.8),
     weights: tuple[float, float, float] = (0.8, 0.5, 0.3),
@@ -255,7 +257,7 @@ def sample_masks(
     if not 0 <= num_masked <= num_patches:
         raise ValueError(f'num_masked must be within 0...{num_patches}, found {num_masked}')
     weight = sampling_weights(score, valid, quantiles, weights)
-    order = torch.empty_like(weight).exponential_(generator=generator) / weight
+    order = exponential(tuple(weight.shape), weight.device, generator) / weight
     if valid is not None:
         order = order.masked_fill(~valid, -1.0)
     chosen = order.topk(num_masked, dim=1, largest=False).indices
@@ -268,7 +270,7 @@ def mask_across_modalities(
     masks: Tensor,
     target: Tensor,
     num_extra: int,
-    generator: torch.Generator | None = None,
+    generator: Source = None,
     valid: Tensor | None = None,
     complementary: bool = False,
 ) -> Tensor:
@@ -297,7 +299,7 @@ def mask_across_modalities(
 
     def preferring(first: Tensor, eligible: Tensor) -> Tensor:
         """Random order (B, N): patches of ``first``, other eligible ones, the rest at infinity."""
-        noise = torch.rand(own.shape, generator=generator, device=own.device)
+        noise = uniform(tuple(own.shape), own.device, generator)
         return (noise + (~first).float()).masked_fill(~eligible, torch.inf)
 
     def take(order: Tensor, count: int) -> Tensor:

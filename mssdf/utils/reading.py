@@ -9,6 +9,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from .sharded import REST, ShardedError, is_sharded, read_whole
+
 
 class CheckpointError(RuntimeError):
     """A checkpoint that cannot be read, or does not fill the model."""
@@ -59,7 +61,8 @@ def read_checkpoint(path: str | os.PathLike) -> dict[str, Any]:
     """Read a checkpoint to the CPU without running anything that it contains.
 
     Args:
-        path: file of MMEngine, of this project, timm, MAE or the paper.
+        path: file of MMEngine, of this project, timm, MAE or the paper, or the folder of a sharded
+            checkpoint.
 
     Returns:
         The dictionary in the file, with :class:`Inert` objects for what is neither a tensor nor a
@@ -70,19 +73,28 @@ def read_checkpoint(path: str | os.PathLike) -> dict[str, Any]:
             or classes than those of tensors and of what MMEngine, MAE and the paper save.
     """
     path = Path(path)
+    if is_sharded(path):
+        try:
+            return read_whole(path, _read_file(path / REST))
+        except ShardedError as error:
+            raise CheckpointError(str(error)) from None
+    return _read_file(path)
+
+
+def _read_file(path: Path) -> dict[str, Any]:
     if not path.is_file():
         raise CheckpointError(f'{path}: no such checkpoint file')
     try:
         with torch.serialization.safe_globals(_STAND_INS):
             content = torch.load(path, map_location='cpu', weights_only=True)
     except (pickle.UnpicklingError, AssertionError, *_MALFORMED) as error:
-        raise CheckpointError(f'{path}: {_reason(error)}') from None
+        raise CheckpointError(f'{path}: {explain(error)}') from None
     if not isinstance(content, Mapping):
         raise CheckpointError(f'{path}: expected a dictionary, found a {type(content).__name__}')
     return dict(content)
 
 
-def _reason(error: Exception) -> str:
+def explain(error: Exception) -> str:
     """Why torch does not load a file, in one line."""
     lines = str(error).splitlines() or [type(error).__name__]
     for line in lines:

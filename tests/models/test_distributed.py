@@ -16,20 +16,19 @@ from .tiny import ALL_LOSSES, drop, tiny_batch, tiny_model
 
 
 def half(batch: MaskedBatch, rank: int) -> MaskedBatch:
-    """The rank's half of a masked batch: its windows, with the masks they had."""
-    size = batch.batch_size // 2
+    """The rank's half of a masked batch: every other window, with the masks they had."""
     batch = deepcopy(batch)
     for field in ('images', 'pixel_valid', 'patch_valid', 'masks'):
         tensors = getattr(batch, field)
-        setattr(batch, field, {m: x[rank * size : (rank + 1) * size] for m, x in tensors.items()})
-    batch.score = batch.score[rank * size : (rank + 1) * size]
+        setattr(batch, field, {m: x[rank::2] for m, x in tensors.items()})
+    batch.score, batch.noise = batch.score[rank::2], batch.noise[rank::2]
     return batch
 
 
 def prepare(term: str, features: str):
     """The model and the whole, masked batch, the same in every process."""
     losses = ALL_LOSSES if term == 'all' else dict.fromkeys(ALL_LOSSES, 0.0) | {term: 1.0}
-    settings = {'pairwise.features': features, 'pairwise.num_locations': 10_000}
+    settings = {'pairwise.features': features, 'pairwise.num_locations': 20}
     settings['teacher'] = dict(target_norm='batch', average_layers=2)
     model = tiny_model(losses=losses, monitor_interval=0, **settings)
     model.data_preprocessor.cross_modal_ratio = 0.2

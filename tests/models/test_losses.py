@@ -174,11 +174,11 @@ def test_pixel_loss_counts_masked_patches_and_valid_pixels_alone():
 
 def test_locations_are_eligible_distinct_and_uniform():
     eligible = torch.rand(4, 25) > 0.5
-    indices, valid = sample_locations(eligible, 20)
+    indices, valid, _ = sample_locations(eligible, 20)
     assert valid.all()
     assert eligible.flatten()[indices].all()
     assert len(set(indices.tolist())) == 20
-    indices, valid = sample_locations(eligible, 1000)
+    indices, valid, _ = sample_locations(eligible, 1000)
     assert len(indices) == 100
     assert valid.sum() == eligible.sum()
     counts = torch.zeros(100)

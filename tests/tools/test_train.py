@@ -172,7 +172,7 @@ def test_resume_takes_checkpoint_and_seed(config_file, tmp_path, capsys):
         config = loaded(config_file)
         train.set_up_resume(config, wanted)
         assert config.resume and config.randomness.seed == 11
-        assert Path(config.load_from).resolve() == path
+        assert Path(config.load_from.removeprefix('mssdf-state:')).resolve() == path
     config = loaded(config_file, '--seed', '3')
     train.set_up_resume(config, 'auto')
     assert config.randomness.seed == 11

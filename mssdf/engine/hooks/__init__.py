@@ -1,6 +1,7 @@
 """Hooks of the training."""
 
 from .atomic_checkpoint_hook import AtomicCheckpointHook
+from .compile_layers_hook import CompileLayersHook
 from .data_check_hook import DataCheckHook
 from .iteration_seed_hook import IterationSeedHook
 from .knn_hook import KNNHook
@@ -12,6 +13,7 @@ from .throughput_hook import ThroughputHook
 
 __all__ = [
     'AtomicCheckpointHook',
+    'CompileLayersHook',
     'CrossModalMaskingHook',
     'DataCheckHook',
     'IterationSeedHook',

@@ -78,11 +78,14 @@ class AtomicCheckpointHook(CheckpointHook):
 
     def _remove(self, steps: Iterable[int]) -> None:
         for step in steps:
-            path = self.file_backend.join_path(self.out_dir, self.filename_tmpl.format(step))
-            if self.file_backend.isfile(path):
-                self.file_backend.remove(path)
-            elif self.file_backend.isdir(path):  # of deepspeed
-                self.file_backend.rmtree(path)
+            self._remove_checkpoint(self.filename_tmpl.format(step))
+
+    def _remove_checkpoint(self, name: str) -> None:
+        path = self.file_backend.join_path(self.out_dir, name)
+        if self.file_backend.isfile(path):
+            self.file_backend.remove(path)
+        elif self.file_backend.isdir(path):  # a sharded one
+            self.file_backend.rmtree(path)
 
     def _save_checkpoint_with_step(self, runner: Runner, step: int, meta: dict) -> None:
         dropped: list[int] = []
@@ -95,9 +98,7 @@ class AtomicCheckpointHook(CheckpointHook):
         self._write(runner, self.filename_tmpl.format(step), meta)
         if is_main_process():
             self._remove(dropped)
-            interrupted = self.file_backend.join_path(self.out_dir, INTERRUPTED)
-            if self.file_backend.isfile(interrupted):
-                self.file_backend.remove(interrupted)
+            self._remove_checkpoint(INTERRUPTED)
 
     def _write(self, runner: Runner, name: str, meta: dict) -> None:
         """Save under a name and point to it."""

@@ -8,7 +8,10 @@ from mmengine.runner import Runner
 
 from mssdf.registry import HOOKS
 
-from ..randomness import seed_all
+from ..randomness import seed_all, seed_from
+from .progress_hook import unwrap
+
+SHARED = 1  # keeps the shared draws apart from those of a rank
 
 
 @HOOKS.register_module()
@@ -16,11 +19,17 @@ class IterationSeedHook(Hook):
     """Seed the main process before each iteration from (seed, rank, iteration).
 
     Masks, drop path and whatever else is drawn are then the same in a run that was resumed
-    anywhere and in one that never stopped.
+    anywhere and in one that never stopped. What the data preprocessor draws for its windows
+    follows from (seed, iteration) and the place of a window in the batch of all ranks alone, so
+    that it is also the same on another number of ranks.
     """
 
     priority = 'VERY_HIGH'
 
     def before_train_iter(self, runner: Runner, batch_idx: int, data_batch: Any = None) -> None:
-        """Seed Python, NumPy and PyTorch."""
-        seed_all(runner.seed or 0, get_rank(), runner.iter)
+        """Seed Python, NumPy and PyTorch, and the draws that all ranks share."""
+        seed = runner.seed or 0
+        seed_all(seed, get_rank(), runner.iter)
+        preprocessor: Any = unwrap(runner.model).data_preprocessor
+        if hasattr(preprocessor, 'seed_next_batch'):
+            preprocessor.seed_next_batch(seed_from(seed, runner.iter, SHARED))

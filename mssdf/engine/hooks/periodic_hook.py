@@ -2,9 +2,13 @@
 
 from typing import Any
 
-from mmengine.dist import master_only
+from mmengine.dist import is_main_process
 from mmengine.hooks import Hook
 from mmengine.runner import Runner
+
+from mssdf.models.losses.reduction import alone
+
+from ..whole_model import whole_model
 
 
 class PeriodicHook(Hook):
@@ -53,8 +57,11 @@ class PeriodicHook(Hook):
         """Act at the end."""
         self._act_once(runner, runner.iter)
 
-    @master_only
     def _act_once(self, runner: Runner, iteration: int) -> None:
-        if self._acted_at != iteration:
-            self._acted_at = iteration
-            self.act(runner, iteration)
+        if self._acted_at == iteration:
+            return
+        self._acted_at = iteration
+        with whole_model(runner):
+            if is_main_process():
+                with alone():
+                    self.act(runner, iteration)

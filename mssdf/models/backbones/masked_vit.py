@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from mssdf.registry import MODELS
 
-from ..utils.attention import encoder_layer
+from ..utils.attention import take_key_masks
 from ..utils.positions import sincos_positions
 
 
@@ -42,6 +42,7 @@ class MaskedVisionTransformer(VisionTransformer):
         super().__init__(
             arch=arch, img_size=img_size, patch_size=patch_size, out_type=out_type, **kwargs
         )
+        take_key_masks(self.layers)
         self.patch_size = patch_size
         self.pos_embed.requires_grad_(False)
         self._reset_positions()
@@ -91,7 +92,7 @@ class MaskedVisionTransformer(VisionTransformer):
             key_mask = F.pad(key_mask, (1, 0), value=True)
         mean = torch.zeros_like(tokens)
         for index, layer in enumerate(self.layers):
-            tokens = encoder_layer(layer, tokens, key_mask)
+            tokens = layer(tokens, key_mask)
             if average_layers > 1 and index >= len(self.layers) - average_layers:
                 mean = mean + F.layer_norm(tokens, tokens.shape[-1:]) / average_layers
         return self.ln1(tokens) if average_layers == 1 else mean

@@ -3,6 +3,7 @@
 from typing import Any
 
 import torch
+from mmengine.dist import get_dist_info
 from torch import Tensor
 
 from mssdf.registry import MODELS
@@ -15,6 +16,7 @@ from ..masking import (
     scale_intensity,
     valid_patches,
 )
+from ..utils.draws import BatchGenerator, Source, uniform
 from .multimodal_data_preprocessor import MultiModalDataPreprocessor
 
 
@@ -22,7 +24,9 @@ from .multimodal_data_preprocessor import MultiModalDataPreprocessor
 class MaskingDataPreprocessor(MultiModalDataPreprocessor):
     """Normalise a batch, score its patches and mask them.
 
-    ``cross_modal_ratio`` is p of section 3; a hook moves it with its schedule.
+    ``cross_modal_ratio`` is p of section 3; a hook moves it with its schedule. Everything random
+    about a step but the dropout is drawn here; :meth:`seed_next_batch` makes it independent of
+    the number of ranks.
 
     Args:
         modalities: see :class:`MultiModalDataPreprocessor`.
@@ -76,6 +80,22 @@ class MaskingDataPreprocessor(MultiModalDataPreprocessor):
         self.target = target if len(self.modalities) > 1 else None
         self.complementary = cross_modal.get('complementary', False)
         self.cross_modal_ratio = 0.0
+        self._next_seed: int | None = None
+
+    def seed_next_batch(self, seed: int) -> None:
+        """Draw for the next batch, and only it, as one process with the batch of all ranks would.
+
+        Args:
+            seed: the same on every rank.
+        """
+        self._next_seed = seed
+
+    def _source(self, device: torch.device) -> Source:
+        """Of the random numbers of a batch; PyTorch's own unless it was seeded."""
+        seed, self._next_seed = self._next_seed, None
+        if seed is None:
+            return None
+        return BatchGenerator(torch.Generator(device).manual_seed(seed), *get_dist_info())
 
     def forward(self, data: dict, training: bool = False) -> dict:
         """Prepare a collated batch.
@@ -114,16 +134,17 @@ class MaskingDataPreprocessor(MultiModalDataPreprocessor):
             score = own if score is None else score + own
         assert score is not None  # at least one modality
 
+        source = self._source(score.device)
         masks = {
             name: sample_masks(
-                score, num_masked, None, patch_valid[name], self.quantiles, self.weights
+                score, num_masked, source, patch_valid[name], self.quantiles, self.weights
             )
             for name in images
         }
         visible = dict.fromkeys(images, num_visible)
         num_extra = round(self.cross_modal_ratio * num_visible)
         if self.target and num_extra:
-            masks = self._mask_target(self.target, masks, patch_valid, num_extra)
+            masks = self._mask_target(self.target, masks, patch_valid, num_extra, source)
             if not self.complementary and self.target == 'random':
                 ragged = dict.fromkeys(images, True)
             elif not self.complementary:
@@ -137,6 +158,7 @@ class MaskingDataPreprocessor(MultiModalDataPreprocessor):
             num_visible=visible,
             ragged=ragged,
             grid=grid,
+            noise=uniform(tuple(score.shape), score.device, source),
         )
         return dict(inputs=inputs, data_samples=data.get('data_samples'))
 
@@ -146,6 +168,7 @@ class MaskingDataPreprocessor(MultiModalDataPreprocessor):
         masks: dict[str, Tensor],
         patch_valid: dict[str, Tensor],
         num_extra: int,
+        source: Source,
     ) -> dict[str, Tensor]:
         names = list(masks)
         stacked = torch.stack([masks[each] for each in names])  # (M, B, N)
@@ -153,11 +176,11 @@ class MaskingDataPreprocessor(MultiModalDataPreprocessor):
         batch = stacked.shape[1]
         if name == 'random':
             present = valid.any(dim=2)  # (M, B)
-            noise = torch.rand(present.shape, device=present.device)
-            target = (noise + present.float()).argmax(dim=0)
+            noise = uniform((batch, len(names)), present.device, source)
+            target = (noise.T + present.float()).argmax(dim=0)
         else:
             target = stacked.new_full((batch,), names.index(name), dtype=torch.long)
         stacked = mask_across_modalities(
-            stacked, target, num_extra, None, valid, self.complementary
+            stacked, target, num_extra, source, valid, self.complementary
         )
         return dict(zip(names, stacked, strict=True))

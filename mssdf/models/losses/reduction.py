@@ -1,9 +1,13 @@
 """Means that are the same however a batch is spread over ranks."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+
 import torch
 import torch.distributed as dist
 from torch import Tensor
-from torch.distributed.nn.functional import all_gather
+from torch.distributed.nn.functional import all_reduce
 
 
 def masked_mean(values: Tensor, mask: Tensor) -> Tensor:
@@ -19,27 +23,53 @@ def masked_mean(values: Tensor, mask: Tensor) -> Tensor:
     return values.masked_fill(~mask, 0.0).sum(-1) / mask.sum(-1).clamp(min=1)
 
 
-def gather_rows(rows: Tensor) -> Tensor:
-    """Stack the rows of all ranks, gradients flowing back to each rank's own.
+_alone: ContextVar[bool] = ContextVar('alone', default=False)
 
-    The gradient of a loss that every rank computes from the result arrives summed over ranks;
-    DDP's average over ranks then makes it that of the loss itself.
+
+@contextmanager
+def alone() -> Iterator[None]:
+    """Inside, the batch is this rank's: for what one rank does while the others do not."""
+    token = _alone.set(True)
+    try:
+        yield
+    finally:
+        _alone.reset(token)
+
+
+def rank_and_world_size() -> tuple[int, int]:
+    """This process's rank and the number of ranks; (0, 1) without distributed training."""
+    if _alone.get() or not (dist.is_available() and dist.is_initialized()):
+        return 0, 1
+    return dist.get_rank(), dist.get_world_size()
+
+
+@torch.no_grad()
+def gather_windows(values: Tensor) -> Tensor:
+    """The batch of all ranks, in the order that one process would have it, without gradient.
 
     Args:
-        rows: (n, ...), the same shape on every rank.
+        values: (B, ...), the same shape on every rank.
 
     Returns:
-        (world * n, ...).
+        (world * B, ...): window j of rank r at j * world + r, as the sampler deals them out.
     """
-    if not (dist.is_available() and dist.is_initialized()) or dist.get_world_size() == 1:
-        return rows
-    return torch.cat(all_gather(rows.contiguous()), dim=0)
+    world_size = rank_and_world_size()[1]
+    if world_size == 1:
+        return values
+    parts = [torch.empty_like(values) for _ in range(world_size)]
+    dist.all_gather(parts, values.contiguous())
+    return torch.stack(parts, dim=1).flatten(0, 1)
+
+
+def sum_with_gradient(values: Tensor) -> Tensor:
+    """Sum over ranks; its gradient is the sum of the ranks' gradients."""
+    return all_reduce(values) if rank_and_world_size()[1] > 1 else values
 
 
 @torch.no_grad()
 def sum_over_ranks(values: Tensor) -> Tensor:
     """Sum without gradient."""
-    if dist.is_available() and dist.is_initialized() and dist.get_world_size() > 1:
+    if rank_and_world_size()[1] > 1:
         values = values.clone()
         dist.all_reduce(values)
     return values

@@ -1,10 +1,9 @@
 """The stack of transformer layers that both decoders are made of."""
 
 from mmengine.model import BaseModule
-from mmpretrain.models.backbones.vision_transformer import TransformerEncoderLayer
 from torch import Tensor, nn
 
-from ..utils.attention import encoder_layer
+from ..utils.attention import EncoderLayer
 
 
 class DecoderLayers(BaseModule):
@@ -23,9 +22,7 @@ class DecoderLayers(BaseModule):
         super().__init__()
         norm_cfg = dict(type='LN', eps=1e-6)
         self.layers = nn.ModuleList(
-            TransformerEncoderLayer(
-                embed_dims, num_heads, int(mlp_ratio * embed_dims), norm_cfg=norm_cfg
-            )
+            EncoderLayer(embed_dims, num_heads, int(mlp_ratio * embed_dims), norm_cfg=norm_cfg)
             for _ in range(num_layers)
         )
         self.norm = nn.LayerNorm(embed_dims, eps=1e-6)
@@ -40,5 +37,5 @@ class DecoderLayers(BaseModule):
     def forward(self, tokens: Tensor, key_mask: Tensor | None = None) -> Tensor:
         """Map (B, L, D) to (B, L, D); keys where ``key_mask`` (B, L) is false are not seen."""
         for layer in self.layers:
-            tokens = encoder_layer(layer, tokens, key_mask)
+            tokens = layer(tokens, key_mask)
         return self.norm(tokens)

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
-from mmengine.dist import all_reduce, get_world_size
+from mmengine.dist import all_reduce
 from mmpretrain.models import BaseSelfSupervisor
 from mmpretrain.structures import DataSample
 from torch import Tensor, nn
@@ -20,6 +20,7 @@ from ..losses import (
     masked_pixel_loss,
     modality_loss,
 )
+from ..utils.attention import checkpoint_layers
 from ..utils.positions import gather_tokens, visible_indices
 from .monitor import feature_monitor
 from .pairwise import pairwise_terms
@@ -118,6 +119,8 @@ class MSSDF(BaseSelfSupervisor):
         pixel_floor: per modality, the smallest standard deviation of a patch in L_pix, in the
             modality's own unit (metres for a DSM).
         monitor_interval: iterations between two looks at the features' spread and rank.
+        checkpoint_activations: compute each transformer layer of the student again
+            in the backward pass instead of keeping its activations.
         init_cfg: of the whole model.
     """
 
@@ -135,6 +138,7 @@ class MSSDF(BaseSelfSupervisor):
         pairwise: dict | None = None,
         pixel_floor: dict[str, float] | None = None,
         monitor_interval: int = 50,
+        checkpoint_activations: bool = False,
         init_cfg: dict | None = None,
     ) -> None:
         super().__init__(backbone=backbone, data_preprocessor=data_preprocessor, init_cfg=init_cfg)
@@ -185,6 +189,7 @@ class MSSDF(BaseSelfSupervisor):
             for name, settings in self.data_preprocessor.modalities.items()
         }
         self.monitor_interval = monitor_interval
+        checkpoint_layers(self, checkpoint_activations)  # the teacher keeps nothing anyway
         self.iteration = 0
         self._files: list[str] = []
 
@@ -327,7 +332,7 @@ class MSSDF(BaseSelfSupervisor):
         return pairwise_terms(
             features,
             eligible,
-            world_size=get_world_size(),
+            noise=batch.noise,
             align=self._uses('align'),
             hsic=self._uses('hsic'),
             **self.pairwise,
@@ -384,13 +389,17 @@ class MSSDF(BaseSelfSupervisor):
     def parse_losses(self, losses: dict[str, Tensor]) -> tuple[Tensor, dict[str, Tensor]]:
         """As MMEngine, and refuse a loss that is not finite on any rank, before the step.
 
+        What is logged is the mean over the ranks, as one process with the whole batch would have
+        it.
+
         Raises:
             NonFiniteLossError: with the terms and files of this rank, on every rank.
         """
         loss, log_vars = super().parse_losses(losses)
-        broken = (~torch.isfinite(loss.detach())).float()
-        all_reduce(broken, op='max')
-        if broken.item():
+        means = torch.stack([value.detach().float() for value in log_vars.values()])
+        all_reduce(means, op='mean')  # NaN and infinity stay what they are
+        log_vars = dict(zip(log_vars, means, strict=True))
+        if not torch.isfinite(log_vars['loss']):
             terms = [
                 f'{name}={losses[name].item():g}'
                 for name in (*TERMS, 'loss')

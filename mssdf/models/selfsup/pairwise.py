@@ -8,14 +8,15 @@ from torch import Tensor
 from ..losses.alignment import info_nce
 from ..losses.hsic import linear_hsic
 from ..losses.locations import sample_locations
-from ..losses.reduction import gather_rows
+
+GOLDEN = 0.6180339887
 
 
 def pairwise_terms(
     features: dict[str, Tensor],
     eligible: dict[str, Tensor],
     num_locations: int,
-    world_size: int = 1,
+    noise: Tensor | None = None,
     temperature: float = 0.07,
     align: bool = True,
     hsic: bool = True,
@@ -26,7 +27,7 @@ def pairwise_terms(
         features: (B, N, d) of each modality.
         eligible: (B, N) bool, the locations of each modality that may be drawn.
         num_locations: K, at most so many locations per pair, over all ranks.
-        world_size: number of ranks; each draws K / world_size.
+        noise: (B, N) random numbers in 0...1 from which the locations are drawn.
         temperature: of InfoNCE.
         align: compute ``'align'``.
         hsic: compute ``'hsic'``.
@@ -40,15 +41,17 @@ def pairwise_terms(
     share = 1.0 / pairs_of_window.clamp(min=1)  # (B,)
     totals: dict[str, Tensor] = {}
     weights: dict[str, Tensor] = {}
-    for (first, second), mask in both.items():
-        drawn, valid = sample_locations(mask, max(2, num_locations // world_size))
-        weight = torch.where(valid, share[drawn // mask.shape[1]], 0.0)
-        rows = [features[name].float().flatten(0, 1)[drawn] for name in (first, second)]
-        width = rows[0].shape[1]
+    for number, ((first, second), mask) in enumerate(both.items()):
+        # each pair draws for itself: numbers shifted round the circle are as random
+        shifted = None if noise is None else (noise + number * GOLDEN) % 1.0
+        drawn = sample_locations(mask, max(2, num_locations), shifted)
+        width = features[first].shape[-1]
         # one exchange for all that a pair needs
-        gathered = gather_rows(torch.cat([*rows, weight.unsqueeze(1)], dim=1))
-        left, right, weight = gathered.split([width, width, 1], dim=1)
-        weight = weight.squeeze(1).detach()
+        rows = drawn.rows(
+            features[first], features[second], torch.where(mask, share[:, None], 0.0)[..., None]
+        )
+        left, right, weight = rows.split([width, width, 1], dim=1)
+        weight = weight.squeeze(1).detach().masked_fill(~drawn.valid, 0.0)
         valid = weight > 0
         if align:
             value = (info_nce(left, right, valid, temperature) * weight).sum()

@@ -1,14 +1,16 @@
 """Helpers shared by the models."""
 
-from .attention import encoder_layer, safe_key_mask
+from .attention import EncoderLayer, checkpoint_layers, safe_key_mask, take_key_masks
 from .ema import update_ema
 from .positions import gather_tokens, sincos_positions, visible_indices
 
 __all__ = [
-    'encoder_layer',
+    'EncoderLayer',
+    'checkpoint_layers',
     'gather_tokens',
     'safe_key_mask',
     'sincos_positions',
+    'take_key_masks',
     'update_ema',
     'visible_indices',
 ]

@@ -1,0 +1,243 @@
+"""MMEngine's way to sharded training, on PyTorch's ``fully_shard``."""
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import mmengine
+import torch
+from mmengine._strategy import DDPStrategy
+from mmengine.dist import barrier, is_distributed, is_main_process
+from torch import Tensor, nn
+
+from mssdf.apis.errors import UsageError
+from mssdf.registry import STRATEGIES
+from mssdf.utils.reading import CheckpointError
+from mssdf.utils.sharded import (
+    REST,
+    TENSORS,
+    is_sharded,
+    join,
+    read_index,
+    read_into,
+    split_checkpoint,
+    write_rest,
+    write_tensors,
+)
+from mssdf.utils.training_state import read_rest
+
+from .atomic_file import partial_file, partial_folder
+from .resume import SCHEME
+from .sharding import LAYERS, gather, part_of, shard_model
+
+CHECKPOINTS = ('sharded', 'full')
+
+
+@STRATEGIES.register_module()
+class FSDPStrategy(DDPStrategy):
+    """Parameters, gradients and optimiser spread over all ranks.
+
+    MMEngine's own strategy of that name is on PyTorch's first FSDP, which needs an accelerator,
+    shards a model through flat parameters and writes checkpoints that only the same number of
+    ranks can read. This one takes PyTorch's second, ``fully_shard``: the model stays what it is.
+
+    Args:
+        checkpoints: ``'sharded'``: a folder that each rank writes its part of; ``'full'``: one
+            file, the same as without sharding, gathered by rank 0. Either resumes on any number
+            of ranks, with or without sharding.
+        layers: see :func:`~mssdf.engine.sharding.shard_model`, as the next ones.
+        param_dtype: likewise.
+        reduce_dtype: likewise.
+        cpu_offload: likewise.
+        reshard_after_forward: likewise.
+        **kwargs: see :class:`mmengine._strategy.DDPStrategy`.
+
+    Raises:
+        ValueError: for another kind of checkpoints.
+    """
+
+    def __init__(
+        self,
+        *,
+        checkpoints: str = 'sharded',
+        layers: tuple[str, ...] | list[str] = LAYERS,
+        param_dtype: str | None = None,
+        reduce_dtype: str | None = None,
+        cpu_offload: bool = False,
+        reshard_after_forward: bool = True,
+        **kwargs: Any,
+    ) -> None:
+        if checkpoints not in CHECKPOINTS:
+            raise ValueError(
+                f'strategy.checkpoints: expected one of {CHECKPOINTS}, found {checkpoints!r}'
+            )
+        super().__init__(**kwargs)
+        self.checkpoints = checkpoints
+        self.sharding: dict[str, Any] = dict(
+            layers=tuple(layers),
+            param_dtype=param_dtype,
+            reduce_dtype=reduce_dtype,
+            cpu_offload=cpu_offload,
+            reshard_after_forward=reshard_after_forward,
+        )
+
+    def _wrap_model(self, model: nn.Module) -> nn.Module:
+        if not is_distributed():
+            raise UsageError(
+                'strategy mssdf.FSDPStrategy: expected processes that work together, found one by '
+                'itself: use tools/dist_train.sh CONFIG GPUS'
+            )
+        return shard_model(self.convert_model(model), **self.sharding)
+
+    # Saving
+
+    def save_checkpoint(
+        self,
+        filename: str,
+        *,
+        save_optimizer: bool = True,
+        save_param_scheduler: bool = True,
+        extra_ckpt: dict | None = None,
+        callback: Callable | None = None,
+    ) -> None:
+        """Save; all ranks call it together.
+
+        Args:
+            filename: file, or folder of a sharded checkpoint.
+            save_optimizer: keep the optimiser's state.
+            save_param_scheduler: keep the schedules.
+            extra_ckpt: what the runner adds.
+            callback: may change what is written.
+        """
+        content: dict[str, Any] = dict(state_dict=dict(self.model.state_dict()))
+        if save_optimizer and hasattr(self, 'optim_wrapper'):
+            content['optimizer'] = self.optim_state_dict()
+        if save_param_scheduler and hasattr(self, 'param_schedulers'):
+            content['param_schedulers'] = self.scheduler_state_dict()
+        extra = dict(extra_ckpt or {})
+        extra['meta'] = dict(
+            extra.get('meta', {}),
+            seed=self.seed,
+            time=time.strftime('%Y%m%d_%H%M%S', time.localtime()),
+            mmengine_version=mmengine.__version__,
+        )
+        content.update(extra)
+        if callback is not None:
+            callback(content)
+        tensors, rest = split_checkpoint(content)
+        if self.checkpoints == 'full':
+            self._save_full(tensors, rest, filename)
+        else:
+            self._save_sharded(tensors, rest, filename)
+
+    def _save_full(self, tensors: dict[str, Tensor], rest: dict, filename: str) -> None:
+        whole = gather(tensors)
+        if is_main_process():
+            with partial_file(filename) as path:
+                torch.save(join(whole, rest), path)
+        barrier()
+
+    def _save_sharded(self, tensors: dict[str, Tensor], rest: dict, filename: str) -> None:
+        with partial_folder(filename, is_main_process(), barrier) as folder:
+            write_tensors(tensors, folder)
+            if is_main_process():
+                write_rest(rest, list(tensors), folder)
+
+    # Loading
+
+    def load_checkpoint(
+        self,
+        filename: str,
+        *,
+        map_location: str | Callable = 'cpu',
+        strict: bool = True,
+        revise_keys: list | None = None,
+        callback: Callable | None = None,
+    ) -> dict:
+        """Load the weights of a full or sharded checkpoint; all ranks call it together.
+
+        Args:
+            filename: file, or folder of a sharded checkpoint.
+            map_location: ignored; every rank reads its own parts.
+            strict: ignored; all weights must be there.
+            revise_keys: ignored.
+            callback: gets what is returned.
+
+        Returns:
+            Everything but the weights.
+
+        Raises:
+            CheckpointError: if the weights are not the model's.
+        """
+        filename = filename.removeprefix(SCHEME)
+        self.logger.info(f'Load checkpoint from {filename}')
+        model = dict(self.model.state_dict())
+        if is_sharded(filename):
+            rest = read_rest(Path(filename) / REST)
+            paths = rest.pop(TENSORS)
+            index = read_index(filename)
+            prefix = 'state_dict/'
+            self._check(
+                {path[len(prefix) :]: index[path][0] for path in paths if path.startswith(prefix)}
+            )
+            targets = {prefix + name: tensor for name, tensor in model.items()}
+            targets |= self._empty_optimizer_state({path: index[path] for path in paths})
+            read_into(targets, filename, alone=False)
+            checkpoint = join(
+                {path: targets[path] for path in paths if not path.startswith(prefix)}, rest
+            )
+        else:
+            checkpoint = read_rest(filename)
+            weights = checkpoint.pop('state_dict')
+            self._check({name: value.shape for name, value in weights.items()})
+            with torch.no_grad():
+                for name, tensor in model.items():
+                    tensor.copy_(part_of(weights[name], tensor))
+        if callback is not None:
+            callback(checkpoint)
+        return checkpoint
+
+    def _check(self, found: dict[str, torch.Size]) -> None:
+        """Hold names and shapes against the model's."""
+        expected = {name: value.shape for name, value in self.model.state_dict().items()}
+        for name in (*expected, *found):
+            if expected.get(name) != found.get(name):
+                shapes = [shape and tuple(shape) for shape in (expected.get(name), found.get(name))]
+                raise CheckpointError(
+                    f'the checkpoint does not fit the model: {name}: expected '
+                    f'{shapes[0] or "none"}, found {shapes[1] or "none"}'
+                )
+
+    def _parameters(self) -> dict[int, Tensor]:
+        """The optimiser's parameters, numbered as in its state."""
+        groups = self.optim_wrapper.optimizer.param_groups
+        return dict(enumerate(value for group in groups for value in group['params']))
+
+    def _empty_optimizer_state(
+        self, index: dict[str, tuple[torch.Size, torch.dtype]]
+    ) -> dict[str, Tensor]:
+        """Tensors for the optimiser's state in a checkpoint: spread as their parameters."""
+        if not hasattr(self, 'optim_wrapper'):
+            return {}
+        parameters, state = self._parameters(), {}
+        for path, (shape, dtype) in index.items():
+            if path.startswith('optimizer/'):
+                parts = path.split('/')
+                like = parameters.get(int(parts[2][1:])) if parts[1] == 'state' else None
+                if like is not None and shape == like.shape:
+                    state[path] = torch.zeros_like(like, dtype=dtype, requires_grad=False)
+                else:
+                    state[path] = torch.zeros(shape, dtype=dtype)
+        return state
+
+    @torch.no_grad()
+    def load_optim_state_dict(self, state_dict: dict) -> None:
+        """Load the optimiser's state, each tensor spread as its parameter."""
+        parameters = self._parameters()
+        for number, values in state_dict['state'].items():
+            like = parameters[number]
+            for name, value in values.items():
+                if isinstance(value, Tensor) and value.shape == like.shape and value.ndim:
+                    values[name] = part_of(value, like)
+        self.optim_wrapper.load_state_dict(state_dict)

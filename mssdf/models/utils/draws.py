@@ -1,0 +1,54 @@
+"""Random numbers that do not depend on how a batch is spread over ranks."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+
+@dataclass(frozen=True)
+class BatchGenerator:
+    """A generator that all ranks seed alike, of whose numbers each takes its own windows'.
+
+    Every rank draws for the whole batch and keeps the rows of its windows: window j of rank r is
+    number j * world_size + r of the batch, as :class:`~mssdf.datasets.ResumableSampler` deals
+    them out. The numbers of a window are then the same on one rank and on many.
+
+    Args:
+        generator: in the same state on every rank, on the device that draws.
+        rank: of this process.
+        world_size: number of ranks; each has as many windows.
+    """
+
+    generator: torch.Generator
+    rank: int = 0
+    world_size: int = 1
+
+
+Source = torch.Generator | BatchGenerator | None
+
+
+def uniform(shape: tuple[int, ...], device: torch.device, source: Source = None) -> Tensor:
+    """Numbers in 0...1 (1 excluded) for each window of a batch.
+
+    Args:
+        shape: the first dimension is the batch's.
+        device: of the result, and of the source.
+        source: of randomness; None is PyTorch's own.
+    """
+    return _draw(torch.Tensor.uniform_, shape, device, source)
+
+
+def exponential(shape: tuple[int, ...], device: torch.device, source: Source = None) -> Tensor:
+    """Exponentially distributed numbers of mean 1; see :func:`uniform`."""
+    return _draw(torch.Tensor.exponential_, shape, device, source)
+
+
+def _draw(
+    kind: Callable[..., Tensor], shape: tuple[int, ...], device: torch.device, source: Source
+) -> Tensor:
+    if not isinstance(source, BatchGenerator):
+        return kind(torch.empty(shape, device=device), generator=source)
+    everyone = torch.empty((shape[0] * source.world_size, *shape[1:]), device=device)
+    return kind(everyone, generator=source.generator)[source.rank :: source.world_size]

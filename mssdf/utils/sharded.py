@@ -1,0 +1,242 @@
+"""Sharded checkpoints: a folder in which each rank has written its part of the tensors.
+
+The tensors are in the format of ``torch.distributed.checkpoint``, which any number of ranks can
+write and any other number can read. What is no tensor (schedules, position, log) stands beside
+them in one small file. Together they are what a full checkpoint holds in one.
+"""
+
+import io
+import os
+import pickle
+import warnings
+import zipfile
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.distributed import checkpoint as dcp
+from torch.distributed.checkpoint.filesystem import FileSystemReader, FileSystemWriter
+from torch.distributed.checkpoint.metadata import Metadata, TensorStorageMetadata
+
+INDEX = '.metadata'  # of torch.distributed.checkpoint, written when all tensors are there
+REST = 'rest.pth'
+TENSORS = 'tensors'  # key in REST: the paths of all tensors, in order
+SHARDED = ('state_dict', 'optimizer')  # what has tensors worth sharding
+SEPARATOR = '/'
+
+Tree = dict[Any, Any]
+
+
+class ShardedError(RuntimeError):
+    """A sharded checkpoint that is not whole, or holds something else than tensors."""
+
+
+def is_sharded(path: str | os.PathLike) -> bool:
+    """Whether a path is a sharded checkpoint."""
+    return (Path(path) / INDEX).is_file() and (Path(path) / REST).is_file()
+
+
+def split(content: Mapping[Any, Any]) -> tuple[dict[str, Tensor], Tree]:
+    """Take the tensors out of nested dictionaries.
+
+    Returns:
+        Tensors by path (``optimizer/state/#0/exp_avg``: a ``#`` marks an integer key), and the
+        dictionaries without them.
+    """
+    tensors: dict[str, Tensor] = {}
+
+    def walk(node: Mapping[Any, Any], path: tuple[str, ...]) -> Tree:
+        rest: Tree = {}
+        for key, value in node.items():
+            here = (*path, f'#{key}' if isinstance(key, int) else str(key))
+            if isinstance(value, Tensor):
+                tensors[SEPARATOR.join(here)] = value
+            elif isinstance(value, dict):
+                rest[key] = walk(value, here)
+            else:
+                rest[key] = value
+        return rest
+
+    return tensors, walk(content, ())
+
+
+def join(tensors: Mapping[str, Tensor], rest: Tree) -> Tree:
+    """Put tensors back where :func:`split` took them from; ``rest`` is changed."""
+    for path, tensor in tensors.items():
+        node = rest
+        *parents, last = (
+            int(key[1:]) if key.startswith('#') else key for key in path.split(SEPARATOR)
+        )
+        for key in parents:
+            node = node.setdefault(key, {})
+        node[last] = tensor
+    return rest
+
+
+def split_checkpoint(content: Mapping[str, Any]) -> tuple[dict[str, Tensor], Tree]:
+    """Take the tensors of a checkpoint's weights and optimiser out of it; see :func:`split`."""
+    tensors, rest = split({key: content[key] for key in SHARDED if key in content})
+    return tensors, {key: value for key, value in content.items() if key not in SHARDED} | rest
+
+
+def write_tensors(tensors: Mapping[str, Tensor], folder: str | os.PathLike) -> None:
+    """Write this rank's part of tensors; all ranks of a distributed run call it together."""
+    distributed = torch.distributed.is_available() and torch.distributed.is_initialized()
+    writer = FileSystemWriter(folder, single_file_per_rank=True, sync_files=True)
+    with warnings.catch_warnings():
+        warnings.filterwarnings('ignore', 'torch.distributed is disabled')
+        dcp.save(dict(tensors), storage_writer=writer, no_dist=not distributed)
+
+
+def write_rest(rest: Tree, paths: list[str], folder: str | os.PathLike) -> None:
+    """Write what is no tensor, and the paths of those; one rank calls it."""
+    with open(Path(folder) / REST, 'wb') as file:
+        torch.save(rest | {TENSORS: paths}, file)
+        file.flush()
+        os.fsync(file.fileno())
+
+
+# The classes that the index of torch.distributed.checkpoint consists of.
+_INDEX_CLASSES = {
+    ('torch.distributed.checkpoint.metadata', name)
+    for name in (
+        'BytesStorageMetadata',
+        'ChunkStorageMetadata',
+        'Metadata',
+        'MetadataIndex',
+        'StorageMeta',
+        'TensorProperties',
+        'TensorStorageMetadata',
+        '_MEM_FORMAT_ENCODING',
+    )
+} | {
+    ('torch.distributed.checkpoint.filesystem', '_StorageInfo'),
+    ('torch', 'Size'),
+    ('torch.serialization', '_get_layout'),
+    ('pathlib', 'PosixPath'),
+    ('pathlib', 'WindowsPath'),
+    ('collections', 'OrderedDict'),
+}
+
+
+class _IndexUnpickler(pickle.Unpickler):
+    """Unpickles the index and refuses everything else."""
+
+    def find_class(self, module: str, name: str) -> Any:
+        known = (module, name) in _INDEX_CLASSES
+        if not known and not (module == 'torch' and isinstance(getattr(torch, name), torch.dtype)):
+            raise ShardedError(
+                f'refused, as it would run code beside loading tensors: {module}.{name}'
+            )
+        return super().find_class(module, name)
+
+
+class SafeReader(FileSystemReader):
+    """Reads a sharded checkpoint without running anything that it contains."""
+
+    def read_metadata(self, *args: Any, **kwargs: Any) -> Metadata:
+        """The index: which tensor lies where.
+
+        Raises:
+            ShardedError: if it is damaged, or names something else than tensors.
+        """
+        path = Path(self.path) / INDEX
+        try:
+            metadata = _IndexUnpickler(io.BytesIO(path.read_bytes())).load()
+        except ShardedError as error:
+            raise ShardedError(f'{path}: {error}') from None
+        except Exception as error:  # a damaged pickle raises just about anything
+            raise ShardedError(f'{path}: torn or damaged: {error}') from None
+        if not isinstance(metadata, Metadata):
+            raise ShardedError(f'{path}: expected an index, found a {type(metadata).__name__}')
+        others = [
+            name
+            for name, item in metadata.state_dict_metadata.items()
+            if not isinstance(item, TensorStorageMetadata)
+        ]
+        if others:
+            raise ShardedError(f'{path}: expected tensors alone, found {others[:3]}')
+        return metadata
+
+
+def read_index(folder: str | os.PathLike) -> dict[str, tuple[torch.Size, torch.dtype]]:
+    """Shape and type of each tensor, by path.
+
+    Raises:
+        ShardedError: see :meth:`SafeReader.read_metadata`.
+    """
+    metadata = SafeReader(folder).read_metadata()
+    return {
+        path: (item.size, item.properties.dtype)
+        for path, item in metadata.state_dict_metadata.items()
+        if isinstance(item, TensorStorageMetadata)  # it is: read_metadata looked
+    }
+
+
+def read_into(tensors: dict[str, Tensor], folder: str | os.PathLike, alone: bool) -> None:
+    """Fill tensors, this rank's parts of them if they are distributed, from a sharded checkpoint.
+
+    Args:
+        tensors: by path; changed in place.
+        folder: the checkpoint.
+        alone: each process by itself; else all ranks of a distributed run call it together.
+
+    Raises:
+        ShardedError: if it is not whole.
+    """
+    try:
+        with warnings.catch_warnings():
+            warnings.filterwarnings('ignore', 'torch.distributed is disabled')
+            dcp.load(tensors, storage_reader=SafeReader(folder), no_dist=alone)
+    except dcp.api.CheckpointException as error:
+        reasons = [str(wrapped[0]) for wrapped in error.failures.values()]
+        raise ShardedError(f'{folder}: torn or damaged: {reasons[0][:200]}') from None
+    except (RuntimeError, OSError, ValueError, KeyError, pickle.UnpicklingError) as error:
+        if isinstance(error, ShardedError):
+            raise
+        raise ShardedError(f'{folder}: torn or damaged: {str(error)[:200]}') from None
+
+
+def read_whole(folder: str | os.PathLike, rest: Tree) -> Tree:
+    """A sharded checkpoint's content as that of a full one, on the CPU.
+
+    Args:
+        folder: the checkpoint.
+        rest: content of its ``rest.pth``; changed.
+
+    Raises:
+        ShardedError: if it is not whole.
+    """
+    index = read_index(folder)
+    paths = rest.pop(TENSORS, None)
+    if not isinstance(paths, list) or set(paths) != set(index):
+        raise ShardedError(f'{folder}: {REST} and {INDEX} are not of one checkpoint')
+    tensors = {path: torch.empty(index[path][0], dtype=index[path][1]) for path in paths}
+    read_into(tensors, folder, alone=True)
+    return join(tensors, rest)
+
+
+def _parts(folder: str | os.PathLike) -> Iterator[tuple[Path, int, int]]:
+    """File, offset and length of each piece of a tensor."""
+    for info in SafeReader(folder).read_metadata().storage_data.values():
+        yield Path(folder) / info.relative_path, info.offset, info.length
+
+
+def is_whole(folder: str | os.PathLike) -> bool:
+    """Whether every piece of every tensor is there and its checksum fits."""
+    try:
+        with zipfile.ZipFile(Path(folder) / REST) as archive:
+            if archive.testzip() is not None:
+                return False
+        for path, offset, length in _parts(folder):
+            with open(path, 'rb') as file:
+                file.seek(offset)
+                piece = io.BytesIO(file.read(length))
+            with zipfile.ZipFile(piece) as archive:
+                if archive.testzip() is not None:
+                    return False
+    except (ShardedError, OSError, zipfile.BadZipFile, EOFError, NotImplementedError, ValueError):
+        return False
+    return True

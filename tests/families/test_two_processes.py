@@ -1,0 +1,89 @@
+"""Families on two processes, as ``tools/dist_train.sh`` starts them (gloo, without a GPU)."""
+
+import os
+import socket
+import subprocess
+import sys
+
+import pytest
+import torch
+
+from .conftest import PROJECT
+
+pytest.importorskip('mmseg')
+
+EPOCH = {
+    'train_cfg.max_epochs': 1,
+    'train_cfg.val_interval': 1,
+    'train_dataloader.dataset.indices': 8,
+}
+ITERATIONS = {'train_cfg.max_iters': 2, 'train_cfg.val_interval': 2}
+CROP = {'train_dataloader.dataset.pipeline.2.crop_size': '(64,64)'}
+SCALE = {'train_dataloader.dataset.pipeline.2.scale': '(64,64)'}
+SEGMENTATION = 'segmentation/mssdf_vit-t-p16-upernet_4xb4-adamw-80k'
+CHANGE = 'change_detection/mssdf_vit-t-p16'
+FAMILIES = {
+    'classification': ('classification/mssdf_vit-t-p16_4xb64-adamw-100e_ucm', 'ucm', EPOCH),
+    'segmentation': (f'{SEGMENTATION}_potsdam', 'potsdam', ITERATIONS | SCALE),
+    'segmentation-frozen': (f'{SEGMENTATION}_potsdam_frozen', 'potsdam', ITERATIONS | SCALE),
+    'segmentation-with-heights': (f'{SEGMENTATION}_vaihingen-dsm', 'vaihingen', ITERATIONS),
+    'height': (
+        'height_estimation/mssdf_vit-t-p16-vpd_4xb8-adamw-30e_us3d',
+        'us3d',
+        EPOCH | CROP,
+    ),
+    'change': (f'{CHANGE}-siamese-upernet_1xb16-adamw-40k_levir-cd', 'levir-cd', ITERATIONS | CROP),
+    'semantic-change': (f'{CHANGE}-semantic-change_1xb8-adamw-40k_second', 'second', ITERATIONS),
+}
+
+
+def run_on_two(trial, timeout: int = 240) -> str:
+    """Train on two processes; what they said."""
+    with socket.socket() as free:
+        free.bind(('127.0.0.1', 0))
+        port = free.getsockname()[1]
+    environment = dict(
+        os.environ,
+        PYTHON=sys.executable,
+        PYTHONPATH=os.pathsep.join([str(PROJECT), os.environ.get('PYTHONPATH', '')]),
+        PORT=str(port),
+        OMP_NUM_THREADS='1',
+        CUDA_VISIBLE_DEVICES='',
+    )
+    command = [
+        PROJECT / 'tools/dist_train.sh',
+        trial.config,
+        '2',
+        '--work-dir',
+        trial.folder / 'train',
+        '--checkpoint',
+        trial.checkpoint,
+        *trial.arguments(),
+    ]
+    done = subprocess.run(
+        command, env=environment, capture_output=True, text=True, timeout=timeout, check=False
+    )
+    assert done.returncode == 0, (done.stdout + done.stderr)[-6000:]
+    return done.stdout + done.stderr
+
+
+def check(trial, family: str) -> None:
+    """Train and validate, and look at what came out."""
+    config, data, options = FAMILIES[family]
+    run = trial(config, data, **options)
+    run_on_two(run)
+    assert 'Distributed training: True' in run.log and 'GPU number: 2' in run.log
+    weights = (run.folder / 'train/last_checkpoint').read_text().strip()
+    state = torch.load(weights, weights_only=False)
+    assert state['meta']['iter'] in (2, 4)
+    assert all(v.isfinite().all() for v in state['state_dict'].values() if v.is_floating_point())
+    start = torch.load(run.checkpoint, weights_only=True)['state_dict']
+    name = 'backbone.layers.0.attn.qkv.weight'
+    frozen = family.endswith('frozen')
+    assert torch.equal(state['state_dict'][name], start[name]) == frozen
+
+
+@pytest.mark.slow
+def test_segmentation_trains_and_validates(trial):
+    """The one with the most that needs several processes; tests/long has the others."""
+    check(trial, 'segmentation')

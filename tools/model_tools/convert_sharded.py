@@ -1,0 +1,71 @@
+"""Convert a sharded checkpoint of training (a folder) into a full one (a file), or back.
+
+Both hold the same: weights, optimiser, schedules, position, log. Training resumes from either on
+any number of ranks; publish_model.py and the downstream configs take either. Nothing that a
+checkpoint contains is run.
+
+Examples:
+  python tools/model_tools/convert_sharded.py work_dirs/RUN/epoch_10.pth full.pth
+  python tools/model_tools/convert_sharded.py full.pth sharded.pth
+"""
+
+import argparse
+import sys
+from pathlib import Path
+
+import torch
+
+from mssdf.engine.atomic_file import partial_file, partial_folder
+from mssdf.utils import CheckpointError
+from mssdf.utils.sharded import is_sharded, split_checkpoint, write_rest, write_tensors
+from mssdf.utils.training_state import read_training_state
+
+
+def parse_args(arguments: list[str] | None) -> argparse.Namespace:
+    """The command line."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument('src', metavar='IN', help='checkpoint of a training run, file or folder')
+    parser.add_argument('dst', metavar='OUT', help='where to write the other kind')
+    return parser.parse_args(arguments)
+
+
+def convert(src: str, dst: str) -> str:
+    """Write the other kind of checkpoint; return what it is.
+
+    Raises:
+        CheckpointError: if ``src`` is not a whole checkpoint, or ``dst`` is there already.
+    """
+    if Path(dst).exists():
+        raise CheckpointError(f'{dst}: expected a new path, found something there')
+    content = read_training_state(src)
+    if not isinstance(content.get('state_dict'), dict):
+        raise CheckpointError(
+            f'{src}: expected a checkpoint of training with a state_dict, found {list(content)[:5]}'
+        )
+    if is_sharded(src):
+        with partial_file(dst) as path:
+            torch.save(content, path)
+        return 'a full checkpoint'
+    tensors, rest = split_checkpoint(content)
+    with partial_folder(dst) as folder:
+        write_tensors(tensors, folder)
+        write_rest(rest, list(tensors), folder)
+    return 'a sharded checkpoint, in one shard'
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Convert, and say what was written; 2 for a wrong input."""
+    args = parse_args(arguments)
+    try:
+        kind = convert(args.src, args.dst)
+    except (CheckpointError, OSError) as error:
+        print(f'{Path(__file__).name}: {error}', file=sys.stderr)
+        return 2
+    print(f'{args.dst}: {kind}')
+    return 0
+
+
+if __name__ == '__main__':
+    sys.exit(main())
