@@ -11,6 +11,8 @@ import pytest
 import torch
 from mmengine.logging import HistoryBuffer
 
+from mssdf.engine.atomic_file import partial_folder, remove_partial_files
+from mssdf.engine.resume import find_resumable_checkpoint
 from mssdf.utils import CheckpointError, read_checkpoint
 from mssdf.utils.sharded import INDEX, REST, is_sharded, is_whole, join, split
 from mssdf.utils.training_state import read_training_state
@@ -143,3 +145,37 @@ def test_getattr_finds_nothing_but_the_logs_methods(tmp_path):
     torch.save(dict(x=Sneaky()), tmp_path / 'x.pth')
     with pytest.raises(CheckpointError):
         read_training_state(tmp_path / 'x.pth')
+
+
+def test_a_folder_is_there_whole_or_not_at_all(tmp_path):
+    path = tmp_path / 'iter_2.pth'
+
+    def write(text: str, fail: bool = False) -> None:
+        with partial_folder(path) as folder:
+            (folder / 'part').write_text(text)
+            if fail:
+                raise OSError('disk full')
+
+    with pytest.raises(OSError, match='disk full'):
+        write('one', fail=True)
+    assert list(tmp_path.iterdir()) == []
+    write('one')
+    with pytest.raises(OSError, match='disk full'):
+        write('two', fail=True)
+    assert (path / 'part').read_text() == 'one'
+    write('two')
+    assert (path / 'part').read_text() == 'two'
+    assert list(tmp_path.iterdir()) == [path]
+    # killed while writing, and between the two moves that replace a folder
+    (tmp_path / '.iter_4.pth.mssdf-partial').mkdir()
+    path.rename(tmp_path / '.iter_2.pth.mssdf-replaced')
+    assert len(remove_partial_files(tmp_path)) == 1
+    assert list(tmp_path.iterdir()) == [path] and (path / 'part').read_text() == 'two'
+
+
+def test_resuming_finds_the_newest_that_is_whole(full, sharded, tmp_path):
+    os.utime(full, (1, 1))
+    assert find_resumable_checkpoint(tmp_path) == str(sharded)
+    next(sharded.glob('*.distcp')).unlink()
+    with pytest.warns(RuntimeWarning, match=r'sharded\.pth \(torn\): going on from .*full\.pth'):
+        assert find_resumable_checkpoint(tmp_path) == str(full)
