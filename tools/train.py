@@ -155,6 +155,7 @@ def train(config: Any) -> None:
 
 def run(config: Any, resume: str | None) -> int:
     """Train a loaded config to its end or until asked to stop."""
+    from mssdf.datasets.failures import UnreadableDataError
     from mssdf.engine.interruption import TrainingInterrupted
     from mssdf.utils.reading import CheckpointError
 
@@ -176,6 +177,10 @@ def run(config: Any, resume: str | None) -> int:
         return 128 + interruption.signum
     except CheckpointError as error:
         raise UsageError(str(error)) from error
+    except UnreadableDataError as error:
+        # From a worker the message comes behind a traceback.
+        message = str(error).strip().rpartition('UnreadableDataError: ')[2]
+        raise UsageError(message) from error
     return 0
 
 

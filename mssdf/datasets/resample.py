@@ -132,7 +132,8 @@ def read_on_grid(
     if values.dtype != source.dtype:
         if np.dtype(source.dtype).kind != 'f':
             values = np.rint(values)
-        values = values.astype(source.dtype)
+        with np.errstate(over='ignore'):  # invalid pixels may be anything
+            values = values.astype(source.dtype)
     if not valid.all():
         values = np.where(valid, values, np.zeros((), dtype=values.dtype))
     return values, valid

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import torch
 from mmengine.logging import MMLogger
+from tiny_pretraining import MODALITIES, PREPROCESSOR
 
 import mssdf.models  # noqa: F401  registers
 from mssdf.datasets import (
@@ -24,16 +25,6 @@ from mssdf.datasets import (
 from mssdf.registry import MODELS
 
 WINDOW = 64
-MODALITIES = dict(rgb=dict(bands=[1, 2, 3]), dsm=dict(bands=[1]))
-PREPROCESSOR = dict(
-    type='mssdf.MaskingDataPreprocessor',
-    modalities=dict(
-        rgb=dict(mean=[120.0] * 3, std=[50.0] * 3),
-        dsm=dict(mean=[0.0], std=[10.0], relative_to_median=True),
-    ),
-    cross_modal=dict(target='dsm'),
-)
-
 # More than any of these small files needs, less than the machine has.
 MEMORY = 6 * 2**30
 
