@@ -14,6 +14,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from mssdf.apis.building import Progress, one_line_before
+from mssdf.apis.config_check import check_config
 from mssdf.apis.configs import drop_initializers, find_config, read_config
 from mssdf.apis.errors import UsageError
 from mssdf.apis.processes import LAUNCHERS, is_main, say, set_up_cpu_processes
@@ -128,14 +130,17 @@ def test(config: Any, weights: str) -> dict[str, float]:
     from mssdf.engine.data_check import build_loops
     from mssdf.engine.hooks.progress_hook import unwrap
 
-    runner = RUNNERS.build(config) if 'runner_type' in config else Runner.from_cfg(config)
+    runner = None
     try:
-        model = unwrap(runner.model)
-        load_weights(model.module if isinstance(model, BaseTTAModel) else model, weights)
-        build_loops(runner, 'test')
+        with one_line_before(Progress(), config):
+            runner = RUNNERS.build(config) if 'runner_type' in config else Runner.from_cfg(config)
+            model = unwrap(runner.model)
+            load_weights(model.module if isinstance(model, BaseTTAModel) else model, weights)
+            build_loops(runner, 'test')
         return runner.test()
     finally:
-        runner.visualizer.close()
+        if runner is not None:
+            runner.visualizer.close()
         if torch.distributed.is_available() and torch.distributed.is_initialized():
             torch.distributed.destroy_process_group()
 
@@ -177,6 +182,7 @@ def main(arguments: list[str] | None = None) -> int:
             raise UsageError(f'{args.weights}: no such checkpoint file')
         config = load_config(args)
         set_up_cpu_processes(config)
+        check_config(config)
         scores = test(config, args.weights)
     except UsageError as error:
         say(f'{Path(__file__).name}: {error}')

@@ -14,6 +14,8 @@ import warnings
 from pathlib import Path
 from typing import Any
 
+from mssdf.apis.building import Progress, one_line_before
+from mssdf.apis.config_check import check_config
 from mssdf.apis.configs import drop_initializers, find_config, read_config, require_checkpoint
 from mssdf.apis.errors import UsageError
 from mssdf.apis.precision import drop_amp_without_gpu, use_amp
@@ -136,19 +138,29 @@ def resume_command(arguments: list[str], launcher: str = 'none') -> str:
 
 
 def train(config: Any) -> None:
-    """Build the runner and train."""
+    """Build the runner and train.
+
+    Raises:
+        UsageError: for what goes wrong before the first iteration.
+    """
     import torch
     from mmengine.registry import RUNNERS
     from mmengine.runner import Runner
 
     from mssdf.engine.data_check import build_loops
+    from mssdf.engine.hooks.first_iteration_hook import FirstIterationHook
 
-    runner = RUNNERS.build(config) if 'runner_type' in config else Runner.from_cfg(config)
+    progress = Progress()
+    runner = None
     try:
-        build_loops(runner, 'train', 'val')
-        runner.train()
+        with one_line_before(progress, config):
+            runner = RUNNERS.build(config) if 'runner_type' in config else Runner.from_cfg(config)
+            runner.register_hook(FirstIterationHook(lambda: setattr(progress, 'begun', True)))
+            build_loops(runner, 'train', 'val')
+            runner.train()
     finally:
-        runner.visualizer.close()
+        if runner is not None:
+            runner.visualizer.close()
         if torch.distributed.is_available() and torch.distributed.is_initialized():
             torch.distributed.destroy_process_group()
 
@@ -167,6 +179,7 @@ def run(config: Any, resume: str | None) -> int:
         require_checkpoint(config)
     set_up_cpu_processes(config)
     drop_amp_without_gpu(config)
+    check_config(config)
     try:
         train(config)
     except TrainingInterrupted as interruption:

@@ -15,8 +15,8 @@ TOP_LEVEL = frozenset(
     'model train_dataloader val_dataloader test_dataloader train_cfg val_cfg test_cfg '
     'auto_scale_lr optim_wrapper param_scheduler val_evaluator test_evaluator default_hooks '
     'custom_hooks data_preprocessor load_from resume launcher env_cfg log_processor log_level '
-    'visualizer vis_backends default_scope randomness experiment_name work_dir custom_imports compile '
-    'runner_type strategy model_wrapper_cfg sync_bn find_unused_parameters '
+    'visualizer vis_backends default_scope randomness experiment_name work_dir custom_imports '
+    'compile runner_type strategy model_wrapper_cfg sync_bn find_unused_parameters '
     'tta_model'.split()
 )
 # How alike a key must be to one of those to be taken for a slip.
