@@ -56,7 +56,7 @@ class CompactLogProcessor(LogProcessor):
         result = super().get_log_after_iter(runner, batch_idx, mode)
         if self.history_size is not None:
             for history in runner.message_hub.log_scalars.values():
-                history._max_length = self.history_size  # held to at the next value
+                history.max_length = self.history_size  # held to at the next value
         return result
 
     def _collect_scalars(
