@@ -41,13 +41,20 @@ class FailureLog:
         """A read is about to happen. Each worker has a row of its own: no lock is needed."""
         self._reads.numpy()[self._row(), 0] += 1
 
-    def note(self, path: str, reason: object) -> None:
+    def note(self, path: str, reason: object, *, read: bool = True) -> None:
         """A file could not be read.
+
+        Args:
+            path: of the file.
+            reason: what was wrong.
+            read: whether this was one of the reads that :meth:`count_read` counts; files that
+                cannot be opened at the start are none.
 
         Raises:
             UnreadableDataError: when too many have failed.
         """
-        self._reads.numpy()[self._row(), 1] += 1
+        if read:
+            self._reads.numpy()[self._row(), 1] += 1
         self._name_once(
             self._namer, path, f'{path} cannot be read and its windows are drawn again: {reason}'
         )

@@ -188,7 +188,7 @@ class MultiModalRasterDataset(WindowDataset):
         )
         for scene in built:
             if isinstance(scene, UnreadableFileError):
-                self._failures.note(scene.path, scene.reason)
+                self._failures.note(scene.path, scene.reason, read=False)
             elif len(scene.positions):
                 scenes.append(scene)
             else:
@@ -331,7 +331,7 @@ class MultiModalRasterDataset(WindowDataset):
         Raises:
             UnreadableDataError: when more than ``max_failed_share`` have failed.
         """
-        self._failures.note(path, reason)
+        self._failures.note(path, reason, read=False)
 
     def _window(self, index: int) -> tuple[Scene, Window]:
         row, col = map(int, self._positions[index])

@@ -116,7 +116,8 @@ def test_memory_is_flat_and_open_files_are_bounded(
     times = [sample.seconds for sample in judged]
     result = {
         name: growth(times, [getattr(sample, name) for sample in judged])
-        for name in ('main_mib', 'children_mib', 'pss_mib')
+        # not pss_mib: it moves with whoever else on the machine has the same libraries loaded
+        for name in ('main_mib', 'children_mib')
     }
     lines = [
         f'{name}: {g.median:.1f} MiB, {g.grown:+.2f} MiB in {times[-1] - times[0]:.0f} s '
