@@ -1,9 +1,12 @@
 """Running: the loop, its hooks, checkpoints and resuming."""
 
+from mssdf.apis.interruption import TrainingInterrupted
+
 from .hooks import (
     AtomicCheckpointHook,
     CrossModalMaskingHook,
     DataCheckHook,
+    InterruptionHook,
     IterationSeedHook,
     KNNHook,
     PredictionSaverHook,
@@ -13,7 +16,6 @@ from .hooks import (
     TeacherMomentumHook,
     ThroughputHook,
 )
-from .interruption import TrainingInterrupted
 from .layer_decay_constructor import LayerDecayOptimWrapperConstructor
 from .log_processor import CompactLogProcessor
 from .loops import ResumableEpochTrainLoop
@@ -25,6 +27,7 @@ __all__ = [
     'CompactLogProcessor',
     'CrossModalMaskingHook',
     'DataCheckHook',
+    'InterruptionHook',
     'IterationSeedHook',
     'KNNHook',
     'LayerDecayOptimWrapperConstructor',

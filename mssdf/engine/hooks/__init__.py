@@ -2,6 +2,7 @@
 
 from .atomic_checkpoint_hook import AtomicCheckpointHook
 from .data_check_hook import DataCheckHook
+from .interruption_hook import InterruptionHook
 from .iteration_seed_hook import IterationSeedHook
 from .knn_hook import KNNHook
 from .prediction_saver_hook import PredictionSaverHook
@@ -14,6 +15,7 @@ __all__ = [
     'AtomicCheckpointHook',
     'CrossModalMaskingHook',
     'DataCheckHook',
+    'InterruptionHook',
     'IterationSeedHook',
     'KNNHook',
     'PredictionSaverHook',
