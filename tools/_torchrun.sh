@@ -4,11 +4,13 @@
 
 torchrun_here() {  # SCRIPT PROCESSES [arguments of the script]
     local script=$1 processes=$2
-    exec "${PYTHON:-python}" -m torch.distributed.run \
+    local folder
+    folder=$(dirname "${BASH_SOURCE[0]}")
+    exec "${PYTHON:-python}" "$folder/torchrun.py" \
         --nnodes="${NNODES:-1}" \
         --node_rank="${NODE_RANK:-0}" \
         --nproc_per_node="$processes" \
         --master_addr="${MASTER_ADDR:-127.0.0.1}" \
         --master_port="${PORT:-29500}" \
-        "$(dirname "${BASH_SOURCE[0]}")/$script" --launcher pytorch "${@:3}"
+        "$folder/$script" --launcher pytorch "${@:3}"
 }

@@ -18,6 +18,7 @@ from mssdf.apis.building import Progress, one_line_before
 from mssdf.apis.config_check import check_config
 from mssdf.apis.configs import drop_initializers, find_config, read_config, require_checkpoint
 from mssdf.apis.errors import UsageError
+from mssdf.apis.interruption import StopRequest, TrainingInterrupted
 from mssdf.apis.precision import drop_amp_without_gpu, use_amp
 from mssdf.apis.processes import LAUNCHERS, say, set_up_cpu_processes
 
@@ -168,7 +169,6 @@ def train(config: Any) -> None:
 def run(config: Any, resume: str | None) -> int:
     """Train a loaded config to its end or until asked to stop."""
     from mssdf.datasets.failures import UnreadableDataError
-    from mssdf.engine.interruption import TrainingInterrupted
     from mssdf.utils.reading import CheckpointError
 
     if resume:
@@ -183,11 +183,13 @@ def run(config: Any, resume: str | None) -> int:
     try:
         train(config)
     except TrainingInterrupted as interruption:
+        if not interruption.checkpoint:
+            raise
         say(
             f'Stopped after {interruption.iteration} iterations, all saved in '
             f'{interruption.checkpoint}. To go on:\n  {resume_command(sys.argv, config.launcher)}'
         )
-        return 128 + interruption.signum
+        return interruption.exit_code
     except CheckpointError as error:
         raise UsageError(str(error)) from error
     except UnreadableDataError as error:
@@ -198,11 +200,20 @@ def run(config: Any, resume: str | None) -> int:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Train; 130 (or 128 + the signal) when stopped with everything saved, 2 for a wrong input."""
+    """Train.
+
+    Returns:
+        0; 75 when the scheduler stopped it (SIGTERM, SIGUSR1) and 130 when Ctrl-C did, with
+        everything saved; 2 for a wrong input.
+    """
     args = parse_args(arguments)
     os.environ.setdefault('LOCAL_RANK', str(args.local_rank))
     try:
-        return run(load_config(args), args.resume)
+        with StopRequest(training=False):
+            return run(load_config(args), args.resume)
+    except TrainingInterrupted as interruption:
+        say('Stopped before training began.')
+        return interruption.exit_code
     except UsageError as error:
         say(f'{Path(__file__).name}: {error}')
         return 2

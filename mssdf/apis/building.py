@@ -39,8 +39,13 @@ def one_line_before(progress: Progress, config: Mapping[str, Any]) -> Iterator[N
     Raises:
         UsageError: instead of the error.
     """
+    from mssdf.datasets.failures import UnreadableDataError
+    from mssdf.utils.reading import CheckpointError
+
     try:
         yield
+    except (CheckpointError, UnreadableDataError):
+        raise  # they say all there is to say
     except WRONG_INPUT as error:
         if progress.begun or os.environ.get(DEBUG_VARIABLE):
             raise

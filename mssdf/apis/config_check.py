@@ -21,6 +21,7 @@ TOP_LEVEL = frozenset(
 )
 # How alike a key must be to one of those to be taken for a slip.
 ALIKE = 0.87
+WORKER = 'in DataLoader worker process'
 LOADER_KEYS = frozenset(
     'dataset sampler batch_sampler batch_size num_workers collate_fn pin_memory drop_last timeout '
     'worker_init_fn multiprocessing_context generator prefetch_factor persistent_workers '
@@ -151,13 +152,13 @@ def accepted_keys(built: Any) -> frozenset[str] | None:
     ``**kwargs`` of our own classes are followed to the class that they inherit from.
     """
     if not inspect.isclass(built):
-        parameters = inspect.signature(built).parameters.values()
-        return None if _open(parameters) else frozenset(p.name for p in parameters)
+        taken = inspect.signature(built).parameters.values()
+        return None if _open(taken) else frozenset(p.name for p in taken)
     keys: set[str] = set()
     for cls in built.__mro__:
         if '__init__' not in vars(cls):
             continue
-        parameters = list(inspect.signature(cls.__init__).parameters.values())[1:]
+        parameters = list(inspect.signature(vars(cls)['__init__']).parameters.values())[1:]
         keys |= {p.name for p in parameters if p.kind not in (p.VAR_KEYWORD, p.VAR_POSITIONAL)}
         if not _open(parameters):
             return frozenset(keys)
@@ -185,6 +186,8 @@ def explain(error: BaseException, config: Mapping[str, Any]) -> str:
     config, its path is put in front.
     """
     message = error.args[0] if isinstance(error, KeyError) and error.args else str(error)
+    # from a data worker the message comes behind its traceback
+    message = str(message).strip().splitlines()[-1] if WORKER in str(message) else message
     message = ' '.join(str(message).split()) or type(error).__name__
     # MMEngine puts 'class `X` in path/to/x.py: ' in front of what a constructor says
     message = re.sub(r'^class `\w+` in [\w/.\-]+: ', '', message)

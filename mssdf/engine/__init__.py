@@ -1,11 +1,14 @@
 """Running: the loop, its hooks, checkpoints and resuming."""
 
+from mssdf.apis.interruption import TrainingInterrupted
+
 from .fsdp_strategy import FSDPStrategy
 from .hooks import (
     AtomicCheckpointHook,
     CompileLayersHook,
     CrossModalMaskingHook,
     DataCheckHook,
+    InterruptionHook,
     IterationSeedHook,
     KNNHook,
     PredictionSaverHook,
@@ -15,7 +18,6 @@ from .hooks import (
     TeacherMomentumHook,
     ThroughputHook,
 )
-from .interruption import TrainingInterrupted
 from .layer_decay_constructor import LayerDecayOptimWrapperConstructor
 from .log_processor import CompactLogProcessor
 from .loops import ResumableEpochTrainLoop
@@ -29,6 +31,7 @@ __all__ = [
     'CrossModalMaskingHook',
     'DataCheckHook',
     'FSDPStrategy',
+    'InterruptionHook',
     'IterationSeedHook',
     'KNNHook',
     'LayerDecayOptimWrapperConstructor',

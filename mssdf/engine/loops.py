@@ -1,7 +1,6 @@
 """A training loop that goes on inside an epoch as if it had never stopped."""
 
 import logging
-import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -13,8 +12,7 @@ from torch.utils.data import DataLoader, Sampler
 from mssdf.models.losses import NonFiniteLossError
 from mssdf.registry import LOOPS
 
-from .hooks.atomic_checkpoint_hook import save_interrupted
-from .interruption import StopRequest, TrainingInterrupted
+from .hooks.interruption_hook import require_interruption_hook
 
 POSITION = 'position_in_epoch'
 SKIPPED = 'skipped_steps'
@@ -25,8 +23,7 @@ class ResumableEpochTrainLoop(EpochBasedTrainLoop):
     """Epochs, resumable at any iteration, that can be interrupted without losing one.
 
     A checkpoint made inside an epoch is continued there: the sampler skips what was seen, nothing
-    of it is read again. Ctrl-C or SIGTERM end the current iteration, save, and raise
-    :class:`~mssdf.engine.TrainingInterrupted`.
+    of it is read again. It always has an :class:`~mssdf.engine.InterruptionHook`.
 
     Args:
         runner: the runner.
@@ -35,9 +32,6 @@ class ResumableEpochTrainLoop(EpochBasedTrainLoop):
         max_skipped_steps: iterations of the whole run whose loss may be NaN or infinite; they are
             skipped with a warning, the next one stops the run.
         **kwargs: see :class:`mmengine.runner.EpochBasedTrainLoop`.
-
-    Attributes:
-        data_wait: seconds that the last batch was waited for.
     """
 
     _iter: int
@@ -57,15 +51,16 @@ class ResumableEpochTrainLoop(EpochBasedTrainLoop):
                 f'train_cfg.max_skipped_steps: expected 0 or more, found {max_skipped_steps}'
             )
         self.max_skipped_steps = max_skipped_steps
-        self.data_wait = 0.0
         self._first = 0
-        self._stop = StopRequest()
 
     def run(self) -> nn.Module:
         """Train."""
         self._first = self._resumed_position()
-        with self._stop:
+        hook = require_interruption_hook(self.runner)
+        try:
             return super().run()
+        finally:
+            hook.leave()
 
     def _resumed_position(self) -> int:
         """Iterations of the current epoch that the loaded checkpoint has behind it."""
@@ -99,8 +94,6 @@ class ResumableEpochTrainLoop(EpochBasedTrainLoop):
         batches = self._batches(first) if first < length else iter(())
         for index in range(first, length):
             self.run_iter(index, self._next(batches))
-            if self._stop.agreed() and self.runner.optim_wrapper.should_update():
-                self._interrupt()
         hub.update_info(POSITION, (0, length))
         self.runner.call_hook('after_train_epoch')
         self._epoch += 1
@@ -122,25 +115,13 @@ class ResumableEpochTrainLoop(EpochBasedTrainLoop):
         )
 
     def _next(self, batches: Iterator[Any]) -> Any:
-        """Wait for a batch; stop here if that was asked for meanwhile."""
-        start = time.perf_counter()
+        """Wait for a batch."""
         try:
-            batch = next(batches)
+            return next(batches)
         except StopIteration:
             raise ValueError(
                 f'train_dataloader: expected {len(self.dataloader)} batches, found fewer'
             ) from None
-        except RuntimeError:
-            # Ctrl-C ends workers that were not forked from here: no batch will come
-            if self._stop.signum and self.runner.world_size == 1:
-                self._interrupt()
-            raise
-        self.data_wait = time.perf_counter() - start
-        return batch
-
-    def _interrupt(self) -> None:
-        checkpoint = save_interrupted(self.runner)
-        raise TrainingInterrupted(checkpoint, self._iter, self._stop.signum)
 
     def run_iter(self, idx: int, data_batch: dict) -> None:
         """Run one iteration.

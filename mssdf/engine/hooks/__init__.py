@@ -3,6 +3,7 @@
 from .atomic_checkpoint_hook import AtomicCheckpointHook
 from .compile_layers_hook import CompileLayersHook
 from .data_check_hook import DataCheckHook
+from .interruption_hook import InterruptionHook
 from .iteration_seed_hook import IterationSeedHook
 from .knn_hook import KNNHook
 from .prediction_saver_hook import PredictionSaverHook
@@ -16,6 +17,7 @@ __all__ = [
     'CompileLayersHook',
     'CrossModalMaskingHook',
     'DataCheckHook',
+    'InterruptionHook',
     'IterationSeedHook',
     'KNNHook',
     'PredictionSaverHook',

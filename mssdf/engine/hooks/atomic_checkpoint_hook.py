@@ -12,6 +12,7 @@ from mmengine.runner import Runner
 from mssdf.registry import HOOKS
 
 from ..atomic_file import BACKEND, remove_partial_files, write_atomically
+from ..phases import CHECKPOINT, activity
 
 INTERRUPTED = 'interrupted.pth'
 KEPT, DROPPED = 'keep_ckpt_ids', 'drop_ckpt_ids'
@@ -102,6 +103,10 @@ class AtomicCheckpointHook(CheckpointHook):
 
     def _write(self, runner: Runner, name: str, meta: dict) -> None:
         """Save under a name and point to it."""
+        with activity.within(CHECKPOINT):
+            self._write_now(runner, name, meta)
+
+    def _write_now(self, runner: Runner, name: str, meta: dict) -> None:
         self.last_ckpt = self.file_backend.join_path(self.out_dir, name)
         runner.message_hub.update_info('last_ckpt', self.last_ckpt)
         runner.save_checkpoint(

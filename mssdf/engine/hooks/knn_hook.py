@@ -10,6 +10,7 @@ from mmengine.dist import master_only
 from mmengine.runner import Runner
 from torch import Tensor, nn
 
+from mssdf.apis.interruption import unless_stopped
 from mssdf.evaluation import (
     LabelledImages,
     evaluate_knn,
@@ -20,6 +21,7 @@ from mssdf.evaluation import (
 from mssdf.evaluation.frozen_encoder import extract_features, plain_vit
 from mssdf.registry import HOOKS
 
+from ..phases import EVALUATION, activity
 from ..randomness import preserved_rng
 from .periodic_hook import PeriodicHook
 from .progress_hook import unwrap
@@ -115,7 +117,11 @@ class KNNHook(PeriodicHook):
 
     @master_only
     def act(self, runner: Runner, iteration: int) -> None:
-        """Evaluate and log after so many completed iterations."""
+        """Evaluate and log after so many completed iterations; give up if a stop is asked for."""
+        with activity.within(EVALUATION), unless_stopped():
+            self._evaluate(runner, iteration)
+
+    def _evaluate(self, runner: Runner, iteration: int) -> None:
         start = time.perf_counter()
         model: Any = unwrap(runner.model)
         with preserved_rng():  # building an encoder draws its weights

@@ -66,7 +66,8 @@ class ThroughputHook(Hook):
     ) -> None:
         """Log the window that ends here."""
         now = time.perf_counter()
-        waited = getattr(runner.train_loop, 'data_wait', 0.0)
+        wait = getattr(runner.train_loop, 'batch_wait', None)
+        waited = wait.seconds if wait else 0.0
         self._records.append((batch_size(data_batch), waited, now - self._last))
         self._last = now
         samples, waited, seconds = (sum(column) for column in zip(*self._records, strict=True))

@@ -1,0 +1,107 @@
+"""Waiting for batches, in any of MMEngine's loops: how long, and no longer than a stop allows."""
+
+import time
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from mmengine.runner import EpochBasedTrainLoop, IterBasedTrainLoop
+from torch.utils.data import DataLoader
+
+from mssdf.apis.interruption import Abandoned, StopRequest
+
+from .phases import DATA, STEP, activity
+from .worker_signals import shield_workers, signals_held_back
+
+
+class BatchWait:
+    """What happens while a batch is waited for.
+
+    Args:
+        stop: cuts the wait short.
+        may_stop: whether training may end here; not between two accumulated gradients.
+        stopped: called when a stop was asked for meanwhile; ends training by an exception.
+
+    Attributes:
+        seconds: that the last batch was waited for.
+    """
+
+    def __init__(
+        self, stop: StopRequest, may_stop: Callable[[], bool], stopped: Callable[[], None]
+    ) -> None:
+        self.stop = stop
+        self.may_stop = may_stop
+        self.stopped = stopped
+        self.seconds = 0.0
+
+    def next(self, batches: Iterator[Any]) -> Any:
+        """Wait for the next batch."""
+        start = time.perf_counter()
+        activity.enter(DATA)
+        if not self.may_stop():
+            batch = next(batches)
+        else:
+            try:
+                with self.stop.abandonable():
+                    batch = next(batches)
+            except Abandoned:
+                self.stopped()
+                raise  # not reached: one who was asked has all agree
+        self.seconds = time.perf_counter() - start
+        activity.enter(STEP)
+        return batch
+
+
+class WaitedIterator:
+    """An iterator over batches that is waited for.
+
+    Args:
+        batches: the iterator; its other attributes are passed on.
+        wait: how.
+    """
+
+    def __init__(self, batches: Iterator[Any], wait: BatchWait) -> None:
+        self._batches = batches
+        self._wait = wait
+
+    def __iter__(self) -> 'WaitedIterator':
+        return self
+
+    def __next__(self) -> Any:
+        return self._wait.next(self._batches)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.__dict__['_batches'], name)
+
+
+class WaitedLoader:
+    """A data loader whose batches are waited for.
+
+    Args:
+        loader: the loader; its attributes are passed on.
+        wait: how.
+    """
+
+    def __init__(self, loader: DataLoader, wait: BatchWait) -> None:
+        self._loader = loader
+        self._wait = wait
+
+    def __len__(self) -> int:
+        return len(self._loader)
+
+    def __iter__(self) -> WaitedIterator:
+        with signals_held_back():
+            batches = iter(self._loader)
+        return WaitedIterator(batches, self._wait)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.__dict__['_loader'], name)
+
+
+def wait_through(loop: Any, wait: BatchWait) -> None:
+    """Let a training loop wait for its batches so; ``loop.batch_wait`` is ``wait`` then."""
+    shield_workers(loop.dataloader)
+    if isinstance(loop, IterBasedTrainLoop):
+        loop.dataloader_iterator = WaitedIterator(loop.dataloader_iterator, wait)
+    elif isinstance(loop, EpochBasedTrainLoop):
+        loop.dataloader = WaitedLoader(loop.dataloader, wait)
+    loop.batch_wait = wait
