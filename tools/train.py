@@ -161,11 +161,15 @@ def train(config: Any) -> None:
     from mmengine.runner import Runner
 
     from mssdf.engine.data_check import build_loops
+    from mssdf.engine.watchdog import tell_the_others
 
     runner = RUNNERS.build(config) if 'runner_type' in config else Runner.from_cfg(config)
     try:
         build_loops(runner, 'train', 'val')
         runner.train()
+    except Exception as error:
+        tell_the_others(error)
+        raise
     finally:
         runner.visualizer.close()
         if torch.distributed.is_available() and torch.distributed.is_initialized():
