@@ -150,6 +150,7 @@ def train(config: Any) -> None:
 
     from mssdf.engine.data_check import build_loops
     from mssdf.engine.hooks.first_iteration_hook import FirstIterationHook
+    from mssdf.engine.watchdog import tell_the_others
 
     progress = Progress()
     runner = None
@@ -159,6 +160,9 @@ def train(config: Any) -> None:
             runner.register_hook(FirstIterationHook(lambda: setattr(progress, 'begun', True)))
             build_loops(runner, 'train', 'val')
             runner.train()
+    except Exception as error:
+        tell_the_others(error)
+        raise
     finally:
         if runner is not None:
             runner.visualizer.close()

@@ -10,6 +10,11 @@ default_hooks = dict(
     runtime_info=dict(type='RuntimeInfoHook'),
     timer=dict(type='IterTimerHook'),
     throughput=dict(type='mssdf.ThroughputHook'),
+    # SIGINT, SIGTERM, SIGUSR1: all ranks save and stop; docs/cluster.md
+    interruption=dict(type='mssdf.InterruptionHook'),
+    # a rank that died or hangs ends all, and is named
+    watchdog=dict(type='mssdf.WatchdogHook', silence=120, timeout=600, long_timeout=3600),
+    straggler=dict(type='mssdf.StragglerHook', interval=50),
     sampler_seed=dict(type='DistSamplerSeedHook'),
     logger=dict(type='LoggerHook', interval=50),
     param_scheduler=dict(type='ParamSchedulerHook'),
@@ -22,7 +27,7 @@ default_hooks = dict(
 env_cfg = dict(
     cudnn_benchmark=False,
     mp_cfg=dict(mp_start_method='fork', opencv_num_threads=0),
-    dist_cfg=dict(backend='nccl'),
+    dist_cfg=dict(backend='nccl', timeout=3600),
 )
 vis_backends = [dict(type='LocalVisBackend')]  # and dict(type='TensorboardVisBackend'), if wanted
 visualizer = dict(type='Visualizer', vis_backends=vis_backends)

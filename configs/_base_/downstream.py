@@ -11,6 +11,11 @@ default_hooks = dict(
     param_scheduler=dict(type='ParamSchedulerHook'),
     # written to a temporary name and moved; --resume falls back over a torn one
     checkpoint=dict(type='mssdf.AtomicCheckpointHook', by_epoch=True, interval=1, max_keep_ckpts=3),
+    # SIGINT, SIGTERM, SIGUSR1: all ranks save and stop; docs/cluster.md
+    interruption=dict(type='mssdf.InterruptionHook'),
+    # a rank that died or hangs ends all, and is named
+    watchdog=dict(type='mssdf.WatchdogHook', silence=120, timeout=600, long_timeout=3600),
+    straggler=dict(type='mssdf.StragglerHook', interval=50),
     sampler_seed=dict(type='DistSamplerSeedHook'),
     # some samples of each dataset, held against the model before anything is trained or tested
     data_check=dict(type='mssdf.DataCheckHook', num_samples=8),
@@ -20,7 +25,7 @@ default_hooks = dict(
 env_cfg = dict(
     cudnn_benchmark=False,
     mp_cfg=dict(mp_start_method='fork', opencv_num_threads=0),
-    dist_cfg=dict(backend='nccl'),
+    dist_cfg=dict(backend='nccl', timeout=3600),
 )
 vis_backends = [dict(type='LocalVisBackend')]  # and dict(type='TensorboardVisBackend'), if wanted
 visualizer = dict(type='Visualizer', vis_backends=vis_backends)

@@ -8,7 +8,7 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType, TracebackType
 from typing import Any
@@ -149,14 +149,18 @@ def current_request() -> StopRequest | None:
     return _current
 
 
-@contextmanager
-def unless_stopped() -> Iterator[None]:
-    """Do what is inside, or leave it where it is as soon as a stop is asked for."""
+def unless_stopped(act: Callable[[], None]) -> bool:
+    """Do something that a stop may leave undone, or leave it where it is as soon as one is asked.
+
+    Returns:
+        Whether it was done.
+    """
     if _current is None:
-        yield
-        return
+        act()
+        return True
     try:
         with _current.abandonable():
-            yield
+            act()
     except Abandoned:
-        pass
+        return False
+    return True

@@ -14,9 +14,11 @@ from .hooks import (
     PredictionSaverHook,
     PretrainPanelHook,
     ProgressHook,
+    StragglerHook,
     TaskPanelHook,
     TeacherMomentumHook,
     ThroughputHook,
+    WatchdogHook,
 )
 from .layer_decay_constructor import LayerDecayOptimWrapperConstructor
 from .log_processor import CompactLogProcessor
@@ -38,11 +40,13 @@ __all__ = [
     'PredictionSaverHook',
     'PretrainPanelHook',
     'ProgressHook',
+    'StragglerHook',
     'ResumableEpochTrainLoop',
     'TaskPanelHook',
     'TeacherMomentumHook',
     'ThroughputHook',
     'TrainableOptimWrapperConstructor',
     'TrainingInterrupted',
+    'WatchdogHook',
     'find_resumable_checkpoint',
 ]

@@ -82,19 +82,19 @@ class WaitedLoader:
     """
 
     def __init__(self, loader: DataLoader, wait: BatchWait) -> None:
-        self._loader = loader
-        self._wait = wait
+        self.loader = loader
+        self.wait = wait
 
     def __len__(self) -> int:
-        return len(self._loader)
+        return len(self.loader)
 
     def __iter__(self) -> WaitedIterator:
         with signals_held_back():
-            batches = iter(self._loader)
-        return WaitedIterator(batches, self._wait)
+            batches = iter(self.loader)
+        return WaitedIterator(batches, self.wait)
 
     def __getattr__(self, name: str) -> Any:
-        return getattr(self.__dict__['_loader'], name)
+        return getattr(self.__dict__['loader'], name)
 
 
 def wait_through(loop: Any, wait: BatchWait) -> None:

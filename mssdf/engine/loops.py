@@ -1,21 +1,60 @@
 """A training loop that goes on inside an epoch as if it had never stopped."""
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from itertools import islice
 from typing import Any
 
 from mmengine.logging import print_log
 from mmengine.runner import EpochBasedTrainLoop, Runner
 from torch import nn
-from torch.utils.data import DataLoader, Sampler
+from torch.utils.data import DataLoader
 
 from mssdf.models.losses import NonFiniteLossError
 from mssdf.registry import LOOPS
 
+from .batch_wait import WaitedLoader
 from .hooks.interruption_hook import require_interruption_hook
 
 POSITION = 'position_in_epoch'
 SKIPPED = 'skipped_steps'
+
+
+class _Rest:
+    """A batch sampler without its first batches.
+
+    Args:
+        batches: the batch sampler.
+        first: how many it leaves out.
+    """
+
+    def __init__(self, batches: Iterable[list], first: int) -> None:
+        self.batches = batches
+        self.first = first
+
+    def __iter__(self) -> Iterator[list]:
+        return islice(iter(self.batches), self.first, None)
+
+
+def without_first(loader: Any, first: int) -> Any:
+    """The same loader, copied, but for its first batches, which are not read."""
+    wait = getattr(loader, 'wait', None)
+    loader = getattr(loader, 'loader', loader)
+    settings = {
+        name: getattr(loader, name)
+        for name in (
+            'num_workers',
+            'collate_fn',
+            'pin_memory',
+            'timeout',
+            'worker_init_fn',
+            'multiprocessing_context',
+            'generator',
+            'prefetch_factor',
+        )
+    }
+    rest = DataLoader(loader.dataset, batch_sampler=_Rest(loader.batch_sampler, first), **settings)
+    return rest if wait is None else WaitedLoader(rest, wait)
 
 
 @LOOPS.register_module()
@@ -23,11 +62,13 @@ class ResumableEpochTrainLoop(EpochBasedTrainLoop):
     """Epochs, resumable at any iteration, that can be interrupted without losing one.
 
     A checkpoint made inside an epoch is continued there: the sampler skips what was seen, nothing
-    of it is read again. It always has an :class:`~mssdf.engine.InterruptionHook`.
+    of it is read again. The order must follow from the seed and the epoch's number, as it does
+    with MMEngine's ``DefaultSampler``; with ``mssdf.ResumableSampler`` what is random about each
+    sample follows from them as well. It always has an :class:`~mssdf.engine.InterruptionHook`.
 
     Args:
         runner: the runner.
-        dataloader: with a sampler that has ``set_start``, such as ``mssdf.ResumableSampler``.
+        dataloader: of a fixed number of batches an epoch.
         max_epochs: number of epochs.
         max_skipped_steps: iterations of the whole run whose loss may be NaN or infinite; they are
             skipped with a warning, the next one stops the run.
@@ -99,20 +140,17 @@ class ResumableEpochTrainLoop(EpochBasedTrainLoop):
         self._epoch += 1
 
     def _batches(self, first: int) -> Iterator[Any]:
-        if first:
-            sampler, batch_size = self._sampler()
-            sampler.set_start(first * batch_size)  # type: ignore[attr-defined]
-        return iter(self.dataloader)
-
-    def _sampler(self) -> tuple[Sampler, int]:
-        """The sampler that knows how to skip, and the samples of a batch."""
-        for sampler in (self.dataloader.sampler, self.dataloader.batch_sampler.sampler):
-            if hasattr(sampler, 'set_start'):
-                return sampler, self.dataloader.batch_sampler.batch_size
-        raise ValueError(
-            'train_dataloader.sampler: resuming inside an epoch needs a sampler with set_start '
-            f'(mssdf.ResumableSampler), found {type(self.dataloader.sampler).__name__}'
-        )
+        """The batches of this epoch from the ``first`` on; nothing before it is read."""
+        sampler = self.dataloader.sampler
+        if not hasattr(sampler, 'set_start'):
+            sampler = getattr(self.dataloader.batch_sampler, 'sampler', None)
+        if not first:
+            return iter(self.dataloader)
+        if hasattr(sampler, 'set_start'):
+            sampler.set_start(first * self.dataloader.batch_sampler.batch_size)
+            return iter(self.dataloader)
+        # any other sampler that draws an epoch from its number: what it drew is left out
+        return iter(without_first(self.dataloader, first))
 
     def _next(self, batches: Iterator[Any]) -> Any:
         """Wait for a batch."""

@@ -73,13 +73,6 @@ def test_epochs_of_another_length(tiny_config, build_runner, whole):
     assert record.windows == whole.windows[16:]
 
 
-def test_a_sampler_that_cannot_skip_is_refused(tiny_config, build_runner, whole):
-    tiny_config.update(resume=True, load_from=f'{whole.folder}/iter_8.pth')
-    tiny_config.train_dataloader.sampler = dict(type='DefaultSampler', shuffle=True)
-    with pytest.raises(ValueError, match='set_start.*DefaultSampler'):
-        build_runner(tiny_config).train()
-
-
 class Poison(Hook):
     """Make the loss NaN at some iterations."""
 

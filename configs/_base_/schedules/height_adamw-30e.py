@@ -20,4 +20,4 @@ param_scheduler = [
         convert_to_iter_based=True,
     ),
 ]
-train_cfg = dict(_delete_=True, type='EpochBasedTrainLoop', max_epochs=30, val_interval=3)
+train_cfg = dict(_delete_=True, type='mssdf.ResumableEpochTrainLoop', max_epochs=30, val_interval=3)

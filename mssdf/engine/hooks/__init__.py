@@ -9,8 +9,10 @@ from .knn_hook import KNNHook
 from .prediction_saver_hook import PredictionSaverHook
 from .pretrain_panel_hook import PretrainPanelHook
 from .progress_hook import CrossModalMaskingHook, ProgressHook, TeacherMomentumHook
+from .straggler_hook import StragglerHook
 from .task_panel_hook import TaskPanelHook
 from .throughput_hook import ThroughputHook
+from .watchdog_hook import WatchdogHook
 
 __all__ = [
     'AtomicCheckpointHook',
@@ -23,7 +25,9 @@ __all__ = [
     'PredictionSaverHook',
     'PretrainPanelHook',
     'ProgressHook',
+    'StragglerHook',
     'TaskPanelHook',
     'TeacherMomentumHook',
     'ThroughputHook',
+    'WatchdogHook',
 ]

@@ -12,8 +12,9 @@ from mssdf.apis.interruption import StopRequest, TrainingInterrupted, current_re
 from mssdf.registry import HOOKS
 
 from ..batch_wait import BatchWait, wait_through
-from ..phases import CHECKPOINT, END, START, VALIDATION, activity
+from ..phases import CHECKPOINT, START, VALIDATION, activity
 from ..phases import HOOKS as BETWEEN
+from ..watchdog import end_watch
 from ..worker_signals import shield_workers
 from .atomic_checkpoint_hook import save_interrupted
 
@@ -79,8 +80,6 @@ class InterruptionHook(Hook):
         mine = len(runner.val_loop.dataloader)
         iterations = torch.tensor(mine)
         if distributed.is_initialized() and distributed.get_world_size() > 1:
-            if self.stop.group is None and distributed.get_backend() != 'gloo':
-                iterations = iterations.cuda()
             distributed.all_reduce(iterations, op=distributed.ReduceOp.MAX, group=self.stop.group)
         self._val_iters = int(iterations.item())
         if mine == 0:
@@ -132,8 +131,8 @@ class InterruptionHook(Hook):
         """
         activity.enter(CHECKPOINT)
         checkpoint = save_interrupted(runner) if runner.iter else ''
+        end_watch()
         self.stop.agreed()  # the others stay until it is written
-        activity.enter(END)
         signum = self.stop.signum
         self.leave()
         raise TrainingInterrupted(checkpoint, runner.iter, signum)

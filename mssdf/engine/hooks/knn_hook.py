@@ -118,8 +118,9 @@ class KNNHook(PeriodicHook):
     @master_only
     def act(self, runner: Runner, iteration: int) -> None:
         """Evaluate and log after so many completed iterations; give up if a stop is asked for."""
-        with activity.within(EVALUATION), unless_stopped():
-            self._evaluate(runner, iteration)
+        with activity.within(EVALUATION):
+            if not unless_stopped(lambda: self._evaluate(runner, iteration)):
+                runner.logger.info('kNN is left out: a stop was asked for.')
 
     def _evaluate(self, runner: Runner, iteration: int) -> None:
         start = time.perf_counter()

@@ -1,0 +1,131 @@
+"""Which rank the others wait for."""
+
+import time
+from typing import Any
+
+import numpy as np
+import torch
+from mmengine.dist import get_comm_device, get_world_size
+from mmengine.hooks import Hook
+from mmengine.runner import Runner
+from torch import distributed, nn
+
+from mssdf.registry import HOOKS
+
+from .progress_hook import unwrap
+
+COLUMNS = ('data', 'encoder', 'step')
+
+
+class EncoderClock:
+    """Time that the encoder's forward passes take: the part of a step that waits for no rank.
+
+    On a GPU it is measured by events, which are read where the device is waited for anyway.
+    """
+
+    def __init__(self, encoder: nn.Module) -> None:
+        self._spans: list[tuple[Any, Any]] = []
+        self._begun: Any = None
+        encoder.register_forward_pre_hook(self._begin)
+        encoder.register_forward_hook(self._end)
+
+    def _now(self, module: nn.Module) -> Any:
+        parameter = next(module.parameters(), None)
+        if parameter is None or not parameter.is_cuda:
+            return time.perf_counter()
+        event = torch.cuda.Event(enable_timing=True)
+        event.record()
+        return event
+
+    def _begin(self, module: nn.Module, inputs: Any) -> None:
+        self._begun = self._now(module) if module.training else None
+
+    def _end(self, module: nn.Module, inputs: Any, outputs: Any) -> None:
+        if self._begun is not None:
+            self._spans.append((self._begun, self._now(module)))
+
+    def read(self) -> float:
+        """Seconds since the last reading; waits for the device."""
+        spans, self._spans = self._spans, []
+        seconds = 0.0
+        for begun, ended in spans:
+            if isinstance(begun, float):
+                seconds += ended - begun
+            else:
+                ended.synchronize()
+                seconds += begun.elapsed_time(ended) / 1000
+        return seconds
+
+
+def summarize(times: np.ndarray) -> str:
+    """One line on the slowest rank.
+
+    Args:
+        times: (ranks, 3), seconds per iteration waited for data, in the encoder, and of the step.
+    """
+    slowest = int(np.argmax(times[:, 0] + times[:, 1]))
+    parts = [f'{name} {value:.3g} s' for name, value in zip(COLUMNS, times[slowest], strict=True)]
+    medians = ' / '.join(f'{value:.3g}' for value in np.median(times, axis=0))
+    return f'slowest: rank {slowest} {", ".join(parts)} (medians {medians})'
+
+
+@HOOKS.register_module()
+class StragglerHook(Hook):
+    """Log the rank for which the others wait, with its times per iteration and the medians.
+
+    A step (from the batch to its end) takes the same time on all ranks, as they wait for each
+    other in it. So the slowest one is that with the largest sum of what it does alone: waiting for
+    data, and the encoder's forward pass. One small collective every ``interval`` iterations, none
+    in between, and nothing in a run of one process.
+
+    Args:
+        interval: iterations between two lines.
+
+    Raises:
+        ValueError: if it is below 1.
+    """
+
+    priority = 55  # before the logger
+
+    def __init__(self, interval: int = 50) -> None:
+        if interval < 1:
+            raise ValueError(f'StragglerHook.interval: expected at least 1, found {interval}')
+        self.interval = interval
+        self._clock: EncoderClock | None = None
+        self._forget()
+
+    def _forget(self) -> None:
+        self._iterations = 0
+        self._data = self._step = 0.0
+
+    def before_train(self, runner: Runner) -> None:
+        """Follow the encoder."""
+        encoder = getattr(unwrap(runner.model), 'backbone', None)
+        if get_world_size() > 1 and isinstance(encoder, nn.Module):
+            self._clock = EncoderClock(encoder)
+
+    def before_train_iter(self, runner: Runner, batch_idx: int, data_batch: Any = None) -> None:
+        """The batch is there."""
+        self._begun = time.perf_counter()
+
+    def after_train_iter(
+        self, runner: Runner, batch_idx: int, data_batch: Any = None, outputs: Any = None
+    ) -> None:
+        """Sum up, and compare the ranks now and then."""
+        if get_world_size() == 1:
+            return
+        wait = getattr(runner.train_loop, 'batch_wait', None)
+        self._data += wait.seconds if wait else 0.0
+        self._step += time.perf_counter() - self._begun
+        self._iterations += 1
+        if not self.every_n_train_iters(runner, self.interval):
+            return
+        encoder = self._clock.read() if self._clock else 0.0
+        mine = torch.tensor([self._data, encoder, self._step]) / self._iterations
+        self._forget()
+        mine = mine.to(get_comm_device())
+        all_times = [torch.empty_like(mine) for _ in range(get_world_size())]
+        distributed.all_gather(all_times, mine)
+        times = torch.stack(all_times).cpu().numpy()
+        runner.message_hub.update_scalar('train/slowest_data', float(times[:, 0].max()))
+        runner.logger.info(summarize(times))

@@ -1,0 +1,61 @@
+"""End the job when one rank dies or hangs, and say which."""
+
+import math
+
+from mmengine.hooks import Hook
+from mmengine.runner import Runner
+from torch import distributed
+
+from mssdf.registry import HOOKS
+
+from ..watchdog import end_watch, watch
+
+
+@HOOKS.register_module()
+class WatchdogHook(Hook):
+    """Watch all ranks from each while training runs, with :mod:`mssdf.engine.watchdog`.
+
+    Nothing happens in a run of one process. A rank whose process is gone is seen at once on its
+    own machine, and after ``silence`` seconds from others; the timeout of the process group
+    (``env_cfg.dist_cfg.timeout``) should not be below ``long_timeout``.
+
+    Args:
+        interval: seconds between two beats of a rank.
+        silence: seconds without a beat after which a rank counts as dead or stopped.
+        timeout: seconds that a rank may wait for one batch, or all may be in one step.
+        long_timeout: seconds that one rank may write a checkpoint, evaluate, or do what else is
+            done between two steps, while the others wait for it.
+
+    Raises:
+        ValueError: for a time that is not positive, or ``silence`` below two intervals.
+    """
+
+    priority = 'LOWEST'
+
+    def __init__(
+        self,
+        interval: float = 5.0,
+        silence: float = 120.0,
+        timeout: float = 600.0,
+        long_timeout: float = 3600.0,
+    ) -> None:
+        self.settings = dict(
+            interval=interval, silence=silence, timeout=timeout, long_timeout=long_timeout
+        )
+        for key, value in self.settings.items():
+            if not (value > 0 and math.isfinite(value)):
+                raise ValueError(f'WatchdogHook.{key}: expected seconds above 0, found {value}')
+        if silence < 2 * interval:
+            raise ValueError(
+                f'WatchdogHook.silence: expected at least two intervals of {interval} s, '
+                f'found {silence}'
+            )
+
+    def before_train(self, runner: Runner) -> None:
+        """Begin to watch."""
+        if distributed.is_initialized() and distributed.get_world_size() > 1:
+            watch(**self.settings)
+
+    def after_train(self, runner: Runner) -> None:
+        """End in peace."""
+        end_watch()

@@ -1,0 +1,352 @@
+"""Watching all ranks from each: one that died or hangs ends the job, and is named.
+
+Every rank tells the others, through a small store on rank 0, which iteration and phase its training
+thread is in. A thread on every rank looks at all of it at a low frequency. It needs neither the
+process group nor the device, so it also works while the training thread is blocked in a collective
+that will never return; the process then ends by ``os._exit``, as no exception reaches that thread.
+"""
+
+import json
+import os
+import signal
+import socket
+import sys
+import threading
+import time
+import traceback
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from dataclasses import asdict, dataclass
+from datetime import timedelta
+from typing import Any
+
+from torch import distributed
+
+from mssdf.apis.interruption import current_request
+
+from .phases import CHECKPOINT, DATA, END, EVALUATION, HOOKS, START, VALIDATION, activity
+
+#: phases in which the other ranks may wait long for one
+LONG = (START, CHECKPOINT, EVALUATION, VALIDATION, HOOKS)
+FAILED = 'failed'
+#: exit code of a rank that ends because of another one
+BROKEN = 1
+
+
+@dataclass
+class Beat:
+    """What one rank says of itself.
+
+    Attributes:
+        number: rises with every beat.
+        iteration: completed iterations.
+        phase: of :mod:`mssdf.engine.phases`, or ``'failed'``.
+        age: seconds since the phase began.
+        host: name of the machine.
+        pid: of the process there.
+        stop: the signal that asked it to stop, or 0.
+        note: the error, if it failed.
+    """
+
+    number: int
+    iteration: int
+    phase: str
+    age: float
+    host: str
+    pid: int
+    stop: int = 0
+    note: str = ''
+
+
+def describe(rank: int, beat: Beat | None) -> str:
+    """Name a rank, where it runs and how far it came."""
+    if beat is None:
+        return f'rank {rank}'
+    return (
+        f'rank {rank} (host {beat.host}, process {beat.pid}, after iteration {beat.iteration}, '
+        f'{beat.phase})'
+    )
+
+
+def alive(beat: Beat) -> bool:
+    """Whether the process is there, as far as can be told from this machine."""
+    if beat.host != socket.gethostname():
+        return True
+    try:
+        os.kill(beat.pid, 0)
+        with open(f'/proc/{beat.pid}/stat') as file:
+            return file.read().rpartition(')')[2].split()[0] not in 'ZX'
+    except ProcessLookupError:
+        return False
+    except OSError:  # no /proc, or another user's
+        return True
+
+
+def find_culprit(
+    beats: Mapping[int, Beat | None],
+    silences: Mapping[int, float],
+    silence: float,
+    timeout: float,
+    long_timeout: float,
+    is_alive: Callable[[Beat], bool] = alive,
+) -> str | None:
+    """What is wrong with the job, in one line, or None.
+
+    Args:
+        beats: last beat of each rank; None before its first.
+        silences: seconds since each rank's last beat came.
+        silence: how many of them a rank may have.
+        timeout: seconds that a rank may wait for data, or all may be in a step.
+        long_timeout: seconds of a phase that one rank has for itself (checkpoint, evaluation).
+        is_alive: tells a process that is gone.
+    """
+    for rank, beat in beats.items():
+        if beat is not None and beat.phase == FAILED:
+            return f'{describe(rank, beat)}: {beat.note}'
+    for rank, beat in beats.items():
+        if beat is not None and beat.phase != END and not is_alive(beat):
+            return f'{describe(rank, beat)} is dead: its process is gone'
+    for rank, beat in beats.items():
+        if silences[rank] > silence and (beat is None or beat.phase != END):
+            return (
+                f'{describe(rank, beat)} is dead or stopped: no sign of life for '
+                f'{silences[rank]:.0f} s'
+            )
+    there = {rank: beat for rank, beat in beats.items() if beat is not None and beat.phase != END}
+    for rank, beat in there.items():
+        if beat.phase in LONG and beat.age > long_timeout:
+            return f'{describe(rank, beat)} hangs: in this phase for {beat.age:.0f} s'
+    if any(beat.phase in LONG for beat in there.values()):
+        return None  # the others wait for it
+    for rank, beat in there.items():
+        if beat.phase == DATA and beat.age > timeout:
+            return f'{describe(rank, beat)} hangs: in this phase for {beat.age:.0f} s'
+    if there and all(beat.age > timeout for beat in there.values()):
+        # in a collective that does not return; whoever did not come so far holds the others up
+        rank = min(there, key=lambda rank: (there[rank].iteration, -there[rank].age))
+        age = there[rank].age
+        if all(beat.iteration == there[rank].iteration for beat in there.values()):
+            return (
+                f'all ranks hang in the step after iteration {there[rank].iteration}, for '
+                f'{age:.0f} s'
+            )
+        return f'{describe(rank, there[rank])} hangs: in this phase for {age:.0f} s'
+    return None
+
+
+def connect() -> Any:
+    """A store on rank 0, for these beats alone, on a free port."""
+    rank = distributed.get_rank()
+    timeout = timedelta(seconds=300)
+    host = os.environ.get('MASTER_ADDR') or '127.0.0.1'
+    address: list[Any] = [None]
+    store = None
+    if rank == 0:
+        store = distributed.TCPStore(
+            host, 0, is_master=True, wait_for_workers=False, timeout=timeout
+        )
+        address = [store.port]
+    distributed.broadcast_object_list(address, src=0)
+    if store is None:
+        store = distributed.TCPStore(
+            host, address[0], is_master=False, wait_for_workers=False, timeout=timeout
+        )
+    return store
+
+
+class Watchdog:
+    """Beats for this rank, and watches all.
+
+    Args:
+        interval: seconds between two beats.
+        silence: see :func:`find_culprit`.
+        timeout: see :func:`find_culprit`.
+        long_timeout: see :func:`find_culprit`.
+    """
+
+    def __init__(
+        self,
+        interval: float = 5.0,
+        silence: float = 120.0,
+        timeout: float = 600.0,
+        long_timeout: float = 3600.0,
+    ) -> None:
+        self.interval = interval
+        self.silence = silence
+        self.timeouts = dict(timeout=timeout, long_timeout=long_timeout)
+        self.rank, self.world_size = distributed.get_rank(), distributed.get_world_size()
+        self.beats: dict[int, Beat | None] = dict.fromkeys(range(self.world_size))
+        self._store = connect()
+        self._arrived = dict.fromkeys(range(self.world_size), time.monotonic())
+        self._number = 0
+        self._note = ''
+        self._broken = False
+        self._ended = threading.Event()
+        self._lock = threading.Lock()
+
+    def start(self) -> None:
+        """Begin to beat and to watch: in two threads, as a store that hangs holds up the first."""
+        for target in (self._beat_on, self._look_on):
+            threading.Thread(target=target, name='watchdog', daemon=True).start()
+
+    def stop(self) -> None:
+        """Tell the others that this rank ends in peace, and watch no more.
+
+        Rank 0, which holds the store, waits until the others have done so, but no longer than
+        ``silence`` seconds.
+        """
+        activity.enter(END)
+        self._ended.set()
+        self._within(2.0, self._exchange)
+        self._within(2.0, lambda: self._store.add('ended', 1))
+        if self.rank == 0:
+            deadline = time.monotonic() + self.silence
+            while time.monotonic() < deadline and self._store.add('ended', 0) < self.world_size:
+                time.sleep(0.05)
+
+    def fail(self, error: BaseException) -> str | None:
+        """Tell the others that this rank fails, or find out which other one did so before.
+
+        Returns:
+            What is wrong with another rank, if this one's error follows from it.
+        """
+        if is_broken_communication(error):  # another one is gone: it shows within two beats
+            deadline = time.monotonic() + 2 * self.interval + 2
+            while time.monotonic() < deadline:
+                found = self._judge()
+                if found:
+                    self._ended.set()
+                    return found
+                time.sleep(min(0.2, self.interval))
+        lines = [line for line in str(error).splitlines() if line.strip()] or ['']
+        self._note = f'{type(error).__name__}: {lines[0]}'
+        self._ended.set()
+        self._within(2.0, self._exchange)
+        if self.rank == 0:  # it holds the store: the others should hear of it
+            time.sleep(2 * self.interval)
+        return None
+
+    def _mine(self) -> Beat:
+        self._number += 1
+        stop = current_request()
+        return Beat(
+            number=self._number,
+            iteration=activity.iteration,
+            phase=FAILED if self._note else activity.phase,
+            age=time.monotonic() - activity.since,
+            host=socket.gethostname(),
+            pid=os.getpid(),
+            stop=stop.signum if stop else 0,
+            note=self._note,
+        )
+
+    def _exchange(self) -> None:
+        """Give this rank's beat, take all that are there."""
+        with self._lock:
+            self._store.set(f'beat/{self.rank}', json.dumps(asdict(self._mine())))
+            begun = [
+                rank
+                for rank, beat in self.beats.items()
+                if beat is not None or self._store.check([f'beat/{rank}'])
+            ]
+            contents = self._store.multi_get([f'beat/{rank}' for rank in begun])
+            now = time.monotonic()
+            for rank, content in zip(begun, contents, strict=True):
+                beat, before = Beat(**json.loads(content)), self.beats[rank]
+                if before is None or before.number != beat.number:
+                    self.beats[rank], self._arrived[rank] = beat, now
+
+    def _within(self, seconds: float, act: Callable[[], Any]) -> None:
+        """Try it, without waiting for a store that is gone or hangs."""
+
+        def attempt() -> None:
+            with suppress(Exception):
+                act()
+
+        thread = threading.Thread(target=attempt, daemon=True)
+        thread.start()
+        thread.join(seconds)
+
+    def _beat_on(self) -> None:
+        while True:
+            try:
+                self._exchange()
+            except Exception:  # torch raises several kinds; rank 0 is gone
+                self._broken = self.rank != 0
+                return
+            if self._ended.wait(self.interval):
+                return
+
+    def _judge(self) -> str | None:
+        if self._broken:
+            return f'{describe(0, self.beats[0])} is dead: it has closed its connections'
+        now = time.monotonic()
+        silences = {rank: now - arrived for rank, arrived in self._arrived.items()}
+        silences[self.rank] = 0.0
+        beats = self.beats
+        if self.rank and min(v for r, v in silences.items() if r != self.rank) > self.silence:
+            beats = {0: beats[0]}  # it holds the store through which all beats come
+        return find_culprit(beats, silences, self.silence, **self.timeouts)
+
+    def _look_on(self) -> None:
+        while not self._ended.wait(self.interval):
+            stop = current_request()
+            if stop is not None and not stop.signum:
+                if any(beat is not None and beat.stop for beat in self.beats.values()):
+                    os.kill(os.getpid(), signal.SIGUSR1)  # one was asked: all should know
+            found = self._judge()
+            if found and not self._ended.is_set():
+                end_now(self.rank, found)
+
+
+def is_broken_communication(error: BaseException) -> bool:
+    """Whether an error comes from talking to other ranks, so that it may not be the cause."""
+    if isinstance(error, distributed.DistError):
+        return True
+    words = ('gloo', 'nccl', 'connection', 'socket', 'timed out', 'process group', 'store')
+    return isinstance(error, RuntimeError) and any(word in str(error).lower() for word in words)
+
+
+def end_now(rank: int, found: str) -> None:
+    """Say what is wrong and end this process, whatever its main thread is blocked in."""
+    frame = sys._current_frames().get(threading.main_thread().ident or 0)
+    where = ''.join(traceback.format_stack(frame, limit=3)) if frame else ''
+    report(f'rank {rank} ends: {found}\nrank {rank} was here:\n{where.rstrip()}')
+    os._exit(BROKEN)
+
+
+def report(message: str) -> None:
+    """Write to the standard error, past locks that another thread may hold."""
+    os.write(sys.__stderr__.fileno() if sys.__stderr__ else 2, f'\n{message}\n'.encode())
+
+
+_current: Watchdog | None = None
+
+
+def watch(**settings: float) -> None:
+    """Watch the ranks from here on."""
+    global _current
+    _current = Watchdog(**settings)
+    _current.start()
+
+
+def end_watch() -> None:
+    """Watch no more: this rank ends in peace. Nothing happens where nothing is watched."""
+    global _current
+    if _current is not None:
+        _current.stop()
+        _current = None
+
+
+def tell_the_others(error: BaseException) -> None:
+    """Let the other ranks name this one, which fails; or name the one that failed before it.
+
+    In the latter case, the process ends here: its process group is broken and cannot be left.
+    """
+    if _current is None:
+        return
+    found = _current.fail(error)
+    if found:
+        lines = [line for line in str(error).splitlines() if line.strip()] or ['']
+        report(f'rank {_current.rank} ends: {found}\n({type(error).__name__}: {lines[0]})')
+        os._exit(BROKEN)
