@@ -18,7 +18,8 @@ TILE = 256
 MAX_OPEN = 8
 
 # Everything that runs for days in a real job: two workers that live as long as the run, fewer open
-# files than there are rasters, checkpoints, pictures, and an evaluation now and then.
+# files than there are rasters, checkpoints, pictures, and an evaluation now and then, often enough
+# that the first third of a run of minutes, which is not judged, sees each of them.
 CONFIG = """
 _base_ = ['{root}/configs/pretrain/mssdf_vit-t-p16_quick-start.py']
 model = dict(
@@ -33,7 +34,7 @@ train_dataloader = dict(
     batch_size=8, num_workers=2,
     dataset=dict(
         data_root='{data}', cache_dir='', max_open_files={max_open}, window_size=96,
-        windows=dict(per_epoch=400),
+        windows=dict(per_epoch=160),
         pipeline=[
             dict(type='mssdf.MultiModalRandomResizedCrop', size=64, scale=(0.3, 1.0)),
             dict(type='mssdf.MultiModalRandomFlip'),
@@ -44,9 +45,9 @@ train_dataloader = dict(
 param_scheduler = []
 train_cfg = dict(max_epochs=1000000)
 default_hooks = dict(
-    logger=dict(interval=50), checkpoint=dict(interval=5), panel=dict(interval=10),
-    knn=dict(images='{root}/tests/data/eurosat_rgb', interval=10))
-log_processor = dict(window_size=50)
+    logger=dict(interval=20), checkpoint=dict(interval=5), panel=dict(interval=5),
+    knn=dict(images='{root}/tests/data/eurosat_rgb', interval=5))
+log_processor = dict(window_size=20)
 """
 
 
