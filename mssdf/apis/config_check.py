@@ -191,6 +191,12 @@ def explain(error: BaseException, config: Mapping[str, Any]) -> str:
     message = ' '.join(str(message).split()) or type(error).__name__
     # MMEngine puts 'class `X` in path/to/x.py: ' in front of what a constructor says
     message = re.sub(r'^class `\w+` in [\w/.\-]+: ', '', message)
+    config = dict(config.items())  # MMEngine's Config is no Mapping
+    refused = re.search(r"unexpected keyword argument '(\w+)'", message)
+    if refused:
+        found = [p for p in paths(config) if p.endswith(f'.{refused.group(1)}')]
+        if len(found) == 1:
+            return f'{found[0]}: no such key; {message}'
     named = re.match(r'[`\'"]?([A-Za-z_]\w*(?:\.\w+|\[\d+\])*)', message)
     if named:
         tail = named.group(1)

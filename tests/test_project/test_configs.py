@@ -29,6 +29,7 @@ from mmengine.registry import (
 )
 
 import mssdf  # noqa: F401  MMEngine then finds mmseg under the name of either distribution
+from mssdf.apis.config_check import check_config
 
 ROOT = Path(__file__).resolve().parents[2]
 ALL = sorted((ROOT / 'configs').rglob('*.py'))
@@ -55,6 +56,10 @@ def config(request) -> Config:
     loaded = Config.fromfile(request.param)
     with DefaultScope.overwrite_default_scope(loaded.get('default_scope', 'mssdf')):
         yield loaded
+
+
+def test_nothing_is_refused(config):
+    check_config(config)
 
 
 def dictionaries(value):

@@ -9,7 +9,6 @@ import sys
 from pathlib import Path
 
 import pytest
-from mmengine.config import Config
 
 from mssdf.apis.config_check import check_config
 from mssdf.apis.errors import UsageError
@@ -62,8 +61,8 @@ WRONG = {
     'ramp': (PRETRAIN, 'model = dict(ramps=dict(pixels=(0, 10)))', ['ramps', 'pixels']),
     'hook': (
         PRETRAIN,
-        'default_hooks = dict(checkpoint=dict(max_keep_ckps=3))',
-        ['checkpoint', 'max_keep_ckps'],
+        'default_hooks = dict(logger=dict(intervall=3))',
+        ['default_hooks.logger.intervall', 'interval'],
     ),
     'optimizer': (
         PRETRAIN,
@@ -290,6 +289,7 @@ def test_a_wrong_config_stops_before_training(case, train, tmp_path, monkeypatch
         pytest.importorskip('mmseg')
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr('mmengine.model.BaseModel.train_step', begin)
+    monkeypatch.setattr('logging.raiseExceptions', False)  # streams that pytest has closed
     for name in ('MSSDF_DATA', 'MSSDF_CHECKPOINT', 'MSSDF_DEBUG'):
         monkeypatch.delenv(name, raising=False)
     status = train.main([str(write(tmp_path, base, change)), '--work-dir', str(tmp_path / 'run')])
@@ -318,19 +318,6 @@ def test_as_a_command(tmp_path):
     environment['MSSDF_DEBUG'] = '1'
     loud = subprocess.run(command, capture_output=True, text=True, timeout=300, env=environment)
     assert loud.returncode not in (0, 2) and 'Traceback' in loud.stderr
-
-
-CONFIGS = [p for p in sorted((ROOT / 'configs').rglob('*.py')) if '_base_' not in p.parts]
-
-
-@pytest.mark.parametrize('path', CONFIGS, ids=lambda p: p.relative_to(ROOT / 'configs').as_posix())
-def test_every_config_of_ours_passes(path):
-    folder = path.relative_to(ROOT / 'configs').parts[0]
-    if folder in ('detection', 'rotated_detection'):
-        pytest.importorskip('mmcv.ops', reason="needs mmcv's compiled ops", exc_type=ImportError)
-    elif folder not in ('pretrain', 'classification'):
-        pytest.importorskip('mmseg')
-    check_config(Config.fromfile(path))
 
 
 def test_variables_of_a_user_are_left_alone():

@@ -29,6 +29,9 @@ class MaskedVisionTransformer(VisionTransformer):
         patch_size: side of a patch in pixels.
         out_type: what ``forward`` returns, as in mmpretrain.
         **kwargs: passed on to mmpretrain's VisionTransformer.
+
+    Raises:
+        ValueError: if patches do not divide the window.
     """
 
     def __init__(
@@ -39,6 +42,10 @@ class MaskedVisionTransformer(VisionTransformer):
         out_type: str = 'raw',
         **kwargs: Any,
     ) -> None:
+        if img_size < patch_size or img_size % patch_size:
+            raise ValueError(
+                f'img_size: expected a multiple of patch_size={patch_size}, found {img_size}'
+            )
         super().__init__(
             arch=arch, img_size=img_size, patch_size=patch_size, out_type=out_type, **kwargs
         )

@@ -58,8 +58,8 @@ class MaskingDataPreprocessor(MultiModalDataPreprocessor):
         **kwargs: Any,
     ) -> None:
         super().__init__(modalities=modalities, **kwargs)
-        if not 0 <= mask_ratio < 1:
-            raise ValueError(f'mask_ratio must be within 0...1 (1 excluded), found {mask_ratio}')
+        if not (isinstance(mask_ratio, int | float) and 0 <= mask_ratio < 1):
+            raise ValueError(f'mask_ratio must be within 0...1 (1 excluded), found {mask_ratio!r}')
         if not 0 <= quantiles[0] <= quantiles[1] <= 1:
             raise ValueError(f'quantiles must rise within 0...1, found {quantiles}')
         if len(weights) != 3 or min(weights) <= 0:

@@ -14,12 +14,19 @@ class DecoderLayers(BaseModule):
         num_layers: number of layers.
         num_heads: attention heads of each.
         mlp_ratio: width of the hidden layer over ``embed_dims``.
+
+    Raises:
+        ValueError: if the heads do not divide the width.
     """
 
     def __init__(
         self, embed_dims: int, num_layers: int, num_heads: int, mlp_ratio: float = 4.0
     ) -> None:
         super().__init__()
+        if num_heads < 1 or embed_dims % num_heads:
+            raise ValueError(
+                f'num_heads: expected a divisor of embed_dims={embed_dims}, found {num_heads}'
+            )
         norm_cfg = dict(type='LN', eps=1e-6)
         self.layers = nn.ModuleList(
             EncoderLayer(embed_dims, num_heads, int(mlp_ratio * embed_dims), norm_cfg=norm_cfg)
