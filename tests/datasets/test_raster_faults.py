@@ -655,7 +655,7 @@ def test_a_server_that_fails_now_and_then(pairs, tmp_path):
         for modality in MODALITIES:
             shutil.copy(pair[modality], folder)
     handler = functools.partial(FlakyServer, directory=str(folder))
-    FlakyServer.share, FlakyServer.failures = 0.2, 0
+    FlakyServer.share, FlakyServer.failures = 0.4, 0
     with http.server.ThreadingHTTPServer(('127.0.0.1', 0), handler) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
         base = f'/vsicurl/http://127.0.0.1:{server.server_address[1]}'
