@@ -46,6 +46,8 @@ def check_config(config: Mapping[str, Any]) -> None:
     for name in LOADERS:
         if config.get(name) is not None:
             _check_loader(name, config[name])
+    _check_bands(config)
+    _check_crop(config)
     scope = config.get('default_scope') or 'mmengine'
     with DefaultScope.overwrite_default_scope(scope):
         for path, node in typed_nodes(config):
@@ -73,6 +75,44 @@ def _check_loader(name: str, loader: Any) -> None:
         if value is not None and not (type(value) is int and value >= least):
             raise UsageError(
                 f'{name}.{key}: expected an integer of {least} or more, found {value!r}'
+            )
+
+
+def _pretraining(config: Mapping[str, Any]) -> tuple[Mapping[str, Any], Mapping[str, Any]]:
+    """The data preprocessor and the training dataset of a pre-training; empty for other configs."""
+    preprocessor = (config.get('model') or {}).get('data_preprocessor')
+    dataset = (config.get('train_dataloader') or {}).get('dataset')
+    if not (isinstance(preprocessor, Mapping) and isinstance(dataset, Mapping)):
+        return {}, {}
+    masks = str(preprocessor.get('type')).endswith('MaskingDataPreprocessor')
+    return (preprocessor, dataset) if masks else ({}, {})
+
+
+def _check_bands(config: Mapping[str, Any]) -> None:
+    """Each modality has as many bands in the data as it has means."""
+    preprocessor, dataset = _pretraining(config)
+    normalised = preprocessor.get('modalities') or {}
+    for name, settings in (dataset.get('modalities') or {}).items():
+        bands = (settings or {}).get('bands')
+        mean = (normalised.get(name) or {}).get('mean')
+        if bands and mean and len(bands) != len(mean):
+            raise UsageError(
+                f'model.data_preprocessor.modalities.{name}.mean: expected {len(bands)} numbers, '
+                f'one for each of train_dataloader.dataset.modalities.{name}.bands={list(bands)}, '
+                f'found {len(mean)}'
+            )
+
+
+def _check_crop(config: Mapping[str, Any]) -> None:
+    """Patches divide the windows that the model gets."""
+    preprocessor, dataset = _pretraining(config)
+    patch = preprocessor.get('patch_size', 16)
+    for i, transform in enumerate(dataset.get('pipeline') or ()):
+        size = transform.get('size') if isinstance(transform, Mapping) else None
+        if type(size) is int and type(patch) is int and patch > 0 and size % patch:
+            raise UsageError(
+                f'train_dataloader.dataset.pipeline[{i}].size: expected a multiple of '
+                f'model.data_preprocessor.patch_size={patch}, found {size}'
             )
 
 

@@ -86,6 +86,8 @@ class ResumableEpochTrainLoop(EpochBasedTrainLoop):
         max_skipped_steps: int = 0,
         **kwargs: Any,
     ) -> None:
+        if max_epochs < 1:
+            raise ValueError(f'train_cfg.max_epochs: expected 1 or more, found {max_epochs}')
         super().__init__(runner, dataloader, max_epochs, **kwargs)
         if max_skipped_steps < 0:
             raise ValueError(

@@ -250,7 +250,7 @@ WRONG = {
     'head key': (
         POTSDAM,
         'model = dict(decode_head=dict(num_clases=5))',
-        ['num_clases', 'num_classes'],
+        ['model.decode_head.num_clases'],
     ),
     'no such data': (
         POTSDAM,

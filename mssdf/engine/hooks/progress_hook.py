@@ -94,7 +94,8 @@ class TeacherMomentumHook(Hook):
     def __init__(self, start: float = 0.996, end: float = 1.0) -> None:
         if not (0 <= start <= 1 and 0 <= end <= 1):
             raise ValueError(
-                f'default_hooks.teacher: expected start and end within 0...1, found {start} and {end}'
+                'default_hooks.teacher: expected start and end within 0...1, found '
+                f'{start} and {end}'
             )
         self.start = start
         self.end = end
