@@ -173,7 +173,7 @@ class Watchdog:
     ) -> None:
         self.interval = interval
         self.silence = silence
-        self.timeouts = dict(timeout=timeout, long_timeout=long_timeout)
+        self.timeouts: dict[str, Any] = dict(timeout=timeout, long_timeout=long_timeout)
         self.rank, self.world_size = distributed.get_rank(), distributed.get_world_size()
         self.beats: dict[int, Beat | None] = dict.fromkeys(range(self.world_size))
         self._store = connect()
