@@ -173,6 +173,7 @@ def train(config: Any) -> None:
 def run(config: Any, resume: str | None) -> int:
     """Train a loaded config to its end or until asked to stop."""
     from mssdf.datasets.failures import UnreadableDataError
+    from mssdf.engine.hooks.atomic_checkpoint_hook import CheckpointNotWrittenError
     from mssdf.utils.reading import CheckpointError
 
     if resume:
@@ -194,7 +195,7 @@ def run(config: Any, resume: str | None) -> int:
             f'{interruption.checkpoint}. To go on:\n  {resume_command(sys.argv, config.launcher)}'
         )
         return interruption.exit_code
-    except CheckpointError as error:
+    except (CheckpointError, CheckpointNotWrittenError) as error:
         raise UsageError(str(error)) from error
     except UnreadableDataError as error:
         # From a worker the message comes behind a traceback.

@@ -40,11 +40,12 @@ def one_line_before(progress: Progress, config: Mapping[str, Any]) -> Iterator[N
         UsageError: instead of the error.
     """
     from mssdf.datasets.failures import UnreadableDataError
+    from mssdf.engine.hooks.atomic_checkpoint_hook import CheckpointNotWrittenError
     from mssdf.utils.reading import CheckpointError
 
     try:
         yield
-    except (CheckpointError, UnreadableDataError):
+    except (CheckpointError, CheckpointNotWrittenError, UnreadableDataError):
         raise  # they say all there is to say
     except WRONG_INPUT as error:
         if progress.begun or os.environ.get(DEBUG_VARIABLE):

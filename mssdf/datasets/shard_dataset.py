@@ -16,8 +16,6 @@ from .scenes import ModalitySettings, resolve_data_root
 from .shards.reader import BrokenShardError, ShardReader
 from .window_dataset import WindowDataset
 
-# Keys of MultiModalRasterDataset that were decided when the shards were made.
-DECIDED = ('scenes', 'reference', 'windows', 'max_invalid', 'judge_by')
 DECIDED_OF_MODALITY = ('suffix', 'resampling', 'nodata', 'nodata_rule', 'mask')
 
 
@@ -50,7 +48,7 @@ class ShardDataset(WindowDataset):
         pipeline: transforms.
         metainfo: added to the dataset's meta information.
         lazy_init: put reading the index off until the first use.
-        **decided: see above.
+        scenes, reference, windows, max_invalid, judge_by: without effect, see above.
     """
 
     def __init__(
@@ -69,11 +67,12 @@ class ShardDataset(WindowDataset):
         pipeline: Sequence[dict | Callable] = (),
         metainfo: Mapping[str, Any] | None = None,
         lazy_init: bool = False,
-        **decided: Any,
+        scenes: Any = None,
+        reference: Any = None,
+        windows: Any = None,
+        max_invalid: Any = None,
+        judge_by: Any = None,
     ) -> None:
-        unknown = sorted(set(decided) - set(DECIDED))
-        if unknown:
-            raise TypeError(f'ShardDataset: unknown key(s) {unknown}')
         if not modalities:
             raise ValueError('modalities: expected at least one, found none')
         if not 0 <= max_failed_share <= 1:
@@ -99,7 +98,14 @@ class ShardDataset(WindowDataset):
             threads=storage_threads,
         )
         self._ahead: dict[int, Future[dict[str, Any]]] = {}
-        self._ignored = [key for key in DECIDED if decided.get(key) is not None]
+        decided = dict(
+            scenes=scenes,
+            reference=reference,
+            windows=windows,
+            max_invalid=max_invalid,
+            judge_by=judge_by,
+        )
+        self._ignored = [key for key, value in decided.items() if value is not None]
         if not lazy_init:
             self.full_init()
 

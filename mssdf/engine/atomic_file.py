@@ -125,9 +125,12 @@ def put_back_replaced_folders(folder: str | Path) -> list[Path]:
 
 
 def remove_partial_files(folder: str | Path) -> list[Path]:
-    """Remove files and folders that killed processes left half written; return their paths."""
+    """Remove files and folders that killed processes left half written; return their paths.
+
+    So are those that a library has put beside them, as GDAL does with ``NAME.ovr.tmp``.
+    """
     put_back_replaced_folders(folder)
-    found = sorted(Path(folder).glob(f'{PREFIX}*{SUFFIX}'))
+    found = sorted(Path(folder).glob(f'{PREFIX}*{SUFFIX}*'))
     for path in found:
         _remove(path)
     return found

@@ -29,6 +29,7 @@ from .phases import CHECKPOINT, DATA, END, EVALUATION, HOOKS, START, VALIDATION,
 #: phases in which the other ranks may wait long for one
 LONG = (START, CHECKPOINT, EVALUATION, VALIDATION, HOOKS)
 FAILED = 'failed'
+GAVE_UP = 'ended because of another rank'
 #: exit code of a rank that ends because of another one
 BROKEN = 1
 
@@ -40,12 +41,12 @@ class Beat:
     Attributes:
         number: rises with every beat.
         iteration: completed iterations.
-        phase: of :mod:`mssdf.engine.phases`, or ``'failed'``.
+        phase: of :mod:`mssdf.engine.phases`, or one of the two above.
         age: seconds since the phase began.
         host: name of the machine.
         pid: of the process there.
         stop: the signal that asked it to stop, or 0.
-        note: the error, if it failed.
+        note: the error, if it failed; what it found, if it gave up.
     """
 
     number: int
@@ -103,6 +104,9 @@ def find_culprit(
     for rank, beat in beats.items():
         if beat is not None and beat.phase == FAILED:
             return f'{describe(rank, beat)}: {beat.note}'
+    for beat in beats.values():
+        if beat is not None and beat.phase == GAVE_UP:
+            return beat.note  # the first to find out is right: what it did follows from it
     for rank, beat in beats.items():
         if beat is not None and beat.phase != END and not is_alive(beat):
             return f'{describe(rank, beat)} is dead: its process is gone'
@@ -173,13 +177,14 @@ class Watchdog:
     ) -> None:
         self.interval = interval
         self.silence = silence
-        self.timeouts: dict[str, Any] = dict(timeout=timeout, long_timeout=long_timeout)
+        self.timeout = timeout
+        self.long_timeout = long_timeout
         self.rank, self.world_size = distributed.get_rank(), distributed.get_world_size()
         self.beats: dict[int, Beat | None] = dict.fromkeys(range(self.world_size))
         self._store = connect()
         self._arrived = dict.fromkeys(range(self.world_size), time.monotonic())
         self._number = 0
-        self._note = ''
+        self._note = self._verdict = ''
         self._broken = False
         self._ended = threading.Event()
         self._lock = threading.Lock()
@@ -215,7 +220,7 @@ class Watchdog:
             while time.monotonic() < deadline:
                 found = self._judge()
                 if found:
-                    self._ended.set()
+                    self.give_up(found)
                     return found
                 time.sleep(min(0.2, self.interval))
         lines = [line for line in str(error).splitlines() if line.strip()] or ['']
@@ -226,18 +231,26 @@ class Watchdog:
             time.sleep(2 * self.interval)
         return None
 
+    def give_up(self, found: str) -> None:
+        """Stay until the others have found out as well, else they would blame this rank."""
+        self._ended.set()
+        self._verdict = found
+        self._within(2.0, self._exchange)
+        time.sleep(2 * self.interval)
+
     def _mine(self) -> Beat:
         self._number += 1
+        phase = FAILED if self._note else GAVE_UP if self._verdict else activity.phase
         stop = current_request()
         return Beat(
             number=self._number,
             iteration=activity.iteration,
-            phase=FAILED if self._note else activity.phase,
+            phase=phase,
             age=time.monotonic() - activity.since,
             host=socket.gethostname(),
             pid=os.getpid(),
             stop=stop.signum if stop else 0,
-            note=self._note,
+            note=self._note or self._verdict,
         )
 
     def _exchange(self) -> None:
@@ -286,7 +299,7 @@ class Watchdog:
         beats = self.beats
         if self.rank and min(v for r, v in silences.items() if r != self.rank) > self.silence:
             beats = {0: beats[0]}  # it holds the store through which all beats come
-        return find_culprit(beats, silences, self.silence, **self.timeouts)
+        return find_culprit(beats, silences, self.silence, self.timeout, self.long_timeout)
 
     def _look_on(self) -> None:
         while not self._ended.wait(self.interval):
@@ -296,6 +309,7 @@ class Watchdog:
                     os.kill(os.getpid(), signal.SIGUSR1)  # one was asked: all should know
             found = self._judge()
             if found and not self._ended.is_set():
+                self.give_up(found)
                 end_now(self.rank, found)
 
 

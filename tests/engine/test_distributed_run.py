@@ -39,7 +39,7 @@ def start(config: Path, work_dir: Path, log: Path) -> subprocess.Popen:
 
 @pytest.mark.slow
 def test_interrupted_on_all_ranks_at_one_iteration_and_resumed(tiny_config, tmp_path):
-    """SIGINT to torchrun reaches the ranks at different times; they agree on where to stop."""
+    """A signal to torchrun reaches the ranks at different times; they agree on where to stop."""
     tiny_config.train_dataloader.batch_size = 1
     config = tmp_path / 'two.py'
     tiny_config.dump(config)
@@ -48,16 +48,18 @@ def test_interrupted_on_all_ranks_at_one_iteration_and_resumed(tiny_config, tmp_
     assert start(config, tmp_path / 'whole', whole).wait(120) == 0, whole.read_text()
 
     log = tmp_path / 'stopped.log'
-    process = start(config, tmp_path / 'stopped', log)
-    deadline = time.monotonic() + 90
-    while '[1][4/6]' not in log.read_text():
-        assert time.monotonic() < deadline and process.poll() is None, log.read_text()
-        time.sleep(0.01)
-    process.send_signal(signal.SIGINT)
-    assert process.wait(60) != 0
-    assert 'all saved in' in log.read_text(), log.read_text()
+    signals = [(signal.SIGUSR1, '[1][4/6]', 75), (signal.SIGINT, '[2][4/6]', 130)]
+    for number, (signum, at, code) in enumerate(signals, 1):
+        process = start(config, tmp_path / 'stopped', log)
+        deadline = time.monotonic() + 90
+        while at not in log.read_text():
+            assert time.monotonic() < deadline and process.poll() is None, log.read_text()
+            time.sleep(0.01)
+        process.send_signal(signum)
+        assert process.wait(60) == code, log.read_text()
+        assert log.read_text().count('all saved in') == number, log.read_text()
     assert start(config, tmp_path / 'stopped', log).wait(120) == 0, log.read_text()
-    assert 'Resuming from' in log.read_text()
+    assert log.read_text().count('Resuming from') == 2
 
     first, second = (
         torch.load(tmp_path / name / 'iter_18.pth', weights_only=False)['state_dict']

@@ -2,6 +2,7 @@ import random
 
 import numpy as np
 import torch
+from torch import nn
 
 from mssdf.engine.hooks import IterationSeedHook
 from mssdf.engine.randomness import preserved_rng, seed_all
@@ -42,8 +43,17 @@ def test_preserved():
 
 
 def test_hook_seeds_from_seed_rank_and_iteration(monkeypatch):
+    class Preprocessor:
+        shared = ()
+
+        def seed_next_batch(self, seed):
+            self.shared += (seed,)
+
+    class Model(nn.Module):
+        data_preprocessor = Preprocessor()
+
     class Runner:
-        seed, iter = 3, 17
+        seed, iter, model = 3, 17, Model()
 
     hook = IterationSeedHook()
     hook.before_train_iter(Runner(), 0)
@@ -53,3 +63,8 @@ def test_hook_seeds_from_seed_rank_and_iteration(monkeypatch):
     monkeypatch.setattr('mssdf.engine.hooks.iteration_seed_hook.get_rank', lambda: 1)
     hook.before_train_iter(Runner(), 0)
     assert draw() != drawn
+    one, other = Model.data_preprocessor.shared
+    assert one == other, 'what the ranks share does not follow from the rank'
+    Runner.iter = 18
+    hook.before_train_iter(Runner(), 0)
+    assert Model.data_preprocessor.shared[-1] != one

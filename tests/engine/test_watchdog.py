@@ -13,7 +13,14 @@ from mmengine.config import Config
 
 from mssdf.engine import WatchdogHook
 from mssdf.engine.phases import CHECKPOINT, DATA, END, STEP
-from mssdf.engine.watchdog import FAILED, Beat, alive, find_culprit, is_broken_communication
+from mssdf.engine.watchdog import (
+    FAILED,
+    GAVE_UP,
+    Beat,
+    alive,
+    find_culprit,
+    is_broken_communication,
+)
 
 sys.path.insert(0, str(Path(__file__).parent))
 from hurt_ranks import Ranks  # noqa: E402
@@ -66,6 +73,10 @@ def test_names_the_dead_and_the_failed():
     # the cause goes before what follows from it
     failed = judge(beat(STEP), beat(STEP), beat(FAILED, note='ValueError: no'), silences=[1, 30, 1])
     assert failed.startswith('rank 2 (') and failed.endswith(': ValueError: no')
+    # so does what another rank has found out and ended for
+    assert judge(Beat(1, 7, STEP, 1, 'h', 99), beat(GAVE_UP, note='rank 3 hangs'), dead=[99]) == (
+        'rank 3 hangs'
+    )
 
 
 def test_a_process_that_is_gone():

@@ -308,6 +308,7 @@ def test_a_resumed_run_needs_no_pretraining_checkpoint(config_file, tmp_path, mo
         file.write(f'model = dict(backbone=dict(init_cfg={START}), head=dict(init_cfg=None))')
     torch.save(dict(meta=dict(seed=1)), tmp_path / 'iter_1.pth')
     seen = []
+    monkeypatch.setattr(train, 'check_config', lambda config: None)  # its types are invented
     monkeypatch.setattr(train, 'train', seen.append)
     assert train.main([str(config_file)]) == 2 and not seen
     assert train.main([str(config_file), '--resume', str(tmp_path / 'iter_1.pth')]) == 0
@@ -318,6 +319,7 @@ def test_a_checkpoint_that_does_not_fit_is_no_traceback(config_file, monkeypatch
     def fail(config):
         raise CheckpointError('a.pth: torn')
 
+    monkeypatch.setattr(train, 'check_config', lambda config: None)  # its types are invented
     monkeypatch.setattr(train, 'train', fail)
     assert train.main([str(config_file)]) == 2
     assert capsys.readouterr().out == 'train.py: a.pth: torn\n'

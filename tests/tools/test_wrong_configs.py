@@ -129,7 +129,7 @@ WRONG = {
     'patch size': (
         PRETRAIN,
         'model = dict(data_preprocessor=dict(patch_size=24))',
-        ['patch_size', '16', '24'],
+        ['patch_size', 'multiple', '24'],
     ),
     'image size not divided': (
         PRETRAIN,

@@ -18,6 +18,24 @@ INTERRUPTED = 'interrupted.pth'
 KEPT, DROPPED = 'keep_ckpt_ids', 'drop_ckpt_ids'
 
 
+class CheckpointNotWrittenError(OSError):
+    """A checkpoint could not be written; those before it are untouched.
+
+    Training stops: what it went on to learn could not be kept either.
+
+    Args:
+        path: of the checkpoint.
+        reason: of the system, such as a full disk.
+    """
+
+    def __init__(self, path: str, reason: OSError) -> None:
+        why = reason.strerror or reason
+        super().__init__(
+            f'{path}: the checkpoint cannot be written: {why}. Earlier ones are whole; --resume '
+            'goes on from them when there is room'
+        )
+
+
 @HOOKS.register_module()
 class AtomicCheckpointHook(CheckpointHook):
     """MMEngine's checkpoints, each written under a temporary name and moved.
@@ -104,7 +122,11 @@ class AtomicCheckpointHook(CheckpointHook):
     def _write(self, runner: Runner, name: str, meta: dict) -> None:
         """Save under a name and point to it."""
         with activity.within(CHECKPOINT):
-            self._write_now(runner, name, meta)
+            try:
+                self._write_now(runner, name, meta)
+            except OSError as error:
+                path = self.file_backend.join_path(self.out_dir, name)
+                raise CheckpointNotWrittenError(path, error) from error
 
     def _write_now(self, runner: Runner, name: str, meta: dict) -> None:
         self.last_ckpt = self.file_backend.join_path(self.out_dir, name)

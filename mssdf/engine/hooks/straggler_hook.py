@@ -1,6 +1,8 @@
 """Which rank the others wait for."""
 
 import time
+from functools import partial
+from types import MethodType
 from typing import Any
 
 import numpy as np
@@ -21,13 +23,18 @@ class EncoderClock:
     """Time that the encoder's forward passes take: the part of a step that waits for no rank.
 
     On a GPU it is measured by events, which are read where the device is waited for anyway.
+
+    Args:
+        encoder: its ``forward``, and its ``encode`` if it has one, are measured while it trains.
     """
 
     def __init__(self, encoder: nn.Module) -> None:
         self._spans: list[tuple[Any, Any]] = []
-        self._begun: Any = None
-        encoder.register_forward_pre_hook(self._begin)
-        encoder.register_forward_hook(self._end)
+        self._running = False
+        for name in ('encode', 'forward'):
+            method = getattr(encoder, name, None)
+            if method is not None:
+                setattr(encoder, name, partial(self._measure, method))  # survives deepcopy
 
     def _now(self, module: nn.Module) -> Any:
         parameter = next(module.parameters(), None)
@@ -37,12 +44,17 @@ class EncoderClock:
         event.record()
         return event
 
-    def _begin(self, module: nn.Module, inputs: Any) -> None:
-        self._begun = self._now(module) if module.training else None
-
-    def _end(self, module: nn.Module, inputs: Any, outputs: Any) -> None:
-        if self._begun is not None:
-            self._spans.append((self._begun, self._now(module)))
+    def _measure(self, method: Any, *args: Any, **kwargs: Any) -> Any:
+        module = method.__self__ if isinstance(method, MethodType) else None
+        if self._running or module is None or not module.training:
+            return method(*args, **kwargs)
+        self._running = True
+        begun = self._now(module)
+        try:
+            return method(*args, **kwargs)
+        finally:
+            self._spans.append((begun, self._now(module)))
+            self._running = False
 
     def read(self) -> float:
         """Seconds since the last reading; waits for the device."""
