@@ -102,6 +102,7 @@ def set_up_resume(config: Any, wanted: str) -> None:
         UsageError: if a named checkpoint is missing or torn.
     """
     from mssdf.engine.resume import SCHEME, find_resumable_checkpoint, is_readable, read_meta
+    from mssdf.utils.reading import CheckpointError
 
     if wanted == 'auto':
         with warnings.catch_warnings(record=True) as caught:
@@ -123,11 +124,31 @@ def set_up_resume(config: Any, wanted: str) -> None:
         return
     config.load_from = SCHEME + str(checkpoint)
     say(f'Resuming from {checkpoint}.')
-    seed, asked = read_meta(checkpoint).get('seed'), config.get('randomness', {}).get('seed')
+    try:
+        seed = read_meta(checkpoint).get('seed')
+    except CheckpointError as error:
+        raise UsageError(f'--resume {error}') from None
+    asked = config.get('randomness', {}).get('seed')
     if seed is not None:
         if asked not in (None, seed):
             say(f'Warning: a resumed run keeps its seed {seed}, not {asked}.')
         config.randomness = dict(config.get('randomness') or {}, seed=seed)
+
+
+def set_up_load_from(config: Any) -> None:
+    """Have the weights of the config's ``load_from`` read without running what is in the file.
+
+    Raises:
+        UsageError: if it is no file or folder here.
+    """
+    from mssdf.engine.resume import WEIGHTS_SCHEME
+
+    path = config.get('load_from')
+    if path is None:
+        return
+    if not isinstance(path, str) or not Path(path).exists():
+        raise UsageError(f'load_from: expected a checkpoint on this machine, found {path!r}')
+    config.load_from = WEIGHTS_SCHEME + path
 
 
 def resume_command(arguments: list[str], launcher: str = 'none') -> str:
@@ -150,6 +171,7 @@ def train(config: Any) -> None:
 
     from mssdf.engine.data_check import build_loops
     from mssdf.engine.hooks.first_iteration_hook import FirstIterationHook
+    from mssdf.engine.hooks.whole_checkpoint_hook import WholeCheckpointHook
     from mssdf.engine.watchdog import tell_the_others
 
     progress = Progress()
@@ -158,6 +180,7 @@ def train(config: Any) -> None:
         with one_line_before(progress, config):
             runner = RUNNERS.build(config) if 'runner_type' in config else Runner.from_cfg(config)
             runner.register_hook(FirstIterationHook(lambda: setattr(progress, 'begun', True)))
+            runner.register_hook(WholeCheckpointHook())
             build_loops(runner, 'train', 'val')
             runner.train()
     except Exception as error:
@@ -176,11 +199,14 @@ def run(config: Any, resume: str | None) -> int:
     from mssdf.engine.hooks.atomic_checkpoint_hook import CheckpointNotWrittenError
     from mssdf.utils.reading import CheckpointError
 
+    if config.get('resume') and not resume:
+        resume = config.get('load_from') or 'auto'
     if resume:
         set_up_resume(config, resume)
     if config.get('resume'):
         drop_initializers(config.get('model'))  # the weights come from the checkpoint resumed from
     else:
+        set_up_load_from(config)
         require_checkpoint(config)
     set_up_cpu_processes(config)
     drop_amp_without_gpu(config)

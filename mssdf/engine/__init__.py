@@ -19,6 +19,7 @@ from .hooks import (
     TeacherMomentumHook,
     ThroughputHook,
     WatchdogHook,
+    WholeCheckpointHook,
 )
 from .layer_decay_constructor import LayerDecayOptimWrapperConstructor
 from .log_processor import CompactLogProcessor
@@ -48,5 +49,6 @@ __all__ = [
     'TrainableOptimWrapperConstructor',
     'TrainingInterrupted',
     'WatchdogHook',
+    'WholeCheckpointHook',
     'find_resumable_checkpoint',
 ]

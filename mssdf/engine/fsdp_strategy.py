@@ -28,7 +28,7 @@ from mssdf.utils.sharded import (
 from mssdf.utils.training_state import read_rest
 
 from .atomic_file import partial_file, partial_folder
-from .resume import SCHEME
+from .resume import SCHEME, WEIGHTS_SCHEME
 from .sharding import LAYERS, gather, part_of, shard_model
 
 CHECKPOINTS = ('sharded', 'full')
@@ -170,7 +170,7 @@ class FSDPStrategy(DDPStrategy):
         Raises:
             CheckpointError: if the weights are not the model's.
         """
-        filename = filename.removeprefix(SCHEME)
+        filename = filename.removeprefix(SCHEME).removeprefix(WEIGHTS_SCHEME)
         self.logger.info(f'Load checkpoint from {filename}')
         model = dict(self.model.state_dict())
         if is_sharded(filename):

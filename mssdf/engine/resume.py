@@ -9,12 +9,14 @@ from typing import Any
 
 from mmengine.runner import CheckpointLoader
 
+from mssdf.utils.reading import read_state_dict
 from mssdf.utils.sharded import REST, is_sharded, is_whole
 from mssdf.utils.training_state import read_rest, read_training_state
 
 from .atomic_file import put_back_replaced_folders
 
-SCHEME = 'mssdf-state:'  # before a path in load_from: our own reader of checkpoints of training
+# Before a path in load_from: our own readers, of checkpoints to resume from and of weights alone.
+SCHEME, WEIGHTS_SCHEME = 'mssdf-state:', 'mssdf-weights:'
 # Written beside the resumable ones: without optimiser (best_*), or published (name-1a2b3c4d).
 NOT_RESUMABLE = re.compile(r'^best_.*|.*-[0-9a-f]{8}$')
 
@@ -93,4 +95,19 @@ def load_training_state(filename: str, map_location: Any = None) -> dict[str, An
         filename: its path, with :data:`SCHEME` in front.
         map_location: ignored; it is read to the CPU.
     """
-    return read_training_state(filename.removeprefix(SCHEME))
+    checkpoint = read_training_state(filename.removeprefix(SCHEME))
+    meta = checkpoint.get('meta')
+    if isinstance(meta, dict):
+        meta.pop('config', None)  # MMEngine would run it as Python
+    return checkpoint
+
+
+@CheckpointLoader.register_scheme(prefixes=WEIGHTS_SCHEME)
+def load_weights(filename: str, map_location: Any = None) -> dict[str, Any]:
+    """Read a checkpoint's weights for MMEngine's ``load_from``, of any library; no code is run.
+
+    Args:
+        filename: its path, with :data:`WEIGHTS_SCHEME` in front.
+        map_location: ignored; they are read to the CPU.
+    """
+    return dict(state_dict=read_state_dict(filename.removeprefix(WEIGHTS_SCHEME)))

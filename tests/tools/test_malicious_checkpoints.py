@@ -45,7 +45,7 @@ COMMANDS = {
         '{out}',
         '--cfg-options',
         'load_from={file}',
-    ],  # noqa: E501
+    ],
     'train --checkpoint': ['tools/train.py', AID, '--checkpoint', '{file}', '--work-dir', '{out}'],
     'train, teacher': [
         'tools/train.py',
@@ -54,7 +54,7 @@ COMMANDS = {
         '{out}',
         '--cfg-options',
         'model.teacher.checkpoint={file}',
-    ],  # noqa: E501
+    ],
     'test': ['tools/test.py', AID, '{file}', '--work-dir', '{out}'],
     'publish': ['tools/model_tools/publish_model.py', '{file}', '{out}/x.pth'],
     'convert': ['tools/model_tools/convert_official.py', '{file}', '{out}/x.pth'],

@@ -13,6 +13,7 @@ from .straggler_hook import StragglerHook
 from .task_panel_hook import TaskPanelHook
 from .throughput_hook import ThroughputHook
 from .watchdog_hook import WatchdogHook
+from .whole_checkpoint_hook import WholeCheckpointHook
 
 __all__ = [
     'AtomicCheckpointHook',
@@ -30,4 +31,5 @@ __all__ = [
     'TeacherMomentumHook',
     'ThroughputHook',
     'WatchdogHook',
+    'WholeCheckpointHook',
 ]

@@ -1,0 +1,40 @@
+"""Checkpoints fill the model, or training stops."""
+
+from typing import Any
+
+from mmengine.hooks import Hook
+from mmengine.runner import Runner
+
+from mssdf.registry import HOOKS
+from mssdf.utils.checkpoint import CheckpointError, compare
+
+from .progress_hook import unwrap
+
+
+@HOOKS.register_module()
+class WholeCheckpointHook(Hook):
+    """Refuse a checkpoint to load or resume from that does not fit the whole model.
+
+    MMEngine's runner leaves out the weights that do not fit, and warns. The strategy of sharded
+    training looks itself, at shapes alone.
+
+    Raises:
+        mssdf.utils.checkpoint.CheckpointError: with the counts and names of what does not fit,
+            before any weight is loaded.
+    """
+
+    priority = 'LOWEST'  # other hooks may change the checkpoint
+
+    def after_load_checkpoint(self, runner: Runner, checkpoint: dict[str, Any]) -> None:
+        """Hold its names and shapes against the model's."""
+        weights = checkpoint.get('state_dict')
+        if weights is None:
+            return
+        weights = {name.removeprefix('module.'): value for name, value in weights.items()}
+        report = compare(unwrap(runner.model), weights, 'the checkpoint')
+        if not report.whole:
+            raise CheckpointError(
+                f'the checkpoint does not fit the model of the config, nothing was loaded: {report}'
+                '\nexpected the same architecture; a backbone alone is loaded by '
+                "model.backbone.init_cfg=dict(type='mssdf.StrictPretrained', checkpoint=FILE)"
+            )
