@@ -166,9 +166,7 @@ def test_differences_are_found():
 
 @pytest.fixture(scope='module')
 def config_path(tmp_path_factory, data_root) -> Path:
-    sys.path.insert(0, str(Path(__file__).parent))
-    from conftest import tiny_dict
-
+    tiny_dict = runpy.run_path(str(Path(__file__).with_name('conftest.py')))['tiny_dict']
     path = tmp_path_factory.mktemp('config') / 'tiny.py'
     Config(tiny_dict(data_root)).dump(path)
     return path

@@ -50,5 +50,5 @@ def test_links_and_named_files_exist(path):
     for target in re.findall(r'\]\(([^)#]+)(?:#[^)]*)?\)', text):
         if '://' not in target:
             assert (path.parent / target).exists(), f'{path.name}: {target}'
-    for script in re.findall(r'tools/[a-z_/]+\.(?:py|sh)', text):
+    for script in re.findall(r'(?:tests/)?tools/[a-z_/]+\.(?:py|sh)', text):
         assert (ROOT / script).exists() or 'its tools' in text, f'{path.name}: {script}'
