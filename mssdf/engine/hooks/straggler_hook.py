@@ -2,7 +2,6 @@
 
 import time
 from functools import partial
-from types import MethodType
 from typing import Any
 
 import numpy as np
@@ -45,8 +44,8 @@ class EncoderClock:
         return event
 
     def _measure(self, method: Any, *args: Any, **kwargs: Any) -> Any:
-        module = method.__self__ if isinstance(method, MethodType) else None
-        if self._running or module is None or not module.training:
+        module = getattr(method, '__self__', None)
+        if self._running or not isinstance(module, nn.Module) or not module.training:
             return method(*args, **kwargs)
         self._running = True
         begun = self._now(module)
