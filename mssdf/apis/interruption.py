@@ -137,8 +137,10 @@ class StopRequest:
         on_gpu = self.group is None and distributed.get_backend() == 'nccl'
         asked = torch.tensor(self.signum, device='cuda' if on_gpu else 'cpu')
         distributed.all_reduce(asked, op=distributed.ReduceOp.MAX, group=self.group)
-        self.signum = int(asked.item())
-        return bool(self.signum)
+        agreed = int(asked.item())
+        if agreed:  # else a signal that came meanwhile stays, for the next time: others do not know
+            self.signum = agreed
+        return bool(agreed)
 
 
 _current: StopRequest | None = None

@@ -1,6 +1,6 @@
 """Whether data fit the model: what the model expects, and one sample held against it."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence, Sized
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -278,8 +278,25 @@ def build_loops(runner: Runner, *names: str) -> None:
     """
     for name in names:
         try:
-            getattr(runner, f'{name}_loop')
+            loop = getattr(runner, f'{name}_loop')
         except (OSError, ValueError, KeyError, TypeError, RuntimeError, AssertionError) as error:
             raise DataCheckError(
                 f'{name}_dataloader: {type(error).__name__}: {" ".join(str(error).split())}'
             ) from error
+        check_length(f'{name}_dataloader', getattr(loop, 'dataloader', None))
+
+
+def check_length(name: str, loader: Any) -> None:
+    """Whether a loader has a batch.
+
+    Raises:
+        DataCheckError: if it has none, as fewer samples than a batch takes are left out.
+    """
+    sampler, size = getattr(loader, 'sampler', None), getattr(loader, 'batch_size', None)
+    if size and getattr(loader, 'drop_last', False) and isinstance(sampler, Sized):
+        samples = len(sampler)
+        if samples < size:
+            raise DataCheckError(
+                f'{name}.batch_size: expected at most {samples}, the samples that an epoch has for '
+                f'one process, found {size}; or {name}.drop_last=False'
+            )

@@ -9,6 +9,7 @@ import signal
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from multiprocessing import resource_tracker
 
 from torch.utils.data import DataLoader, get_worker_info
 
@@ -55,6 +56,9 @@ def shield_workers(loader: DataLoader) -> None:
 def signals_held_back() -> Iterator[None]:
     """Start processes inside: they begin with the signals held back; ours come afterwards."""
     before = signal.pthread_sigmask(signal.SIG_BLOCK, HELD_BACK)
+    # comes with the first process that is spawned, and lets signals through again
+    resource_tracker.ensure_running()
+    signal.pthread_sigmask(signal.SIG_BLOCK, HELD_BACK)
     try:
         yield
     finally:

@@ -208,6 +208,23 @@ def test_a_scheduler_may_ask_again_and_again(tmp_path):
     assert (stopped.value.iteration, stopped.value.signum) == (1, signal.SIGUSR1)
 
 
+def test_a_signal_while_the_ranks_agree_counts_the_next_time(monkeypatch):
+    asked = []
+
+    def all_reduce(tensor, op, group):
+        asked.append(tensor.item())
+        signal.raise_signal(signal.SIGUSR1)
+
+    monkeypatch.setattr('mssdf.apis.interruption.distributed.is_initialized', lambda: True)
+    monkeypatch.setattr('mssdf.apis.interruption.distributed.get_world_size', lambda: 2)
+    monkeypatch.setattr('mssdf.apis.interruption.distributed.get_backend', lambda: 'gloo')
+    monkeypatch.setattr('mssdf.apis.interruption.distributed.all_reduce', all_reduce)
+    with StopRequest() as stop:
+        assert not stop.agreed()  # the other rank was not told
+        assert stop.agreed()
+    assert asked == [0, signal.SIGUSR1]
+
+
 def test_before_training_a_signal_ends_at_once():
     before = signal.signal(signal.SIGINT, signal.default_int_handler)
     try:

@@ -218,6 +218,11 @@ WRONG = {
         "train_dataloader = dict(dataset=dict(pipeline=[dict(type='mssdf.MultiModalRandomResizedCrop', size=120), dict(type='mssdf.PackMultiModalInputs')]))",
         ['120', '16'],
     ),
+    'batch larger than an epoch': (
+        PRETRAIN,
+        'train_dataloader = dict(batch_size=4096)',
+        ['train_dataloader.batch_size', 'at most', '4096'],
+    ),
     'batch of nothing': (
         PRETRAIN,
         'train_dataloader = dict(batch_size=0)',
