@@ -187,6 +187,7 @@ class FSDPStrategy(DDPStrategy):
             checkpoint = join(
                 {path: targets[path] for path in paths if not path.startswith(prefix)}, rest
             )
+            checkpoint.pop('state_dict', None)  # of which all has been taken
         else:
             checkpoint = read_rest(filename)
             weights = checkpoint.pop('state_dict')

@@ -44,7 +44,7 @@ def step(model, rank: int, world_size: int, autocast: bool) -> float:
         loss = model(inputs, None, mode='loss')['loss']
     scaler.scale(loss).backward()
     scaler.step(optimizer)
-    return float(loss)
+    return loss.item()
 
 
 def worker(rank: int, port: int, config: dict, folder: str) -> None:
@@ -69,6 +69,7 @@ def worker(rank: int, port: int, config: dict, folder: str) -> None:
     teacher = gather(model.teacher.state_dict())
     if rank == 0:
         torch.save((float(mean) / 2, weights, teacher), Path(folder) / 'results.pth')
+    dist.barrier()  # or one may leave in the middle of what the other still asks of it
     dist.destroy_process_group()
 
 
