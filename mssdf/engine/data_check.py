@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import torch
+from mmengine.dataset import InfiniteSampler
 from mmengine.runner import Runner
 from torch import Tensor, nn
 
@@ -293,6 +294,8 @@ def check_length(name: str, loader: Any) -> None:
         DataCheckError: if it has none, as fewer samples than a batch takes are left out.
     """
     sampler, size = getattr(loader, 'sampler', None), getattr(loader, 'batch_size', None)
+    if isinstance(sampler, InfiniteSampler):
+        return
     if size and getattr(loader, 'drop_last', False) and isinstance(sampler, Sized):
         samples = len(sampler)
         if samples < size:

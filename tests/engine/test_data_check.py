@@ -11,8 +11,10 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import torch
+from mmengine.dataset import DefaultSampler, InfiniteSampler
 from mmengine.structures import BaseDataElement, PixelData
 from torch import nn
+from torch.utils.data import DataLoader
 
 from mssdf.engine.data_check import (
     DataCheckError,
@@ -21,6 +23,7 @@ from mssdf.engine.data_check import (
     Labels,
     build_loops,
     check_class_names,
+    check_length,
     check_sample,
     expectations_of,
 )
@@ -349,3 +352,17 @@ def test_loops_that_cannot_be_built():
     build_loops(Runner(), 'val')
     with pytest.raises(DataCheckError, match='train_dataloader: FileNotFoundError: no such folder'):
         build_loops(Runner(), 'train', 'val')
+
+
+def test_an_epoch_without_a_batch():
+    samples = list(range(5))
+
+    def loader(batch_size, sampler=DefaultSampler, drop_last=True):
+        return DataLoader(
+            samples, batch_size=batch_size, sampler=sampler(samples), drop_last=drop_last
+        )
+
+    for fits in (loader(5), loader(6, drop_last=False), loader(6, InfiniteSampler), None):
+        check_length('train_dataloader', fits)
+    with pytest.raises(DataCheckError, match=r'train_dataloader\.batch_size: .* at most 5, .* 6;'):
+        check_length('train_dataloader', loader(6))
