@@ -80,6 +80,12 @@ install_torch() {
         pip_install "$1" torch torchvision numpy setuptools wheel
 }
 
+# share_torch FROM DIR: the torch of the environment FROM, whose 5 GB are then on the disk once.
+share_torch() {
+    step "$2" torch "$(pinned torch) $(pinned torchvision)" "linking torch $(pinned torch) and torchvision from $1" \
+        "$1/bin/python" tools/_link_packages.py "$2/bin/python" torch torchvision numpy setuptools wheel
+}
+
 # has_ops DIR: whether mmcv's compiled ops are there and load.
 has_ops() { "$1/bin/python" -c 'import mmcv.ops' >/dev/null 2>&1; }
 

@@ -15,7 +15,7 @@ runtime=${MSSDF_RUNTIME_VENV:-.venv-runtime}
 make_test_environment "$venv"
 
 make_venv "$runtime"
-install_torch "$runtime"
+share_torch "$venv" "$runtime"
 install_mmcv_without_ops "$runtime"
 install_requirements "$runtime" runtime requirements/runtime.txt
 relax_opencv "$runtime"
