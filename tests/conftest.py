@@ -1,12 +1,13 @@
 """Fixtures that all tests share."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 import rasterio
 import torch
 from affine import Affine
+from mmengine.visualization import Visualizer
 
 from mssdf.datasets import MultiModalRasterDataset
 from mssdf.datasets.shards import ShardInfo, write_index, write_shard
@@ -28,6 +29,16 @@ def data_root() -> Path:
 def _fixed_seed() -> None:
     """Start every test from the same random state of torch."""
     torch.manual_seed(0)
+
+
+@pytest.fixture(autouse=True)
+def _own_visualizer() -> Iterator[None]:
+    """Forget MMEngine's visualizers, named by the second: the next test's folder is another."""
+    yield
+    kinds = [Visualizer]
+    for kind in kinds:
+        kind._instance_dict.clear()
+        kinds.extend(kind.__subclasses__())
 
 
 @pytest.fixture(scope='session')

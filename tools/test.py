@@ -122,13 +122,13 @@ def load_weights(model: Any, path: str) -> None:
 
 def test(config: Any, weights: str) -> dict[str, float]:
     """Build the runner and test."""
-    import torch
     from mmengine.model import BaseTTAModel
     from mmengine.registry import RUNNERS
     from mmengine.runner import Runner
 
     from mssdf.engine.data_check import build_loops
     from mssdf.engine.hooks.progress_hook import unwrap
+    from mssdf.engine.process_group import leave_process_group
 
     runner = None
     try:
@@ -141,8 +141,7 @@ def test(config: Any, weights: str) -> dict[str, float]:
     finally:
         if runner is not None:
             runner.visualizer.close()
-        if torch.distributed.is_available() and torch.distributed.is_initialized():
-            torch.distributed.destroy_process_group()
+        leave_process_group()
 
 
 def as_json(value: Any) -> Any:

@@ -165,13 +165,13 @@ def train(config: Any) -> None:
     Raises:
         UsageError: for what goes wrong before the first iteration.
     """
-    import torch
     from mmengine.registry import RUNNERS
     from mmengine.runner import Runner
 
     from mssdf.engine.data_check import build_loops
     from mssdf.engine.hooks.first_iteration_hook import FirstIterationHook
     from mssdf.engine.hooks.whole_checkpoint_hook import WholeCheckpointHook
+    from mssdf.engine.process_group import leave_process_group
     from mssdf.engine.watchdog import tell_the_others
 
     progress = Progress()
@@ -189,8 +189,7 @@ def train(config: Any) -> None:
     finally:
         if runner is not None:
             runner.visualizer.close()
-        if torch.distributed.is_available() and torch.distributed.is_initialized():
-            torch.distributed.destroy_process_group()
+        leave_process_group()
 
 
 def run(config: Any, resume: str | None) -> int:

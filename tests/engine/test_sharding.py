@@ -13,6 +13,7 @@ from ranks import equal_config, free_port
 from torch import Tensor
 
 from mssdf.engine.fsdp_strategy import FSDPStrategy
+from mssdf.engine.process_group import leave_process_group
 from mssdf.engine.sharding import gather, is_sharded_model, part_of, shard_model
 
 
@@ -70,7 +71,7 @@ def worker(rank: int, port: int, config: dict, folder: str) -> None:
     if rank == 0:
         torch.save((float(mean) / 2, weights, teacher), Path(folder) / 'results.pth')
     dist.barrier()  # or one may leave in the middle of what the other still asks of it
-    dist.destroy_process_group()
+    leave_process_group()
 
 
 def change(after: dict[str, Tensor], before: dict[str, Tensor]) -> Tensor:

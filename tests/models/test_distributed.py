@@ -10,6 +10,7 @@ import torch.distributed as dist
 import torch.multiprocessing as mp
 from mmengine.model import MMDistributedDataParallel
 
+from mssdf.engine.process_group import leave_process_group
 from mssdf.structures import MaskedBatch
 
 from .tiny import ALL_LOSSES, drop, tiny_batch, tiny_model
@@ -55,7 +56,7 @@ def worker(rank: int, port: int, folder: str, cases: list[tuple[str, str]]) -> N
         results.append((loss / 2, gradients(model)))
     if rank == 0:
         torch.save(results, Path(folder) / 'results.pth')
-    dist.destroy_process_group()
+    leave_process_group()
 
 
 CASES = [(term, 'predicted') for term in ('rec', 'align', 'hsic', 'cls', 'pix', 'all')]
