@@ -12,7 +12,13 @@ import re
 import shutil
 import subprocess
 import sys
-from importlib.metadata import Distribution, PackageNotFoundError, distribution
+from importlib.metadata import (
+    Distribution,
+    PackageNotFoundError,
+    PackagePath,
+    distribution,
+    distributions,
+)
 from pathlib import Path
 
 DESCRIBE = (
@@ -51,6 +57,13 @@ def link(source: Path, target: Path) -> None:
         shutil.copy2(source, target)
 
 
+def files_of(package: Distribution) -> list[PackagePath]:
+    """Its files in ``site-packages``, relative to that."""
+    if package.files is None:
+        raise SystemExit(f'{package.name}: no list of its files (RECORD), so it cannot be taken')
+    return [file for file in package.files if '..' not in file.parts]
+
+
 def main(interpreter: str, names: list[str]) -> None:
     described = subprocess.run(
         [interpreter, '-c', DESCRIBE], check=True, capture_output=True, text=True
@@ -62,11 +75,12 @@ def main(interpreter: str, names: list[str]) -> None:
             f'{sys.version_info[1]} as in {sys.prefix}: remove one of the environments'
         )
     for name, package in with_requirements(names).items():
-        if package.files is None:
-            raise SystemExit(f'{name}: {sys.prefix} has no list of its files (RECORD)')
-        for file in package.files:
+        for earlier in distributions(name=name, path=[site_packages]):
+            for file in files_of(earlier):
+                Path(site_packages, file).unlink(missing_ok=True)
+        for file in files_of(package):
             source = Path(str(package.locate_file(file)))
-            if '..' not in file.parts and source.is_file():
+            if source.is_file():
                 link(source, Path(site_packages, file))
 
 

@@ -4,7 +4,7 @@
 # Usage: tools/run_long_tests.sh [arguments of pytest]    for example: -k memory
 #   MSSDF_VENV=DIR           the environment to use or make (default: .venv)
 #   MSSDF_LONG_SECONDS=N     length of the run whose memory is watched (default: 3600)
-#   MSSDF_LONG_OUT=DIR       where curves and tables go (default: pytest's temporary folder)
+#   MSSDF_LONG_OUT=DIR       where curves and tables go (default: work_dirs/long)
 # Ends with pytest's closing line; the exit status is pytest's.
 set -uo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.." || exit 1

@@ -17,6 +17,7 @@ from rasterio.shutil import copy as copy_raster
 from rasterio.windows import Window
 
 SIDE = 128
+DAMAGE = ['flip', 'head', 'directory', 'cut', 'zero', 'noise', 'lose']
 
 # Pixels of Autzen, all valid, written in the layouts that people have.
 LAYOUTS: dict[str, dict[str, Any]] = {
@@ -86,7 +87,7 @@ def mutate(content: bytes, rng: np.random.Generator) -> tuple[bytes, str]:
     """Damage a file as disks, networks and interrupted copies do; returns what was done as well."""
     data = np.frombuffer(content, np.uint8).copy()
     size = len(data)
-    kind = rng.choice(['flip', 'head', 'directory', 'cut', 'zero', 'noise', 'lose'])
+    kind = rng.choice(DAMAGE)
     if kind == 'flip':  # bits anywhere
         places = rng.integers(size, size=int(rng.integers(1, 9)))
         data[places] ^= (1 << rng.integers(8, size=len(places))).astype(np.uint8)

@@ -112,9 +112,12 @@ def train(config) -> Runner:
     return runner
 
 
+def trained_on(scenes, tmp_path, **options) -> Runner:
+    return train(tiny_pretraining(scenes, str(tmp_path / 'run'), batch_size=4, **options))
+
+
 def train_on(scenes, tmp_path, **options) -> MultiModalRasterDataset:
-    runner = train(tiny_pretraining(scenes, str(tmp_path / 'run'), batch_size=4, **options))
-    return runner.train_dataloader.dataset
+    return trained_on(scenes, tmp_path, **options).train_dataloader.dataset
 
 
 def logged(folder: Path) -> list[str]:
@@ -377,7 +380,12 @@ def test_damaged_numbers_within_bounds_reach_no_weight_as_nan(pairs, tmp_path, v
     """Nothing tells them from measurements; they must not overflow, in squares or inverses."""
     for pair in pairs:
         rewrite(pair['dsm'], lambda x: poison(value)(x if value > 1 else x * 0), nodata=None)
-    train_on(pairs, tmp_path, epochs=2)
+    window = make(pairs).read_window(0)
+    damaged = window['images']['dsm'] == np.float32(value)
+    assert damaged[::2, : SIDE // 2].all() and window['valid']['dsm'].all()
+    runner = trained_on(pairs, tmp_path, epochs=2)
+    assert non_finite(runner.model, runner.optim_wrapper.optimizer) == []
+    assert runner.epoch == 2 and len(runner.train_dataloader.dataset.scenes) == PAIRS
 
 
 def test_all_nodata_is_left_out_and_named(pairs, tmp_path):

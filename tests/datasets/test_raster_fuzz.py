@@ -4,12 +4,13 @@ import json
 import os
 import subprocess
 import sys
+from collections import Counter
 from pathlib import Path
 
 import numpy as np
 import pytest
 import rasterio
-from raster_fuzzer import LAYOUTS, SIDE, Reader, Tally, mutate, write_layouts, write_mutants
+from raster_fuzzer import DAMAGE, LAYOUTS, SIDE, Reader, Tally, mutate, write_layouts, write_mutants
 
 HERE = Path(__file__).resolve().parent
 FILES = 208  # 13 of each layout
@@ -54,7 +55,12 @@ def fuzz(layouts: dict[str, Path], folder: Path, files: int, seed: int, seconds:
 
 
 def test_damaged_files(layouts, tmp_path):
-    fuzz(layouts, tmp_path, FILES, seed=0, seconds=60.0)
+    tally = fuzz(layouts, tmp_path, FILES, seed=0, seconds=60.0)
+    assert tally.bad == []
+    assert sum(counter.total() for counter in tally.counts.values()) == FILES
+    assert set(tally.counts) == set(DAMAGE)
+    damaged = [path.stem.partition('_')[2] for path in (tmp_path / 'damaged').iterdir()]
+    assert Counter(damaged) == dict.fromkeys(layouts, FILES // len(layouts))
 
 
 def test_layouts_are_what_they_say(layouts, data_root):

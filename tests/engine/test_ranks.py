@@ -58,11 +58,16 @@ def test_resumed_in_mid_epoch_on_other_numbers_of_ranks(ranks, config, one):
     """From one rank to two, to four and back: after 4 and 8 steps, in epochs of 6."""
     two = ranks.train('one_to_two', config, 2, one.work_dir / 'iter_4.pth')
     compare('1 then 2, DDP', one, two, slice(4, None))
+    assert len(two.steps()) == STEPS - 4
+    assert f'Resuming from {one.work_dir / "iter_4.pth"}' in two.log()
     four = ranks.train('two_to_four', config, 4, two.work_dir / 'iter_8.pth')
     compare('1, 2, then 4, DDP', one, four, slice(8, None))
+    assert len(four.steps()) == STEPS - 8
+    assert f'Resuming from {two.work_dir / "iter_8.pth"}' in four.log()
     four = ranks.train('one_to_four', config, 4, one.work_dir / 'iter_4.pth')
     back = ranks.train('four_to_one', config, 1, four.work_dir / 'iter_8.pth')
     compare('1, 4, then 1, DDP', one, back, slice(8, None))
+    assert f'Resuming from {four.work_dir / "iter_8.pth"}' in back.log()
 
 
 @pytest.fixture(scope='module')
@@ -90,6 +95,7 @@ def test_sharded_and_full_checkpoints_resume_anywhere(ranks, config, one, four_s
     four = four_shards.work_dir
     two = ranks.train('shards_to_two', sharded(config, 'full'), 2, four / 'iter_4.pth')
     compare('4 then 2, FSDP', one, two, slice(4, None))
+    assert (four / 'iter_4.pth').is_dir() and (two.work_dir / 'iter_8.pth').is_file()
     single = ranks.train('two_to_one', config, 1, two.work_dir / 'iter_8.pth')
     compare('4, 2 (FSDP), then 1', one, single, slice(8, None))
     single = ranks.train('shards_to_one', config, 1, four / 'iter_8.pth')
@@ -98,6 +104,9 @@ def test_sharded_and_full_checkpoints_resume_anywhere(ranks, config, one, four_s
     compare('4 (FSDP), then 2 (DDP)', one, ddp, slice(8, None))
     back = ranks.train('one_to_shards', sharded(config, 'sharded'), 2, one.work_dir / 'iter_4.pth')
     compare('1, then 2 (FSDP)', one, back, slice(4, None))
+    assert (back.work_dir / 'iter_8.pth').is_dir()
+    for run, steps in ((two, 8), (single, 4), (ddp, 4), (back, 8)):
+        assert len(run.steps()) == steps and 'Resuming from' in run.log()
 
 
 def test_a_sharded_checkpoint_drops_into_a_plain_vit(config, four_shards, tmp_path):

@@ -1,5 +1,6 @@
 """Families on two processes, as ``tools/dist_train.sh`` starts them (gloo, without a GPU)."""
 
+import json
 import os
 import socket
 import subprocess
@@ -22,18 +23,49 @@ CROP = {'train_dataloader.dataset.pipeline.2.crop_size': '(64,64)'}
 SCALE = {'train_dataloader.dataset.pipeline.2.scale': '(64,64)'}
 SEGMENTATION = 'segmentation/mssdf_vit-t-p16-upernet_4xb4-adamw-80k'
 CHANGE = 'change_detection/mssdf_vit-t-p16'
-FAMILIES = {
-    'classification': ('classification/mssdf_vit-t-p16_4xb64-adamw-100e_ucm', 'ucm', EPOCH),
-    'segmentation': (f'{SEGMENTATION}_potsdam', 'potsdam', ITERATIONS | SCALE),
-    'segmentation-frozen': (f'{SEGMENTATION}_potsdam_frozen', 'potsdam', ITERATIONS | SCALE),
-    'segmentation-with-heights': (f'{SEGMENTATION}_vaihingen-dsm', 'vaihingen', ITERATIONS),
+FAMILIES = {  # config, example, options, a score of its validation
+    'classification': (
+        'classification/mssdf_vit-t-p16_4xb64-adamw-100e_ucm',
+        'ucm',
+        EPOCH,
+        'accuracy/top1',
+    ),
+    'segmentation': (
+        f'{SEGMENTATION}_potsdam',
+        'potsdam',
+        ITERATIONS | SCALE,
+        'full-6-classes/mIoU',
+    ),
+    'segmentation-frozen': (
+        f'{SEGMENTATION}_potsdam_frozen',
+        'potsdam',
+        ITERATIONS | SCALE,
+        'full-6-classes/mIoU',
+    ),
+    'segmentation-with-heights': (
+        f'{SEGMENTATION}_vaihingen-dsm',
+        'vaihingen',
+        ITERATIONS,
+        'full-6-classes/mIoU',
+    ),
     'height': (
         'height_estimation/mssdf_vit-t-p16-vpd_4xb8-adamw-30e_us3d',
         'us3d',
         EPOCH | CROP,
+        'RMSE',
     ),
-    'change': (f'{CHANGE}-siamese-upernet_1xb16-adamw-40k_levir-cd', 'levir-cd', ITERATIONS | CROP),
-    'semantic-change': (f'{CHANGE}-semantic-change_1xb8-adamw-40k_second', 'second', ITERATIONS),
+    'change': (
+        f'{CHANGE}-siamese-upernet_1xb16-adamw-40k_levir-cd',
+        'levir-cd',
+        ITERATIONS | CROP,
+        'F1',
+    ),
+    'semantic-change': (
+        f'{CHANGE}-semantic-change_1xb8-adamw-40k_second',
+        'second',
+        ITERATIONS,
+        'SeK',
+    ),
 }
 
 
@@ -67,9 +99,16 @@ def run_on_two(trial, timeout: int = 240) -> str:
     return done.stdout + done.stderr
 
 
-def check(trial, family: str) -> None:
-    """Train and validate, and look at what came out."""
-    config, data, options = FAMILIES[family]
+def validated(run) -> dict[str, float]:
+    """The scores of the last validation, from the run's ``scalars.json``."""
+    (path,) = run.folder.glob('train/*/vis_data/scalars.json')
+    rows = [json.loads(line) for line in path.read_text().splitlines()]
+    return next(row for row in reversed(rows) if 'loss' not in row)
+
+
+def check(trial, family: str) -> dict[str, float]:
+    """Train and validate, and look at what came out; returns the scores."""
+    config, data, options, _ = FAMILIES[family]
     run = trial(config, data, **options)
     run_on_two(run)
     assert 'Distributed training: True' in run.log and 'GPU number: 2' in run.log
@@ -81,9 +120,11 @@ def check(trial, family: str) -> None:
     name = 'backbone.layers.0.attn.qkv.weight'
     frozen = family.endswith('frozen')
     assert torch.equal(state['state_dict'][name], start[name]) == frozen
+    return validated(run)
 
 
 @pytest.mark.slow
 def test_segmentation_trains_and_validates(trial):
     """The one with the most that needs several processes; tests/long has the others."""
-    check(trial, 'segmentation')
+    scores = check(trial, 'segmentation')
+    assert 0 <= scores[FAMILIES['segmentation'][3]] <= 100

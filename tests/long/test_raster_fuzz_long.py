@@ -14,4 +14,6 @@ FILES = 2000
 def test_two_thousand_damaged_files(data_root: Path, tmp_path: Path, long_out: Path) -> None:
     layouts = write_layouts(data_root / 'autzen/patch', tmp_path / 'layouts')
     tally = fuzz(layouts, tmp_path, FILES, seed=1, seconds=60.0)
+    assert tally.bad == []
+    assert sum(counter.total() for counter in tally.counts.values()) == FILES
     (long_out / 'fuzz.txt').write_text(tally.table() + '\n')

@@ -17,14 +17,17 @@ def site_packages(environment: Path) -> Path:
     return folder
 
 
-def install(environment: Path, name: str, requires: tuple[str, ...] = ()) -> None:
+def install(
+    environment: Path, name: str, requires: tuple[str, ...] = (), version: str = '1.0'
+) -> None:
     """A package with a module, a file in a folder and a command, as pip would leave it."""
     site = site_packages(environment)
-    info = f'{name}-1.0.dist-info'
+    info = f'{name}-{version}.dist-info'
     files = {
         f'{name}/__init__.py': f'NAME = {name!r}\n',
+        f'{name}/of_{version}.py': '',
         f'{name}/lib/native.so': 'bytes of ' + name,
-        f'{info}/METADATA': f'Metadata-Version: 2.1\nName: {name}\nVersion: 1.0\n'
+        f'{info}/METADATA': f'Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n'
         + ''.join(f'Requires-Dist: {requirement}\n' for requirement in requires),
         f'../../../bin/{name}': f'#!{environment}/bin/python\n',
     }
@@ -78,6 +81,16 @@ def test_a_package_comes_with_what_it_requires_and_nothing_else(link, tmp_path):
     native = 'big/lib/native.so'
     assert (site_packages(theirs) / native).samefile(site_packages(ours) / native)
     assert not (theirs / 'bin/big').exists()
+
+
+def test_an_earlier_version_leaves_nothing(link, tmp_path):
+    install(tmp_path / 'theirs', 'big', version='0.9')
+    install(tmp_path / 'ours', 'big')
+    assert link('big').returncode == 0
+    site = site_packages(tmp_path / 'theirs')
+    assert [path.name for path in site.glob('big-*/METADATA')] == ['METADATA']
+    assert 'Version: 1.0' in (site / 'big-1.0.dist-info/METADATA').read_text()
+    assert (site / 'big/of_1.0.py').is_file() and not (site / 'big/of_0.9.py').exists()
 
 
 def test_removing_it_from_one_leaves_the_other(link, tmp_path):
