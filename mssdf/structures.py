@@ -19,10 +19,12 @@ class MaskedBatch:
         masks: (B, N) bool, true where the patch is hidden from the student.
         score: (B, N) information score, summed over the modalities present.
         num_visible: the largest number of visible patches of any window, known on the host.
+        num_hidden: the largest number of masked, valid patches of any window, known on the host.
         ragged: whether some window may have fewer visible patches than ``num_visible``.
         grid: rows and columns of patches.
         noise: (B, N) random numbers in 0...1, from which the pairwise terms draw their
             locations; None leaves that to them.
+        second: another view of the same windows, for L_inst.
     """
 
     images: dict[str, Tensor]
@@ -31,9 +33,11 @@ class MaskedBatch:
     masks: dict[str, Tensor]
     score: Tensor
     num_visible: dict[str, int]
+    num_hidden: dict[str, int]
     ragged: dict[str, bool]
     grid: tuple[int, int]
     noise: Tensor | None = None
+    second: 'MaskedBatch | None' = None
 
     @property
     def modalities(self) -> tuple[str, ...]:

@@ -1,4 +1,4 @@
-"""Loading a pre-trained encoder into one of several modalities."""
+"""Loading a pre-trained encoder with the patch embeddings of several modalities."""
 
 import os
 from collections.abc import Sequence
@@ -42,6 +42,49 @@ def inflate_kernel(
             )
         inflated[:, places] = kernel
     return inflated * (old_bands / num_bands)
+
+
+def load_student(
+    backbone: nn.Module,
+    embedding: nn.Module,
+    checkpoint: str | os.PathLike,
+    prefix: str = 'backbone.',
+) -> LoadReport:
+    """Start a pre-training encoder and its patch embeddings from a checkpoint.
+
+    The encoder is filled whole. Of the patch embeddings of other modalities, those that the file
+    has are filled; the others keep their weights, and the report names them as allowed.
+
+    Args:
+        backbone: encoder to fill.
+        embedding: patch embeddings of the other modalities to fill.
+        checkpoint: file to read; nothing in it is run.
+        prefix: beginning of the encoder's keys in the file; ``embedding.`` is the others'.
+
+    Returns:
+        The report.
+
+    Raises:
+        CheckpointError: if the file cannot be read, the encoder is not filled whole, or a patch
+            embedding in the file has another shape. Nothing is then changed.
+    """
+    weights = read_state_dict(checkpoint)
+    whole = nn.ModuleDict(dict(backbone=backbone, embedding=embedding))
+    start = {
+        f'backbone.{name.removeprefix(prefix)}': value
+        for name, value in weights.items()
+        if name.startswith(prefix)
+    }
+    own = whole.state_dict()
+    start |= {name: weights[name] for name in weights if name.startswith('embedding.')}
+    return fill(
+        whole,
+        start,
+        checkpoint,
+        allow_missing=[name for name in own if name.startswith('embedding.')],
+        allow_unexpected=[name for name in start if name.startswith('embedding.')],
+        hint='' if weights else f"no key in the file starts with '{prefix}'",
+    )
 
 
 def load_multi_modal(

@@ -143,7 +143,7 @@ def equal_config(config: Config) -> Config:
     """Without dropout, which differs from rank to rank; 2 epochs of 6 steps of 4 pairs."""
     config = Config(config.to_dict())
     config.model.backbone.update(drop_rate=0.0, drop_path_rate=0.0)
-    config.model.pairwise = dict(features='encoder', num_locations=24)
+    config.model.pairwise = dict(features='encoder', max_rows=24)
     config.model.teacher = dict(target_norm='batch', average_layers=2)
     config.model.data_preprocessor.cross_modal = dict(target='random')
     config.train_dataloader.dataset.windows.per_epoch = 24

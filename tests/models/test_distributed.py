@@ -29,7 +29,7 @@ def half(batch: MaskedBatch, rank: int) -> MaskedBatch:
 def prepare(term: str, features: str):
     """The model and the whole, masked batch, the same in every process."""
     losses = ALL_LOSSES if term == 'all' else dict.fromkeys(ALL_LOSSES, 0.0) | {term: 1.0}
-    settings = {'pairwise.features': features, 'pairwise.num_locations': 20}
+    settings = {'pairwise.features': features, 'pairwise.max_rows': 20}
     settings['teacher'] = dict(target_norm='batch', average_layers=2)
     model = tiny_model(losses=losses, monitor_interval=0, **settings)
     model.data_preprocessor.cross_modal_ratio = 0.2

@@ -194,7 +194,7 @@ def test_pairs_are_averaged_over_those_that_each_window_has():
     features = {name: torch.randn(3, 4, 8) for name in 'abc'}
     eligible = {name: torch.ones(3, 4, dtype=torch.bool) for name in 'abc'}
     eligible['c'][1] = False
-    found = pairwise_terms(features, eligible, 10_000)
+    found = pairwise_terms(features, eligible)
     rows = {name: value.flatten(0, 1).numpy() for name, value in features.items()}
     has_c = eligible['c'].flatten().numpy()
     share = np.repeat([1 / 3, 1.0, 1 / 3], 4)
@@ -210,6 +210,6 @@ def test_pairs_are_averaged_over_those_that_each_window_has():
 def test_pairwise_terms_without_pairs_are_zero():
     features = {name: torch.randn(2, 4, 8) for name in 'ab'}
     eligible = dict(a=torch.ones(2, 4).bool(), b=torch.zeros(2, 4).bool())
-    terms = pairwise_terms(features, eligible, 64)
+    terms = pairwise_terms(features, eligible)
     assert terms['align'] == 0
     assert terms['hsic'] == 0

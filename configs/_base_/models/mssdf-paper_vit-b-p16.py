@@ -18,7 +18,7 @@ model = dict(
     fusion_decoder=dict(type='mssdf.FusionDecoder', embed_dims=384, num_layers=3, num_heads=6),
     modality_decoder=dict(type='mssdf.ModalityDecoder', embed_dims=384, num_layers=4, num_heads=6),
     teacher=dict(target_norm='token', average_layers=1),
-    pairwise=dict(features='predicted', num_locations=1024, temperature=0.07),
+    pairwise=dict(features='predicted', negatives='all', num_locations=16, temperature=0.07),
     losses=dict(rec=1.0, align=0.5, hsic=0.2, cls=0.1, pix=0.0),
     ramps=dict(),  # e.g. rec=(0, 1000): iterations in which the weight rises from 0
     pixel_floor=dict(dsm=0.1),  # metres

@@ -25,7 +25,7 @@ class ProgressHook(Hook):
 
     def before_train_iter(self, runner: Runner, batch_idx: int, data_batch: Any = None) -> None:
         """Set the iteration."""
-        unwrap(runner.model).set_progress(runner.iter)
+        unwrap(runner.model).set_progress(runner.iter, runner.max_iters)
 
 
 @HOOKS.register_module()

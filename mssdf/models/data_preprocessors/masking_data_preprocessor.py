@@ -81,6 +81,7 @@ class MaskingDataPreprocessor(MultiModalDataPreprocessor):
         self.complementary = cross_modal.get('complementary', False)
         self.cross_modal_ratio = 0.0
         self._next_seed: int | None = None
+        self.second_view: dict | None = None
 
     def seed_next_batch(self, seed: int) -> None:
         """Draw for the next batch, and only it, as one process with the batch of all ranks would.
@@ -142,13 +143,16 @@ class MaskingDataPreprocessor(MultiModalDataPreprocessor):
             for name in images
         }
         visible = dict.fromkeys(images, num_visible)
+        hidden = dict.fromkeys(images, num_masked)
         num_extra = round(self.cross_modal_ratio * num_visible)
         if self.target and num_extra:
             masks = self._mask_target(self.target, masks, patch_valid, num_extra, source)
             if not self.complementary and self.target == 'random':
                 ragged = dict.fromkeys(images, True)
+                hidden = dict.fromkeys(images, num_masked + num_extra)
             elif not self.complementary:
                 visible[self.target] = num_visible - num_extra
+                hidden[self.target] = num_masked + num_extra
         inputs = MaskedBatch(
             images={name: self.normalise(name, images[name], valid[name]) for name in images},
             pixel_valid=valid,
@@ -156,6 +160,7 @@ class MaskingDataPreprocessor(MultiModalDataPreprocessor):
             masks=masks,
             score=score,
             num_visible=visible,
+            num_hidden=hidden,
             ragged=ragged,
             grid=grid,
             noise=uniform(tuple(score.shape), score.device, source),

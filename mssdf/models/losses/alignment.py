@@ -4,6 +4,23 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+HIDDEN = -1e4  # a finite minimum: a row of -inf alone would give NaN
+
+
+def unit(features: Tensor) -> Tensor:
+    """Scale vectors to length 1 in float32, with a bounded gradient at zero.
+
+    A head that starts at zero predicts zero vectors, which have no direction.
+
+    Args:
+        features: (..., d).
+
+    Returns:
+        (..., d) float32; shorter than 1 where the length is far below 1e-3.
+    """
+    features = features.float()
+    return features * (features.square().sum(dim=-1, keepdim=True) + 1e-6).rsqrt()
+
 
 def info_nce(first: Tensor, second: Tensor, valid: Tensor, temperature: float = 0.07) -> Tensor:
     """Tell the same location in the other modality from all other rows.
@@ -12,17 +29,61 @@ def info_nce(first: Tensor, second: Tensor, valid: Tensor, temperature: float = 
         first: (n, d) features of one modality.
         second: (n, d) features of the other at the same locations.
         valid: (n,) bool; other rows are neither anchors, positives nor negatives.
-        temperature: divides the cosine similarities.
+        temperature: divisor of the cosine similarities.
 
     Returns:
         (n,) float32: mean of both directions' cross-entropies, 0 at invalid rows.
     """
-    first = F.normalize(first.float(), dim=-1, eps=1e-6)
-    second = F.normalize(second.float(), dim=-1, eps=1e-6)
-    logits = first @ second.T / temperature
-    # a finite minimum: a row of -inf alone would give NaN
-    logits = logits.masked_fill(~(valid[:, None] & valid[None, :]), -1e4)
+    logits = unit(first) @ unit(second).T / temperature
+    logits = logits.masked_fill(~(valid[:, None] & valid[None, :]), HIDDEN)
     labels = torch.arange(len(first), device=first.device)
     forward = F.cross_entropy(logits, labels, reduction='none')
     backward = F.cross_entropy(logits.T, labels, reduction='none')
     return ((forward + backward) / 2).masked_fill(~valid, 0.0)
+
+
+def location_info_nce(
+    first: Tensor,
+    second: Tensor,
+    valid: Tensor,
+    anchors: Tensor | None = None,
+    indistinct: Tensor | None = None,
+    temperature: float = 0.07,
+) -> tuple[Tensor, Tensor]:
+    """Tell a window in the other modality from other windows at the same location.
+
+    All candidates of an anchor share its location, so that position tells nothing about which one
+    is right: features that are a code of the location alone leave the loss at that of chance.
+
+    Args:
+        first: (L, G, d) features of one modality at L locations of G windows.
+        second: (L, G, d) features of the other.
+        valid: (L, G) bool; other windows are neither anchors, positives nor negatives.
+        anchors: (A,) indices of the windows to compute the loss of; all G if None.
+        indistinct: (L, A, G) bool, pairs of windows that are no negatives of each other.
+        temperature: divisor of the cosine similarities.
+
+    Returns:
+        (L, A) float32, mean of both directions' cross-entropies, and (L, A) bool, true where the
+        anchor is valid and has a negative; the loss is 0 elsewhere.
+    """
+    count = first.shape[1]
+    if anchors is None:
+        anchors = torch.arange(count, device=first.device)
+    first, second = unit(first), unit(second)
+
+    own = torch.arange(count, device=first.device) == anchors[:, None]  # (A, G)
+    candidates = valid[:, None, :].expand(-1, len(anchors), -1)
+    if indistinct is not None:
+        candidates = candidates & ~indistinct
+    candidates = candidates | own
+
+    labels = anchors.expand(len(first), -1)  # (L, A)
+    losses = []
+    for anchor, other in ((first, second), (second, first)):
+        logits = anchor[:, anchors] @ other.transpose(1, 2) / temperature  # (L, A, G)
+        logits = logits.masked_fill(~candidates, HIDDEN)
+        losses.append(F.cross_entropy(logits.transpose(1, 2), labels, reduction='none'))
+
+    counted = valid[:, anchors] & (candidates & ~own).any(dim=-1)
+    return ((losses[0] + losses[1]) / 2).masked_fill(~counted, 0.0), counted

@@ -1,9 +1,12 @@
 """L_pix: predicted against true pixels of masked patches (method.md, section 6)."""
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from .reduction import masked_mean
+
+TARGETS = ('normalized', 'raw')
 
 
 def patchify(image: Tensor, patch_size: int) -> Tensor:
@@ -38,6 +41,40 @@ def normalised_patches(
     return centred / variance.clamp(min=floor**2).sqrt(), weight
 
 
+def raw_patches(image: Tensor, valid: Tensor, patch_size: int) -> tuple[Tensor, Tensor]:
+    """Cut patches as they are.
+
+    Args:
+        image: (B, C, H, W), normalized over the data set; a height is relative to its window's
+            median, over its fixed scale.
+        valid: (B, 1, H, W) bool.
+        patch_size: side of a patch in pixels.
+
+    Returns:
+        (B, N, p * p, C) float32 targets, 0 where invalid, and (B, N, p * p, 1) bool.
+    """
+    weight = patchify(valid, patch_size)
+    return patchify(image.float(), patch_size).masked_fill(~weight, 0.0), weight
+
+
+@torch.no_grad()
+def patch_range(image: Tensor, valid: Tensor, patch_size: int) -> tuple[Tensor, Tensor]:
+    """Find the lowest and highest valid value of each patch.
+
+    Args:
+        image: (B, C, H, W).
+        valid: (B, 1, H, W) bool.
+        patch_size: side of a patch in pixels.
+
+    Returns:
+        (B, N) float32 each; plus and minus infinity for a patch without valid pixels.
+    """
+    patches = patchify(image.float(), patch_size)
+    weight = patchify(valid, patch_size)
+    low = patches.masked_fill(~weight, torch.inf).flatten(2).amin(dim=2)
+    return low, patches.masked_fill(~weight, -torch.inf).flatten(2).amax(dim=2)
+
+
 def masked_pixel_loss(
     predicted: Tensor,
     image: Tensor,
@@ -45,21 +82,40 @@ def masked_pixel_loss(
     mask: Tensor,
     patch_size: int,
     floor: float = 1e-3,
+    target: str = 'normalized',
+    locations: Tensor | None = None,
 ) -> Tensor:
-    """Squared error per window, averaged over the valid pixels of each masked, valid patch.
+    """Error per window, averaged over the valid pixels of each masked, valid patch.
 
     Args:
-        predicted: (B, N, p * p * C).
+        predicted: (B, Q, p * p * C).
         image: (B, C, H, W).
         valid: (B, 1, H, W) bool.
-        mask: (B, N) bool, true at masked, valid patches.
+        mask: (B, Q) bool, true at predictions of masked, valid patches.
         patch_size: side of a patch in pixels.
         floor: see :func:`normalised_patches`.
+        target: ``'normalized'``, the squared error of patches normalized by their own mean and
+            deviation, or ``'raw'``, the smooth L1 error of patches as they are: heights, whose
+            size means something.
+        locations: (B, Q) patches that the predictions are of; all N in raster order if None.
 
     Returns:
         (B,) float32; 0 for a window without such patches.
     """
     with torch.no_grad():
-        target, pixel_valid = normalised_patches(image, valid, patch_size, floor)
-    error = (predicted.float().view_as(target) - target).square().mean(dim=-1)  # (B, N, p * p)
+        if target == 'raw':
+            patches, pixel_valid = raw_patches(image, valid, patch_size)
+        else:
+            patches, pixel_valid = normalised_patches(image, valid, patch_size, floor)
+        if locations is not None:
+            index = locations[:, :, None, None]
+            patches = patches.gather(1, index.expand(-1, -1, *patches.shape[2:]))
+            pixel_valid = pixel_valid.gather(1, index.expand(-1, -1, *pixel_valid.shape[2:]))
+
+    difference = predicted.float().view_as(patches) - patches
+    if target == 'raw':
+        error = F.smooth_l1_loss(difference, torch.zeros_like(difference), reduction='none')
+    else:
+        error = difference.square()
+    error = error.mean(dim=-1)  # (B, Q, p * p)
     return masked_mean(masked_mean(error, pixel_valid.squeeze(-1)), mask)

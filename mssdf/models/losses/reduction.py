@@ -61,6 +61,33 @@ def gather_windows(values: Tensor) -> Tensor:
     return torch.stack(parts, dim=1).flatten(0, 1)
 
 
+def gather_windows_with_gradient(values: Tensor) -> Tensor:
+    """Gather the batch of all ranks, in the order that one process would have it.
+
+    A rank's gradient is the sum of what all ranks' losses give its windows.
+
+    Args:
+        values: (B, ...), the same shape on every rank.
+
+    Returns:
+        (world * B, ...), see :func:`gather_windows`.
+    """
+    rank, world_size = rank_and_world_size()
+    if world_size == 1:
+        return values
+    # every rank fills its own places, and the sum puts them together
+    everyone = values.new_zeros(len(values), world_size, *values.shape[1:])
+    place = torch.tensor([rank], device=values.device)
+    everyone = everyone.index_copy(1, place, values.unsqueeze(1))
+    return sum_with_gradient(everyone.flatten(0, 1))
+
+
+def own_windows(count: int, device: torch.device) -> Tensor:
+    """Number this rank's ``count`` windows within the batch of all ranks: (count,)."""
+    rank, world_size = rank_and_world_size()
+    return torch.arange(count, device=device) * world_size + rank
+
+
 def sum_with_gradient(values: Tensor) -> Tensor:
     """Sum over ranks; its gradient is the sum of the ranks' gradients."""
     return all_reduce(values) if rank_and_world_size()[1] > 1 else values

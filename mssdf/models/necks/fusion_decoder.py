@@ -11,6 +11,38 @@ from ..utils.positions import gather_tokens, sincos_positions, visible_indices
 from .decoder_layers import DecoderLayers
 
 
+def mean_at_locations(
+    tokens: dict[str, Tensor],
+    locations: dict[str, Tensor],
+    keep: dict[str, Tensor],
+    num_patches: int,
+) -> Tensor:
+    """Average the tokens that the modalities have at each location.
+
+    Args:
+        tokens: (B, K_m, D) tokens of each modality.
+        locations: (B, K_m) their locations.
+        keep: (B, K_m) bool, false at padding.
+        num_patches: number N of locations.
+
+    Returns:
+        (B, N, D), 0 where no modality has a token.
+    """
+    any_tokens = next(iter(tokens.values()))
+    total = any_tokens.new_zeros(len(any_tokens), num_patches, any_tokens.shape[-1])
+    count = any_tokens.new_zeros(len(any_tokens), num_patches, 1)
+
+    for name, values in tokens.items():
+        index = locations[name].unsqueeze(-1)
+        weight = keep[name].unsqueeze(-1).to(values.dtype)
+        # selected, not multiplied: padding may hold anything
+        kept = torch.where(weight > 0, values, 0.0)
+        total = total.scatter_add(1, index.expand_as(values), kept)
+        count = count.scatter_add(1, index, weight)
+
+    return total / count.clamp(min=1)
+
+
 @MODELS.register_module()
 class FusionDecoder(BaseModule):
     """One fused token for each location that is visible in at least one modality.
@@ -23,13 +55,22 @@ class FusionDecoder(BaseModule):
         embed_dims: width of the decoder.
         num_layers: number of transformer layers.
         num_heads: attention heads of each.
+        filled: start each fused token from the mean of the visible tokens at its location and
+            leave these out of the sequence, which is then at most half as long. The paper's
+            fused tokens all start alike and gather everything by attention.
     """
 
     def __init__(
-        self, in_dims: int = 768, embed_dims: int = 384, num_layers: int = 3, num_heads: int = 6
+        self,
+        in_dims: int = 768,
+        embed_dims: int = 384,
+        num_layers: int = 3,
+        num_heads: int = 6,
+        filled: bool = False,
     ) -> None:
         super().__init__()
         self.embed_dims = embed_dims
+        self.filled = filled
         self.project = nn.Linear(in_dims, embed_dims, bias=False)
         self.fusion_token = nn.Parameter(torch.zeros(1, 1, embed_dims))
         self.decoder = DecoderLayers(embed_dims, num_layers, num_heads)
@@ -60,22 +101,30 @@ class FusionDecoder(BaseModule):
             with L = min(N, sum of K_m).
         """
         num_patches = grid[0] * grid[1]
-        any_tokens = next(iter(tokens.values()))
-        positions = sincos_positions(grid, self.embed_dims, device=any_tokens.device)
-        unseen = torch.ones(
-            any_tokens.shape[0], num_patches, dtype=torch.bool, device=any_tokens.device
-        )
-        sequence, key_masks = [], []
-        for name, values in tokens.items():
-            sequence.append(self.project(values) + gather_tokens(positions, locations[name]))
-            key_masks.append(keep[name])
-            # padding points at masked locations: writes there must not mark them as seen
-            seen = torch.zeros_like(unseen).scatter_(1, locations[name], keep[name])
-            unseen = unseen & ~seen
+        batch, device = len(next(iter(tokens.values()))), next(iter(tokens.values())).device
+        positions = sincos_positions(grid, self.embed_dims, device=device)
+        projected = {name: self.project(values) for name, values in tokens.items()}
+
+        # padding points at masked locations: it must not mark them as seen
+        unseen = torch.ones(batch, num_patches, dtype=torch.bool, device=device)
+        for name, where in locations.items():
+            unseen = unseen & ~torch.zeros_like(unseen).scatter_(1, where, keep[name])
         length = min(num_patches, sum(values.shape[1] for values in tokens.values()))
         fused_locations, fused_keep = visible_indices(unseen, length)
-        sequence.append(self.fusion_token + gather_tokens(positions, fused_locations))
-        key_masks.append(fused_keep)
+        fused = self.fusion_token + gather_tokens(positions, fused_locations)
+
+        if self.filled:
+            content = mean_at_locations(projected, locations, keep, num_patches)
+            sequence = [fused + gather_tokens(content, fused_locations)]
+            key_masks = [fused_keep]
+        else:
+            sequence = [
+                values + gather_tokens(positions, locations[name])
+                for name, values in projected.items()
+            ]
+            sequence.append(fused)
+            key_masks = [*(keep[name] for name in projected), fused_keep]
+
         key_mask = safe_key_mask(torch.cat(key_masks, dim=1))
-        fused = self.decoder(torch.cat(sequence, dim=1), key_mask)[:, -length:]
-        return fused, fused_locations, fused_keep
+        decoded = self.decoder(torch.cat(sequence, dim=1), key_mask)[:, -length:]
+        return decoded, fused_locations, fused_keep

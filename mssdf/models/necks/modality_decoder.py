@@ -8,8 +8,11 @@ from torch import Tensor, nn
 
 from mssdf.registry import MODELS
 
+from ..utils.attention import safe_key_mask
 from ..utils.positions import gather_tokens, sincos_positions
 from .decoder_layers import DecoderLayers
+
+QUERIES = ('all', 'hidden')
 
 
 @MODELS.register_module()
@@ -23,6 +26,11 @@ class ModalityDecoder(BaseModule):
         embed_dims: width of the decoder.
         num_layers: number of transformer layers.
         num_heads: attention heads of each.
+        queries: ``'all'`` decodes every location, as the paper; ``'hidden'`` only those whose
+            patch is hidden, which costs less.
+
+    Raises:
+        ValueError: for other ``queries``.
     """
 
     def __init__(
@@ -31,8 +39,14 @@ class ModalityDecoder(BaseModule):
         embed_dims: int = 384,
         num_layers: int = 4,
         num_heads: int = 6,
+        queries: str = 'all',
     ) -> None:
         super().__init__()
+        if queries not in QUERIES:
+            raise ValueError(
+                f'modality_decoder.queries: expected one of {QUERIES}, found {queries!r}'
+            )
+        self.queries = queries
         self.modalities = tuple(modalities)
         self.embed_dims = embed_dims
         self.mask_tokens = nn.Parameter(torch.zeros(len(self.modalities), 1, embed_dims))
@@ -44,7 +58,12 @@ class ModalityDecoder(BaseModule):
         self.decoder.init_weights()
 
     def forward(
-        self, fused: Tensor, locations: Tensor, keep: Tensor, grid: tuple[int, int]
+        self,
+        fused: Tensor,
+        locations: Tensor,
+        keep: Tensor,
+        grid: tuple[int, int],
+        queries: dict[str, tuple[Tensor, Tensor]] | None = None,
     ) -> dict[str, Tensor]:
         """Decode all modalities in one batch.
 
@@ -53,21 +72,26 @@ class ModalityDecoder(BaseModule):
             locations: (B, L) their locations.
             keep: (B, L) bool, false at padding.
             grid: rows and columns of patches, N in all.
+            queries: (B, Q) locations to decode of each modality and (B, Q) bool, false at
+                padding, with one Q for all; all N locations if None.
 
         Returns:
-            (B, N, D) tokens of each modality.
+            (B, Q, D) tokens of each modality.
         """
         batch, num_patches, count = len(fused), grid[0] * grid[1], len(self.modalities)
         positions = sincos_positions(grid, self.embed_dims, device=fused.device)
         context = fused + gather_tokens(positions, locations)
-        queries = self.mask_tokens + positions  # (M, N, D)
-        sequence = torch.cat(
-            [
-                context.repeat(count, 1, 1),
-                queries.repeat_interleave(batch, dim=0).to(context.dtype),
-            ],
-            dim=1,
-        )  # (M * B, L + N, D)
-        key_mask = torch.cat([keep, keep.new_ones(batch, num_patches)], dim=1).repeat(count, 1)
-        decoded = self.decoder(sequence, key_mask)[:, -num_patches:]
+
+        if queries is None:
+            asked = (self.mask_tokens + positions).repeat_interleave(batch, dim=0)  # (M * B, N, D)
+            asked_keep = keep.new_ones(count * batch, num_patches)
+        else:
+            where = torch.cat([queries[name][0] for name in self.modalities])  # (M * B, Q)
+            asked = self.mask_tokens.repeat_interleave(batch, dim=0)
+            asked = asked + gather_tokens(positions, where)
+            asked_keep = torch.cat([queries[name][1] for name in self.modalities])
+
+        sequence = torch.cat([context.repeat(count, 1, 1), asked.to(context.dtype)], dim=1)
+        key_mask = safe_key_mask(torch.cat([keep.repeat(count, 1), asked_keep], dim=1))
+        decoded = self.decoder(sequence, key_mask)[:, -asked.shape[1] :]
         return dict(zip(self.modalities, decoded.chunk(count), strict=True))

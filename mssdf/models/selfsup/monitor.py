@@ -1,10 +1,9 @@
-"""Spread and rank of the features while training, so that a collapse shows (RankMe)."""
+"""A look at the features and terms while training: collapse, position, terms that rule or sleep."""
 
 import torch
 from torch import Tensor
 
 from mssdf.evaluation.collapse import effective_rank, feature_std
-from mssdf.structures import MaskedBatch
 
 NUM_TOKENS = 1024
 
@@ -29,6 +28,34 @@ def content(tokens: Tensor, keep: Tensor) -> tuple[Tensor, Tensor]:
     return (tokens.float() - mean) * weight, keep & (count > 1).squeeze(-1)
 
 
+def position_share(tokens: Tensor, keep: Tensor) -> Tensor:
+    """Share of the tokens' variance that their location alone explains, 0...1.
+
+    The adjusted coefficient of determination (Ezekiel 1930): the mean token of a location over few
+    windows differs from the others' by chance, which does not count.
+
+    Args:
+        tokens: (B, N, D) tokens of one modality, anything where ``keep`` is false.
+        keep: (B, N) bool.
+
+    Returns:
+        A scalar; 0 where no location is seen twice.
+    """
+    residual, counted = content(tokens, keep)
+    if len(tokens) < 2:
+        return residual.new_zeros(())
+
+    weight = counted.unsqueeze(-1).float()
+    count = weight.sum()
+    mean = (tokens.float() * weight).sum(dim=(0, 1)) / count.clamp(min=1)
+    centered = (tokens.float() - mean) * weight
+    freedom = count - counted.any(dim=0).sum()  # of what is left within the locations
+    within = (residual * weight).square().sum() / freedom.clamp(min=1)
+    total = centered.square().sum() / (count - 1).clamp(min=1)
+    share = 1 - within / total.clamp(min=1e-12)
+    return torch.where(freedom > 0, share, 0.0).clamp(0, 1)
+
+
 def _spread(tokens: list[Tensor], keep: list[Tensor]) -> tuple[Tensor, Tensor]:
     """Standard deviation and effective rank over at most ``NUM_TOKENS`` tokens, evenly taken."""
     parts = [content(values, mask) for values, mask in zip(tokens, keep, strict=True)]
@@ -41,30 +68,43 @@ def _spread(tokens: list[Tensor], keep: list[Tensor]) -> tuple[Tensor, Tensor]:
 
 
 @torch.no_grad()
-def feature_monitor(
-    student: dict[str, tuple[Tensor, Tensor, Tensor]],
-    teacher: dict[str, Tensor],
-    batch: MaskedBatch,
-) -> dict[str, Tensor]:
-    """Look at the encoder tokens of a batch.
+def feature_monitor(tokens: list[Tensor], keep: list[Tensor], name: str) -> dict[str, Tensor]:
+    """Measure the tokens that an encoder makes of a batch.
 
     Args:
-        student: tokens (B, K, D), locations (B, K) and keep (B, K) of each modality.
-        teacher: tokens (B, N, D) of each modality; empty without a teacher.
-        batch: the batch they come from.
+        tokens: (B, N, D) tokens of each modality on the grid of patches.
+        keep: (B, N) bool for each, true where there is a token.
+        name: ending of the keys, ``'student'`` or ``'teacher'``.
 
     Returns:
-        ``std_student`` and ``rank_student``, and the same of the teacher.
+        ``std_*``, ``rank_*`` and ``position_*``, the last as the mean over modalities.
     """
-    tokens, keep = [], []
-    for name, (values, locations, _) in student.items():
-        index = locations.unsqueeze(-1).expand_as(values)
-        grid = values.new_zeros(*batch.score.shape, values.shape[-1]).scatter(1, index, values)
-        tokens.append(grid)
-        keep.append(~batch.masks[name])
-    log = dict(zip(('std_student', 'rank_student'), _spread(tokens, keep), strict=True))
-    if teacher:
-        keep = [batch.patch_valid[name] for name in teacher]
-        spread = _spread(list(teacher.values()), keep)
-        log |= dict(zip(('std_teacher', 'rank_teacher'), spread, strict=True))
-    return log
+    std, rank = _spread(tokens, keep)
+    shares = [position_share(*pair) for pair in zip(tokens, keep, strict=True)]
+    return {
+        f'std_{name}': std,
+        f'rank_{name}': rank,
+        f'position_{name}': torch.stack(shares).mean(),
+    }
+
+
+def gradient_norms(terms: dict[str, Tensor], features: list[Tensor]) -> dict[str, Tensor]:
+    """Measure how hard each term pulls at the encoder.
+
+    Args:
+        terms: weighted loss terms, scalars; their graph is kept.
+        features: outputs of the encoder that the terms look at, with gradient.
+
+    Returns:
+        ``grad_*`` of each term: the norm of its gradient at all ``features`` together, 0 for one
+        that does not reach them.
+    """
+    norms = {}
+    for name, term in terms.items():
+        norm = features[0].new_zeros((), dtype=torch.float32)
+        if term.requires_grad:
+            found = torch.autograd.grad(term, features, retain_graph=True, allow_unused=True)
+            squares = [one.float().square().sum() for one in found if one is not None]
+            norm = torch.stack(squares).sum().sqrt() if squares else norm
+        norms[f'grad_{name}'] = norm.detach()
+    return norms

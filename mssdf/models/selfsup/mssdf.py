@@ -1,7 +1,6 @@
 """MSSDF, the algorithm (method.md, sections 4 to 6)."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -13,86 +12,37 @@ from torch import Tensor, nn
 from mssdf.registry import MODELS
 from mssdf.structures import MaskedBatch
 
-from ..heads import ModalityHead, PixelHead
+from ..heads import FrozenPatchProjection, ModalityHead, PixelHead, ProjectionHead, ZeroLinear
 from ..losses import (
     NonFiniteLossError,
+    discrimination_loss,
+    instance_loss,
     masked_feature_loss,
     masked_pixel_loss,
     modality_loss,
 )
+from ..losses.pixels import TARGETS, patch_range
+from ..losses.reduction import (
+    gather_windows,
+    gather_windows_with_gradient,
+    own_windows,
+    rank_and_world_size,
+)
 from ..utils.attention import checkpoint_layers
 from ..utils.positions import gather_tokens, visible_indices
-from .monitor import feature_monitor
-from .pairwise import pairwise_terms
+from .loss_terms import TERMS, Ramp, parse_loss_terms
+from .monitor import feature_monitor, gradient_norms
+from .pairwise import Heights, PairwiseOptions, pairwise_terms
+from .parts import Decoded, Encoded
 from .teacher import EMATeacher
 
-TERMS = ('rec', 'align', 'hsic', 'cls', 'pix')
+PAPER = dict(rec=1.0, align=0.5, hsic=0.2, cls=0.1, pix=0.0)
+POOLS = ('mean', 'cls')
 
 
 def total(values: Iterable[Tensor]) -> Tensor:
     """Sum of tensors of one shape."""
     return torch.stack(list(values)).sum(dim=0)
-
-
-@dataclass
-class Encoded:
-    """What the student's encoder makes of one modality's visible patches.
-
-    Attributes:
-        cls_token: (B, D).
-        tokens: (B, K, D).
-        locations: (B, K) their patches.
-        keep: (B, K) bool, false at padding.
-    """
-
-    cls_token: Tensor
-    tokens: Tensor
-    locations: Tensor
-    keep: Tensor
-
-
-@dataclass
-class LossTerm:
-    """Weight of a loss and how it sets in.
-
-    Attributes:
-        weight: final weight; 0 skips the term's computation.
-        ramp: (begin, end) in iterations between which the weight rises linearly from 0.
-    """
-
-    weight: float = 0.0
-    ramp: tuple[int, int] | None = None
-
-    def at(self, iteration: int) -> float:
-        """Weight at an iteration."""
-        if self.ramp is None:
-            return self.weight
-        begin, end = self.ramp
-        return self.weight * min(max((iteration - begin) / max(end - begin, 1), 0.0), 1.0)
-
-
-def parse_loss_terms(
-    weights: dict[str, float], ramps: dict[str, tuple[int, int]] | None = None
-) -> dict[str, LossTerm]:
-    """Join the weights and ramps of a config.
-
-    Raises:
-        KeyError: for an unknown term.
-        ValueError: if all weights are 0, one is negative or a ramp falls.
-    """
-    ramps = ramps or {}
-    for key, given in (('losses', weights), ('ramps', ramps)):
-        unknown = set(given) - set(TERMS)
-        if unknown:
-            raise KeyError(f'{key}: expected keys among {TERMS}, found {sorted(unknown)}')
-    if min(weights.values(), default=0) < 0:
-        raise ValueError(f'losses: weights must not be negative, found {weights}')
-    if not any(weights.values()):
-        raise ValueError(f'losses: at least one weight must be above 0, found {weights}')
-    for name, ramp in ramps.items():
-        if ramp is not None and (len(ramp) != 2 or not 0 <= ramp[0] <= ramp[1]):
-            raise ValueError(f'ramps.{name}: expected 0 <= begin <= end, found {ramp}')
-    return {name: LossTerm(float(weights.get(name, 0)), ramps.get(name)) for name in TERMS}
 
 
 @MODELS.register_module()
@@ -107,18 +57,28 @@ class MSSDF(BaseSelfSupervisor):
         fusion_decoder: ``FusionDecoder``.
         modality_decoder: ``ModalityDecoder``.
         data_preprocessor: ``MaskingDataPreprocessor``; its modalities are the model's.
-        losses: weight of each of ``rec``, ``align``, ``hsic``, ``cls`` and ``pix``. Default: the
-            paper's.
-        ramps: (begin, end) in iterations between which a term's weight rises from 0.
+        losses: weight of each of ``rec``, ``align``, ``hsic``, ``cls``, ``pix``, ``inst`` and
+            ``disc``. Default: the paper's.
+        ramps: beginning and end of the rise of a term's weight from 0, in iterations, or as shares
+            of training where one of them is a float.
         primary: the modality that the backbone's own patch embedding reads; the checkpoint drops
             into a plain ViT for it. Default: ``'rgb'``, or the first.
         teacher: ``target_norm`` and ``average_layers`` of :class:`~.teacher.EMATeacher`, and
-            ``checkpoint`` to start it from other weights than the student's.
-        pairwise: ``features`` (``'predicted'`` or ``'encoder'``: where the terms between
-            modalities look), ``num_locations`` (K, over all ranks), ``temperature``.
+            ``checkpoint``, a file from which the student and the teacher both start: the encoder,
+            and each patch embedding that the file has.
+        pairwise: settings of the terms between modalities, see :class:`~.pairwise.PairwiseOptions`.
+        instance: settings of L_inst: ``pool`` (``'mean'`` or ``'cls'``), ``temperature`` and
+            ``projector``, the width of the projections. It compares the modalities of a window,
+            and, with ``data_preprocessor.second_view``, two views of each.
+        discrimination: settings of L_disc: ``temperature``.
+        pixel_target: per modality, what L_pix predicts: ``'normalized'`` patches, the default, or
+            ``'raw'`` ones, for heights.
         pixel_floor: per modality, the smallest standard deviation of a patch in L_pix, in the
-            modality's own unit (metres for a DSM).
-        monitor_interval: iterations between two looks at the features' spread and rank.
+            modality's own unit (meters for a DSM).
+        monitor_interval: iterations between two looks at the features: spread, rank and the share
+            of position.
+        monitor_gradients: log the norm of each term's weighted gradient at the encoder's output,
+            too, at the same interval.
         checkpoint_activations: compute each transformer layer of the student again
             in the backward pass instead of keeping its activations.
         init_cfg: of the whole model.
@@ -132,12 +92,16 @@ class MSSDF(BaseSelfSupervisor):
         modality_decoder: dict,
         data_preprocessor: dict | nn.Module,
         losses: dict[str, float] | None = None,
-        ramps: dict[str, tuple[int, int]] | None = None,
+        ramps: dict[str, Ramp | None] | None = None,
         primary: str | None = None,
         teacher: dict | None = None,
         pairwise: dict | None = None,
+        instance: dict | None = None,
+        discrimination: dict | None = None,
+        pixel_target: dict[str, str] | None = None,
         pixel_floor: dict[str, float] | None = None,
         monitor_interval: int = 50,
+        monitor_gradients: bool = False,
         checkpoint_activations: bool = False,
         init_cfg: dict | None = None,
     ) -> None:
@@ -146,9 +110,7 @@ class MSSDF(BaseSelfSupervisor):
         # sorted: MMEngine sorts the config that it keeps, and a resumed run must mean the same
         self.modalities = tuple(sorted(channels))
         self.primary = self._check_primary(primary, channels)
-        self.terms = parse_loss_terms(
-            losses or dict(rec=1.0, align=0.5, hsic=0.2, cls=0.1, pix=0.0), ramps
-        )
+        self.terms = parse_loss_terms(losses or PAPER, ramps)
         self.patch_size = self.backbone.patch_size
         if self.data_preprocessor.patch_size != self.patch_size:
             raise ValueError(
@@ -165,32 +127,21 @@ class MSSDF(BaseSelfSupervisor):
                 **embedding,
             )
         )
-        pairwise = dict(
-            dict(features='predicted', num_locations=1024, temperature=0.07), **(pairwise or {})
-        )
-        self.pairwise_features = pairwise.pop('features')
-        if self.pairwise_features not in ('predicted', 'encoder'):
-            raise ValueError(
-                f"pairwise.features must be 'predicted' or 'encoder', "
-                f'found {self.pairwise_features!r}'
-            )
-        self.pairwise: dict[str, Any] = pairwise
+        self.pairwise = PairwiseOptions(**(pairwise or {}))
         self._build_decoders(fusion_decoder, modality_decoder, width, channels)
-        self.modality_head = (
-            ModalityHead(width, len(self.modalities)) if self._uses('cls') else None
-        )
+        self._build_heads(width, channels, dict(instance or {}), dict(discrimination or {}))
+        self._read_pixel_settings(pixel_target or {}, pixel_floor or {})
+
         teacher = dict(teacher or {})
-        self.teacher_checkpoint = teacher.pop('checkpoint', None)
+        self.start_from = teacher.pop('checkpoint', None)
         self.teacher = (
             EMATeacher(self.backbone, self.embedding, **teacher) if self._uses('rec') else None
         )
-        self.pixel_floor = {
-            name: (pixel_floor or {}).get(name, 0.0) * len(settings['std']) / sum(settings['std'])
-            for name, settings in self.data_preprocessor.modalities.items()
-        }
         self.monitor_interval = monitor_interval
+        self.monitor_gradients = monitor_gradients
         checkpoint_layers(self, checkpoint_activations)  # the teacher keeps nothing anyway
         self.iteration = 0
+        self.max_iters: int | None = None
         self._files: list[str] = []
 
     @staticmethod
@@ -204,6 +155,9 @@ class MSSDF(BaseSelfSupervisor):
     def _uses(self, *terms: str) -> bool:
         return any(self.terms[name].weight > 0 for name in terms)
 
+    def _weight(self, term: str) -> float:
+        return self.terms[term].at(self.iteration, self.max_iters)
+
     @property
     def _pairs(self) -> bool:
         return len(self.modalities) > 1 and self._uses('align', 'hsic')
@@ -211,13 +165,13 @@ class MSSDF(BaseSelfSupervisor):
     def _build_decoders(
         self, fusion: dict, modality: dict, width: int, channels: dict[str, int]
     ) -> None:
-        pairs_predicted = self._pairs and self.pairwise_features == 'predicted'
+        pairs_predicted = self._pairs and self.pairwise.features == 'predicted'
         predicts = self._uses('rec') or pairs_predicted
         self.fusion_decoder: Any = None
         self.modality_decoder: Any = None
         self.feature_head: nn.Module | None = None
         self.pixel_head: nn.Module | None = None
-        if not (predicts or self._uses('pix')):
+        if not (predicts or self._uses('pix', 'disc')):
             return
         self.fusion_decoder = MODELS.build(dict(in_dims=width, **fusion))
         self.modality_decoder = MODELS.build(dict(modalities=self.modalities, **modality))
@@ -227,33 +181,93 @@ class MSSDF(BaseSelfSupervisor):
                 f"modality_decoder.embed_dims must equal the fusion decoder's "
                 f'{self.fusion_decoder.embed_dims}, found {decoded}'
             )
+        if pairs_predicted and self.modality_decoder.queries != 'all':
+            raise ValueError(
+                "modality_decoder.queries: expected 'all' with pairwise.features='predicted', "
+                f'found {self.modality_decoder.queries!r}'
+            )
         if predicts:
-            self.feature_head = nn.Linear(decoded, width)
+            self.feature_head = ZeroLinear(decoded, width)
         if self._uses('pix'):
             self.pixel_head = PixelHead(decoded, channels, self.patch_size)
 
+    def _build_heads(
+        self, width: int, channels: dict[str, int], instance: dict, discrimination: dict
+    ) -> None:
+        """Build what a term looks through; nothing for a term whose weight is 0."""
+        self.modality_head: nn.Module | None = None
+        self.align_head: nn.Module | None = None
+        self.instance_head: nn.Module | None = None
+        self.patch_projection: nn.Module | None = None
+        self.patch_head: nn.Module | None = None
+        if self._uses('cls'):
+            self.modality_head = ModalityHead(width, len(self.modalities))
+        if len(self.modalities) > 1 and self._uses('align') and self.pairwise.projector:
+            self.align_head = ProjectionHead(self.modalities, width, self.pairwise.projector)
+
+        self.instance_pool = instance.pop('pool', 'cls')
+        self.instance_temperature = instance.pop('temperature', 0.1)
+        projector = instance.pop('projector', 128)
+        if self.instance_pool not in POOLS or instance:
+            raise ValueError(
+                f'instance: expected pool (one of {POOLS}), temperature and projector, found '
+                f'{dict(pool=self.instance_pool, **instance)}'
+            )
+        if self._uses('inst'):
+            if len(self.modalities) < 2 and not self.data_preprocessor.second_view:
+                raise ValueError(
+                    'losses.inst: expected several modalities or data_preprocessor.second_view, '
+                    'found neither'
+                )
+            self.instance_head = ProjectionHead(['all'], width, projector)
+
+        self.patch_temperature = discrimination.pop('temperature', 0.1)
+        if discrimination:
+            raise ValueError(f'discrimination: expected temperature, found {discrimination}')
+        if self._uses('disc'):
+            self.patch_projection = FrozenPatchProjection(channels, self.patch_size, width)
+            self.patch_head = nn.Linear(self.modality_decoder.embed_dims, width)
+
+    def _read_pixel_settings(self, target: dict[str, str], floor: dict[str, float]) -> None:
+        for name, kind in target.items():
+            if kind not in TARGETS:
+                raise ValueError(f'pixel_target.{name}: expected one of {TARGETS}, found {kind!r}')
+        modalities = self.data_preprocessor.modalities
+        self.pixel_target = {name: target.get(name, 'normalized') for name in modalities}
+        # from the modality's own unit to that of its normalized values
+        self.units = {
+            name: sum(settings['std']) / len(settings['std'])
+            for name, settings in modalities.items()
+        }
+        self.pixel_floor = {name: floor.get(name, 0.0) / self.units[name] for name in modalities}
+
     def init_weights(self) -> None:
-        """Initialise the student, then start the teacher from it or from its own checkpoint."""
+        """Initialize the student, or start it from a checkpoint, and the teacher from it."""
         super().init_weights()
-        if self.teacher is None:
-            return
-        self.teacher.copy_from(self.backbone, self.embedding)
-        if self.teacher_checkpoint is not None:
-            from mssdf.utils.checkpoint import load_pretrained
+        if self.start_from is not None:
+            from mssdf.utils.multi_modal import load_student
 
-            load_pretrained(self.teacher.backbone, self.teacher_checkpoint, prefix='backbone.')
+            load_student(self.backbone, self.embedding, self.start_from)
+        if self.teacher is not None:
+            self.teacher.copy_from(self.backbone, self.embedding)
 
-    def set_progress(self, iteration: int) -> None:
-        """Tell the model the iteration, for the ramps and the monitor."""
+    def set_progress(self, iteration: int, max_iters: int | None = None) -> None:
+        """Tell the model how far training is, for the ramps and the monitor.
+
+        Args:
+            iteration: number of completed iterations.
+            max_iters: iterations of the whole training, for ramps in shares.
+        """
         self.iteration = iteration
+        self.max_iters = max_iters if max_iters is not None else self.max_iters
 
     def update_teacher(self, momentum: float) -> None:
-        """Move the teacher after an optimiser step."""
+        """Move the teacher after an optimizer step."""
         if self.teacher is not None:
             self.teacher.update(self.backbone, self.embedding, momentum)
 
     def extract_feat(self, inputs: Tensor) -> tuple[Tensor, ...]:
-        """Features of normalised images (B, C, H, W) of the primary modality."""
+        """Features of normalized images (B, C, H, W) of the primary modality."""
         return self.backbone(inputs)
 
     def encode(self, batch: MaskedBatch) -> dict[str, Encoded]:
@@ -268,43 +282,80 @@ class MSSDF(BaseSelfSupervisor):
             encoded[name] = Encoded(output[:, 0], output[:, 1:], locations, keep)
         return encoded
 
-    def decode(self, encoded: dict[str, Encoded], grid: tuple[int, int]) -> dict[str, Tensor]:
-        """Fuse the visible tokens and decode (B, N, D') for every modality."""
+    def decode(
+        self, encoded: dict[str, Encoded], batch: MaskedBatch, everywhere: bool = False
+    ) -> dict[str, Decoded]:
+        """Fuse the visible tokens and decode every modality.
+
+        Args:
+            encoded: of :meth:`encode`.
+            batch: the batch they come from.
+            everywhere: decode all locations, also where the decoder's ``queries`` are ``'hidden'``.
+
+        Returns:
+            Decoded tokens of each modality; empty without decoders.
+        """
+        if self.fusion_decoder is None:
+            return {}
         fused = self.fusion_decoder(
             {name: one.tokens + one.cls_token.detach()[:, None] for name, one in encoded.items()},
             {name: one.locations for name, one in encoded.items()},
             {name: one.keep for name, one in encoded.items()},
-            grid,
+            batch.grid,
         )
-        return self.modality_decoder(*fused, grid)
+        hidden = {name: batch.masks[name] & batch.patch_valid[name] for name in batch.images}
+        if everywhere or self.modality_decoder.queries == 'all':
+            tokens = self.modality_decoder(*fused, batch.grid)
+            return {name: Decoded(tokens[name], hidden[name]) for name in hidden}
+
+        length = max(batch.num_hidden.values())
+        queries = {name: visible_indices(~mask, length) for name, mask in hidden.items()}
+        tokens = self.modality_decoder(*fused, batch.grid, queries)
+        return {name: Decoded(tokens[name], queries[name][1], queries[name][0]) for name in queries}
+
+    def predict(self, decoded: dict[str, Decoded]) -> dict[str, Tensor]:
+        """Predict the teacher's features (B, Q, D); empty if no loss looks at them."""
+        if self.feature_head is None:
+            return {}
+        return {name: self.feature_head(one.tokens) for name, one in decoded.items()}
 
     def window_losses(
         self,
         batch: MaskedBatch,
         encoded: dict[str, Encoded],
-        decoded: dict[str, Tensor],
+        decoded: dict[str, Decoded],
         predicted: dict[str, Tensor],
         targets: dict[str, Tensor],
     ) -> dict[str, Tensor]:
-        """The terms that each window has by itself: ``rec``, ``pix`` and ``cls``, (B,) each."""
-        hidden = {name: batch.masks[name] & batch.patch_valid[name] for name in batch.images}
+        """Compute the terms that each window has by itself, (B,) each.
+
+        ``rec``, ``pix``, ``disc`` and ``cls``, those that the recipe has; ``rec`` only with
+        targets.
+        """
         losses: dict[str, Tensor] = {}
-        if self._uses('rec'):
+        if targets:
             losses['rec'] = total(
-                masked_feature_loss(predicted[name], targets[name], hidden[name]) for name in hidden
+                masked_feature_loss(predicted[name], one.pick(targets[name]), one.hidden)
+                for name, one in decoded.items()
             )
         if self.pixel_head is not None:
-            pixels = self.pixel_head(decoded)
+            pixels = self.pixel_head({name: one.tokens for name, one in decoded.items()})
             losses['pix'] = total(
                 masked_pixel_loss(
                     pixels[name],
                     batch.images[name],
                     batch.pixel_valid[name],
-                    hidden[name],
+                    one.hidden,
                     self.patch_size,
                     max(self.pixel_floor[name], 1e-3),
+                    self.pixel_target[name],
+                    one.locations,
                 )
-                for name in hidden
+                for name, one in decoded.items()
+            )
+        if self.patch_head is not None:
+            losses['disc'] = total(
+                self._discrimination(name, one, batch) for name, one in decoded.items()
             )
         if self.modality_head is not None:
             logits = self.modality_head(
@@ -314,29 +365,85 @@ class MSSDF(BaseSelfSupervisor):
             losses['cls'] = modality_loss(logits, present)
         return losses
 
+    def _discrimination(self, name: str, decoded: Decoded, batch: MaskedBatch) -> Tensor:
+        assert self.patch_head is not None and self.patch_projection is not None
+        target = self.patch_projection(name, batch.images[name])
+        locations = decoded.locations
+        if locations is None:
+            locations = torch.arange(target.shape[1], device=target.device).expand(len(target), -1)
+        return discrimination_loss(
+            self.patch_head(decoded.tokens),
+            target,
+            locations,
+            decoded.hidden,
+            batch.patch_valid[name],
+            self.patch_temperature,
+        )
+
     def _pairwise_losses(
         self,
         batch: MaskedBatch,
         encoded: dict[str, Encoded],
         predicted: dict[str, Tensor],
     ) -> dict[str, Tensor]:
-        if self.pairwise_features == 'predicted':
+        num_patches = batch.score.shape[1]
+        projected = None
+        if self.pairwise.features == 'predicted':
             features, eligible = predicted, batch.patch_valid
+            if self.align_head is not None:
+                projected = {name: self.align_head(name, one) for name, one in features.items()}
         else:
-            features, eligible = {}, {}
-            for name, one in encoded.items():
-                index = one.locations.unsqueeze(-1).expand_as(one.tokens)
-                grid = one.tokens.new_zeros(*batch.score.shape, one.tokens.shape[-1])
-                features[name] = grid.scatter(1, index, one.tokens)
-                eligible[name] = ~batch.masks[name]
+            # before the grid: there are fewer visible tokens than locations
+            tokens = {name: one.tokens for name, one in encoded.items()}
+            features = {
+                name: one.on_grid(tokens[name], num_patches) for name, one in encoded.items()
+            }
+            eligible = {name: ~batch.masks[name] for name in encoded}
+            if self.align_head is not None:
+                projected = {
+                    name: one.on_grid(self.align_head(name, tokens[name]), num_patches)
+                    for name, one in encoded.items()
+                }
         return pairwise_terms(
             features,
             eligible,
+            self.pairwise,
             noise=batch.noise,
+            projected=projected,
+            heights=self._heights(batch),
             align=self._uses('align'),
             hsic=self._uses('hsic'),
-            **self.pairwise,
         )
+
+    def _heights(self, batch: MaskedBatch) -> dict[str, Heights]:
+        """Range of each patch in meters, for the modalities in ``pairwise.flat``."""
+        heights = {}
+        for name in self.pairwise.flat:
+            low, high = patch_range(batch.images[name], batch.pixel_valid[name], self.patch_size)
+            heights[name] = (low * self.units[name], high * self.units[name])
+        return heights
+
+    def _instance_loss(self, batch: MaskedBatch, encoded: dict[str, Encoded]) -> Tensor:
+        """Compare whole windows: their modalities, and two views of them if there are."""
+        assert self.instance_head is not None
+        views, present = [], []
+        seconds = [] if batch.second is None else [(batch.second, self.encode(batch.second))]
+        for view, parts in [(batch, encoded), *seconds]:
+            for name, one in parts.items():
+                pooled = one.mean_token() if self.instance_pool == 'mean' else one.cls_token
+                projected = self.instance_head('all', pooled).float()
+                views.append(gather_windows_with_gradient(projected))
+                present.append(gather_windows(view.present(name)))
+
+        count = len(encoded)
+        if batch.second is None:
+            pairs = [(first, second) for second in range(count) for first in range(second)]
+        else:
+            pairs = [(first, count + second) for first in range(count) for second in range(count)]
+        anchors = own_windows(batch.batch_size, batch.score.device)
+        loss = instance_loss(views, present, pairs, anchors, self.instance_temperature)
+        # ranks have different anchors: the mean over them is then the sum over all anchors
+        return loss * rank_and_world_size()[1]
 
     def loss(
         self, inputs: MaskedBatch, data_samples: Sequence[DataSample] | None = None, **kwargs: Any
@@ -350,7 +457,8 @@ class MSSDF(BaseSelfSupervisor):
 
         Returns:
             ``loss``: the weighted sum; each term unweighted under its own name; visible patches
-            per window of each modality; now and then the spread and rank of the features.
+            per window of each modality; at intervals the monitor's figures. ``rec`` is absent
+            while its weight is 0: the teacher is not run.
         """
         self._files = [
             str(path)
@@ -358,14 +466,10 @@ class MSSDF(BaseSelfSupervisor):
             for path in (sample.get('files') or {}).values()
         ]
         encoded = self.encode(inputs)
-        decoded = {} if self.fusion_decoder is None else self.decode(encoded, inputs.grid)
-        predicted = (
-            {name: self.feature_head(tokens) for name, tokens in decoded.items()}
-            if self.feature_head is not None
-            else {}
-        )
+        decoded = self.decode(encoded, inputs)
+        predicted = self.predict(decoded)
         targets, teacher_features = {}, {}
-        if self.teacher is not None:
+        if self.teacher is not None and self._weight('rec') > 0:
             targets, teacher_features = self.teacher(inputs.images, inputs.patch_valid, inputs.grid)
         with torch.autocast(inputs.score.device.type, enabled=False):
             terms = {
@@ -376,15 +480,39 @@ class MSSDF(BaseSelfSupervisor):
             }
             if self._pairs:
                 terms |= self._pairwise_losses(inputs, encoded, predicted)
-            loss = total(self.terms[name].at(self.iteration) * terms[name] for name in terms)
+            if self.instance_head is not None:
+                terms['inst'] = self._instance_loss(inputs, encoded)
+            weighted = {name: self._weight(name) * terms[name] for name in terms}
+            loss = total(weighted.values())
+            if self.teacher is not None and not targets and self.feature_head is not None:
+                # a sleeping head takes part with a gradient of zero, or DDP would wait for it
+                loss = loss + 0.0 * total(one.sum() for one in self.feature_head.parameters())
+
         log: dict[str, Tensor] = {name: terms[name] for name in TERMS if name in terms}
         for name in inputs.images:
             visible = (~inputs.masks[name]).sum(dim=1).float()
             log[f'visible_{name}'] = visible.mean().detach()
         if self.monitor_interval and self.iteration % self.monitor_interval == 0:
-            student = {name: (one.tokens, one.locations, one.keep) for name, one in encoded.items()}
-            log |= feature_monitor(student, teacher_features, inputs)
+            log |= self._monitor(inputs, encoded, teacher_features, weighted)
         return dict(loss=loss, **log)
+
+    def _monitor(
+        self,
+        batch: MaskedBatch,
+        encoded: dict[str, Encoded],
+        teacher: dict[str, Tensor],
+        weighted: dict[str, Tensor],
+    ) -> dict[str, Tensor]:
+        num_patches = batch.score.shape[1]
+        tokens = [one.on_grid(one.tokens.detach(), num_patches) for one in encoded.values()]
+        log = feature_monitor(tokens, [~batch.masks[name] for name in encoded], 'student')
+        if teacher:
+            keep = [batch.patch_valid[name] for name in teacher]
+            log |= feature_monitor(list(teacher.values()), keep, 'teacher')
+        if self.monitor_gradients and torch.is_grad_enabled():
+            outputs = [value for one in encoded.values() for value in (one.tokens, one.cls_token)]
+            log |= gradient_norms(weighted, outputs)
+        return log
 
     def parse_losses(self, losses: dict[str, Tensor]) -> tuple[Tensor, dict[str, Tensor]]:
         """As MMEngine, and refuse a loss that is not finite on any rank, before the step.
@@ -418,10 +546,7 @@ class MSSDF(BaseSelfSupervisor):
             has none); ``grid``.
         """
         encoded = self.encode(batch)
-        decoded = {} if self.fusion_decoder is None else self.decode(encoded, batch.grid)
-        predicted = None
-        if self.feature_head is not None:
-            predicted = {name: self.feature_head(tokens) for name, tokens in decoded.items()}
+        predicted = self.predict(self.decode(encoded, batch, everywhere=True)) or None
         targets = None
         if self.teacher is not None:
             targets = self.teacher(batch.images, batch.patch_valid, batch.grid)[0]

@@ -1,63 +1,236 @@
 """The terms between two modalities, over a bounded draw of locations (method.md, section 6)."""
 
+from dataclasses import dataclass, field
 from itertools import combinations
 
 import torch
 from torch import Tensor
 
-from ..losses.alignment import info_nce
+from ..losses.alignment import info_nce, location_info_nce
 from ..losses.hsic import linear_hsic
 from ..losses.locations import sample_locations
+from ..losses.reduction import (
+    gather_windows,
+    gather_windows_with_gradient,
+    own_windows,
+    rank_and_world_size,
+    sum_over_ranks,
+)
 
 GOLDEN = 0.6180339887
+CHOICES = dict(features=('predicted', 'encoder'), negatives=('all', 'location'))
+
+Heights = tuple[Tensor, Tensor]
+
+
+@dataclass(frozen=True)
+class PairwiseOptions:
+    """Settings of L_align and L_hsic.
+
+    Attributes:
+        features: ``'predicted'`` takes the tokens predicted for all locations, as the paper;
+            ``'encoder'`` the encoder's tokens where both modalities are visible.
+        negatives: ``'all'`` takes negatives from everywhere, as the paper; ``'location'`` from the
+            same location of other windows, so that position tells nothing.
+        num_locations: number of locations per window and step: with ``'all'`` on average, drawn
+            from the whole batch; with ``'location'`` the same ones in all windows.
+        max_rows: largest number of locations of the whole batch that ``'all'`` and L_hsic take.
+        temperature: divisor of L_align's cosine similarities.
+        projector: width of the projections that L_align compares, by a network for each modality;
+            None compares the features themselves.
+        flat: for heights, the range in meters within which two patches count as alike, and are no
+            negatives with ``'location'``.
+    """
+
+    features: str = 'predicted'
+    negatives: str = 'all'
+    num_locations: int = 16
+    max_rows: int = 8192
+    temperature: float = 0.07
+    projector: int | None = None
+    flat: dict[str, float] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        """Check the values.
+
+        Raises:
+            ValueError: for a value that is not allowed, naming its key.
+        """
+        for name, choices in CHOICES.items():
+            if getattr(self, name) not in choices:
+                raise ValueError(
+                    f'pairwise.{name} must be one of {choices}, found {getattr(self, name)!r}'
+                )
+        for name, least in (('num_locations', 1), ('max_rows', 2)):
+            if getattr(self, name) < least:
+                raise ValueError(
+                    f'pairwise.{name}: expected at least {least}, found {getattr(self, name)}'
+                )
+        if self.temperature <= 0 or (self.projector is not None and self.projector < 1):
+            raise ValueError(
+                'pairwise: expected a positive temperature and projector, found '
+                f'{self.temperature} and {self.projector}'
+            )
+        if min(self.flat.values(), default=0) < 0:
+            raise ValueError(f'pairwise.flat: expected meters of at least 0, found {self.flat}')
 
 
 def pairwise_terms(
     features: dict[str, Tensor],
     eligible: dict[str, Tensor],
-    num_locations: int,
+    options: PairwiseOptions | None = None,
     noise: Tensor | None = None,
-    temperature: float = 0.07,
+    projected: dict[str, Tensor] | None = None,
+    heights: dict[str, Heights] | None = None,
     align: bool = True,
     hsic: bool = True,
 ) -> dict[str, Tensor]:
-    """L_align and L_hsic, averaged over the pairs of modalities that each window has.
+    """Compute L_align and L_hsic, averaged over the pairs of modalities that each window has.
 
     Args:
-        features: (B, N, d) of each modality.
-        eligible: (B, N) bool, the locations of each modality that may be drawn.
-        num_locations: K, at most so many locations per pair, over all ranks.
+        features: (B, N, D) features of each modality, which L_hsic compares.
+        eligible: (B, N) bool, locations of each modality that may be drawn.
+        options: settings of the terms.
         noise: (B, N) random numbers in 0...1 from which the locations are drawn.
-        temperature: of InfoNCE.
-        align: compute ``'align'``.
-        hsic: compute ``'hsic'``.
+        projected: (B, N, d) features of each modality that L_align compares; ``features`` if None.
+        heights: lowest and highest value of each patch, (B, N) each, in meters, of the modalities
+            in ``options.flat``.
+        align: whether to compute ``'align'``.
+        hsic: whether to compute ``'hsic'``.
 
     Returns:
-        Scalars, 0 where no window has two modalities.
+        Scalars, 0 where no window has two modalities. Their mean over ranks is the term of the
+        batch of all ranks.
     """
+    options = options or PairwiseOptions()
+    projected = features if projected is None else projected
     pairs = list(combinations(features, 2))
     both = {pair: eligible[pair[0]] & eligible[pair[1]] for pair in pairs}
     pairs_of_window = torch.stack([mask.any(dim=1) for mask in both.values()]).sum(dim=0)
     share = 1.0 / pairs_of_window.clamp(min=1)  # (B,)
-    totals: dict[str, Tensor] = {}
-    weights: dict[str, Tensor] = {}
+    if noise is None:
+        noise = torch.rand(share.shape[0], next(iter(both.values())).shape[1], device=share.device)
+
+    found: dict[str, list[tuple[Tensor, Tensor]]] = {}
     for number, ((first, second), mask) in enumerate(both.items()):
         # each pair draws for itself: numbers shifted round the circle are as random
-        shifted = None if noise is None else (noise + number * GOLDEN) % 1.0
-        drawn = sample_locations(mask, max(2, num_locations), shifted)
-        width = features[first].shape[-1]
-        # one exchange for all that a pair needs
-        rows = drawn.rows(
-            features[first], features[second], torch.where(mask, share[:, None], 0.0)[..., None]
-        )
-        left, right, weight = rows.split([width, width, 1], dim=1)
-        weight = weight.squeeze(1).detach().masked_fill(~drawn.valid, 0.0)
-        valid = weight > 0
-        if align:
-            value = (info_nce(left, right, valid, temperature) * weight).sum()
-            totals['align'] = totals.get('align', 0.0) + value
-        if hsic:
-            value = linear_hsic(left, right, valid) * weight.sum()
-            totals['hsic'] = totals.get('hsic', 0.0) + value
-        weights['all'] = weights.get('all', 0.0) + weight.sum()
-    return {name: total / weights['all'].clamp(min=1e-6) for name, total in totals.items()}
+        shifted = (noise + number * GOLDEN) % 1.0
+        by_location = align and options.negatives == 'location'
+        if by_location:
+            pair = (projected[first], projected[second])
+            alike = {
+                name: (options.flat[name], values)
+                for name, values in (heights or {}).items()
+                if name in (first, second)
+            }
+            value = align_by_location(*pair, mask, share, shifted, options, alike)
+            found.setdefault('align', []).append(value)
+        if hsic or (align and not by_location):
+            values = (features[first], features[second], projected[first], projected[second])
+            wanted = (align and not by_location, hsic)
+            for name, value in terms_of_rows(values, mask, share, shifted, options, wanted).items():
+                found.setdefault(name, []).append(value)
+
+    return {
+        name: torch.stack([value for value, _ in values]).sum()
+        / torch.stack([weight for _, weight in values]).sum().clamp(min=1e-6)
+        for name, values in found.items()
+    }
+
+
+def align_by_location(
+    first: Tensor,
+    second: Tensor,
+    mask: Tensor,
+    share: Tensor,
+    noise: Tensor,
+    options: PairwiseOptions,
+    alike: dict[str, tuple[float, Heights]],
+) -> tuple[Tensor, Tensor]:
+    """Sum L_align over drawn locations, with negatives from the same location.
+
+    Args:
+        first: (B, N, d) features of one modality.
+        second: (B, N, d) features of the other.
+        mask: (B, N) bool, locations that both have.
+        share: (B,) weight of each window.
+        noise: (B, N) random numbers; those of the first window of all ranks decide.
+        options: settings.
+        alike: range in meters and heights of modalities whose alike patches are no negatives.
+
+    Returns:
+        The weighted sum over this rank's anchors times the number of ranks, and the sum of the
+        weights of all ranks.
+    """
+    count = min(options.num_locations, mask.shape[1])
+    # the same locations on every rank, so that all have each other's windows there
+    chosen = gather_windows(noise[:1])[0].topk(count, largest=False, sorted=False).indices  # (L,)
+
+    def at_locations(values: Tensor) -> Tensor:
+        return values[:, chosen].transpose(0, 1)  # (L, B, ...)
+
+    sides = [
+        gather_windows_with_gradient(values[:, chosen].float()).transpose(0, 1)
+        for values in (first, second)
+    ]
+    valid = gather_windows(mask[:, chosen]).T  # (L, G)
+    anchors = own_windows(len(mask), mask.device)
+
+    indistinct = None
+    for meters, (low, high) in alike.values():
+        low, high = at_locations(low), at_locations(high)  # (L, B)
+        all_low = gather_windows(low.T.contiguous()).T.unsqueeze(1)  # (L, 1, G)
+        all_high = gather_windows(high.T.contiguous()).T.unsqueeze(1)
+        span = torch.maximum(high.unsqueeze(-1), all_high)
+        span = span - torch.minimum(low.unsqueeze(-1), all_low)
+        within = span <= meters
+        indistinct = within if indistinct is None else indistinct | within
+
+    loss, counted = location_info_nce(
+        sides[0], sides[1], valid, anchors, indistinct, options.temperature
+    )
+    weight = counted * share
+    # ranks have different anchors: the mean over them is then the sum over all anchors
+    return (loss * weight).sum() * rank_and_world_size()[1], sum_over_ranks(weight.sum())
+
+
+def terms_of_rows(
+    values: tuple[Tensor, Tensor, Tensor, Tensor],
+    mask: Tensor,
+    share: Tensor,
+    noise: Tensor,
+    options: PairwiseOptions,
+    wanted: tuple[bool, bool],
+) -> dict[str, tuple[Tensor, Tensor]]:
+    """Sum L_align with all negatives, and L_hsic, over rows drawn from the whole batch.
+
+    Args:
+        values: (B, N, D) features of both modalities and (B, N, d) their projections.
+        mask: (B, N) bool, locations that both have.
+        share: (B,) weight of each window.
+        noise: (B, N) random numbers that decide on the draw.
+        options: settings.
+        wanted: whether to compute ``'align'``, and ``'hsic'``.
+
+    Returns:
+        Weighted sum and sum of weights of each term, the same on every rank.
+    """
+    windows = len(mask) * rank_and_world_size()[1]
+    rows = max(2, min(options.max_rows, options.num_locations * windows))
+    drawn = sample_locations(mask, rows, noise)
+
+    # one exchange for all that a pair needs
+    weight = torch.where(mask, share[:, None], 0.0)[..., None]
+    taken = values if wanted[0] and values[2] is not values[0] else values[:2]
+    parts = drawn.rows(*taken, weight).split([*(one.shape[-1] for one in taken), 1], dim=1)
+    weight = parts[-1].squeeze(1).detach().masked_fill(~drawn.valid, 0.0)
+    valid = weight > 0
+
+    terms = {}
+    if wanted[0]:
+        left, right = parts[-3], parts[-2]
+        loss = info_nce(left, right, valid, options.temperature)
+        terms['align'] = ((loss * weight).sum(), weight.sum())
+    if wanted[1]:
+        terms['hsic'] = (linear_hsic(parts[0], parts[1], valid) * weight.sum(), weight.sum())
+    return terms
