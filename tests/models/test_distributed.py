@@ -29,7 +29,13 @@ def half(batch: MaskedBatch, rank: int) -> MaskedBatch:
 def prepare(term: str, features: str):
     """The model and the whole, masked batch, the same in every process."""
     losses = ALL_LOSSES if term == 'all' else dict.fromkeys(ALL_LOSSES, 0.0) | {term: 1.0}
-    settings = {'pairwise.features': features, 'pairwise.max_rows': 20}
+    settings: dict = {'pairwise.features': features, 'pairwise.max_rows': 20}
+    if features == 'location':
+        settings |= {'pairwise.features': 'encoder', 'pairwise.negatives': 'location'}
+        settings |= {'pairwise.num_locations': 9, 'pairwise.projector': 16}
+        settings |= {'pairwise.flat': dict(dsm=59.7)}  # of heights within 60 m: some are alike
+        settings |= {'data_preprocessor.mask_ratio': 0.25}
+        settings |= {'modality_decoder.queries': 'hidden', 'fusion_decoder.filled': True}
     settings['teacher'] = dict(target_norm='batch', average_layers=2)
     model = tiny_model(losses=losses, monitor_interval=0, **settings)
     model.data_preprocessor.cross_modal_ratio = 0.2
@@ -61,6 +67,7 @@ def worker(rank: int, port: int, folder: str, cases: list[tuple[str, str]]) -> N
 
 CASES = [(term, 'predicted') for term in ('rec', 'align', 'hsic', 'cls', 'pix', 'all')]
 CASES += [('align', 'encoder'), ('all', 'encoder')]
+CASES += [(term, 'location') for term in ('align', 'inst', 'disc', 'all')]
 
 
 @pytest.fixture(scope='module')

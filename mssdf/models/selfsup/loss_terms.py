@@ -46,9 +46,9 @@ class LossTerm:
                     'found none: call set_progress(iteration, max_iters)'
                 )
             begin, end = begin * max_iters, end * max_iters
-        if iteration >= end:
-            return self.weight
-        return self.weight * max((iteration - begin) / (end - begin), 0.0)
+        if begin == end:
+            return self.weight * (iteration >= end)
+        return self.weight * min(max((iteration - begin) / (end - begin), 0.0), 1.0)
 
 
 def parse_loss_terms(

@@ -1,0 +1,93 @@
+"""Cheaper decoders: hidden queries and filled fused tokens, against a loop over windows."""
+
+import pytest
+import torch
+
+from mssdf.models.utils import sincos_positions
+
+from .tiny import ALL_LOSSES, drop, tiny_batch, tiny_model
+
+NAMES = ('rgb', 'dsm', 'ms')
+ENCODER = {'pairwise.features': 'encoder'}  # decoding hidden patches alone needs it
+
+
+def decode_by_loop(model, batch, filled: bool):
+    """One window after another: the hidden, valid patches of each modality, without padding."""
+    fusion, modality = model.fusion_decoder, model.modality_decoder
+    positions = sincos_positions(batch.grid, fusion.embed_dims)[0]
+    decoded = {name: [] for name in batch.images}
+    for b in range(batch.batch_size):
+        tokens = {}
+        for name, image in batch.images.items():
+            visible = (~batch.masks[name][b]).nonzero()[:, 0].tolist()
+            if not visible:
+                continue
+            all_tokens = model.embedding(name, image[b : b + 1], model.backbone.patch_embed)
+            all_tokens = model.backbone.add_positions(all_tokens, batch.grid)
+            encoded = model.backbone.encode(all_tokens[:, visible])
+            values = fusion.project(encoded[:, 1:] + encoded[:, :1].detach())[0]
+            tokens[name] = dict(zip(visible, values, strict=True))
+        union = sorted({place for one in tokens.values() for place in one})
+        sequence = []
+        if not filled:
+            sequence += [
+                value + positions[place] for one in tokens.values() for place, value in one.items()
+            ]
+        for place in union:
+            fused = fusion.fusion_token[0, 0] + positions[place]
+            if filled:
+                there = [one[place] for one in tokens.values() if place in one]
+                fused = fused + torch.stack(there).mean(0)
+            sequence.append(fused)
+        fused = fusion.decoder(torch.stack(sequence)[None])[:, -len(union) :]
+        for index, name in enumerate(sorted(batch.images)):
+            hidden = (batch.masks[name] & batch.patch_valid[name])[b].nonzero()[:, 0]
+            queries = modality.mask_tokens[index : index + 1] + positions[hidden]
+            sequence = torch.cat([fused + positions[union], queries], dim=1)
+            decoded[name].append(modality.decoder(sequence)[0, len(union) :])
+    return decoded
+
+
+@pytest.mark.parametrize('filled', [False, True])
+def test_hidden_queries_equal_a_loop_over_windows(filled):
+    settings = {'modality_decoder.queries': 'hidden', 'fusion_decoder.filled': filled}
+    cross_modal = {'data_preprocessor.cross_modal': dict(target='random')}
+    model = tiny_model(NAMES, losses=ALL_LOSSES, **ENCODER, **settings, **cross_modal)
+    model.data_preprocessor.cross_modal_ratio = 0.4
+    data = drop(drop(tiny_batch(6, NAMES), 'dsm', [1, 4]), 'ms', [0, 1])
+    data['valid']['rgb'][2, :, :50] = False
+    batch = model.data_preprocessor(data)['inputs']
+
+    decoded = model.decode(model.encode(batch), batch)
+    expected = decode_by_loop(model, batch, filled)
+    for name, one in decoded.items():
+        hidden = batch.masks[name] & batch.patch_valid[name]
+        assert one.hidden.sum() == hidden.sum()  # no patch is left out
+        for b in range(6):
+            kept = one.hidden[b]
+            assert one.locations[b][kept].tolist() == hidden[b].nonzero()[:, 0].tolist()
+            torch.testing.assert_close(one.tokens[b][kept], expected[name][b], atol=1e-5, rtol=1e-4)
+
+
+def test_losses_over_hidden_queries_are_those_over_all_patches():
+    """What is predicted at hidden patches decides alone; decoders without layers show it."""
+    settings = {'fusion_decoder.num_layers': 0, 'modality_decoder.num_layers': 0}
+    losses = ALL_LOSSES | dict(disc=1.0)
+    results = []
+    for queries in ('all', 'hidden'):
+        model = tiny_model(
+            NAMES, losses=losses, **ENCODER, **settings, **{'modality_decoder.queries': queries}
+        )
+        torch.manual_seed(5)
+        data = drop(tiny_batch(4, NAMES), 'ms', [2])
+        data['valid']['rgb'][1, :, :40] = False
+        results.append(model.loss(**model.data_preprocessor(data)))
+    for name in losses:
+        torch.testing.assert_close(results[0][name], results[1][name], msg=name)
+
+
+def test_predicted_pairs_need_all_locations():
+    with pytest.raises(ValueError, match=r"modality_decoder\.queries: expected 'all'"):
+        tiny_model(**{'modality_decoder.queries': 'hidden'})
+    with pytest.raises(ValueError, match=r'modality_decoder\.queries: expected one of'):
+        tiny_model(**{'modality_decoder.queries': 'masked'})
