@@ -276,6 +276,10 @@ def mask_across_modalities(
 ) -> Tensor:
     """Hide more of one modality, so that it must be inferred from the others (method.md, sec. 3).
 
+    A sample with a single modality keeps its masks: there is nothing to infer it from. A sample
+    may end with fewer visible patches of the target than its neighbors: see
+    :func:`may_be_ragged`.
+
     Args:
         masks: (M, B, N) bool, true where masked.
         target: (B,) index of each sample's target modality.
@@ -296,6 +300,10 @@ def mask_across_modalities(
     own = masks.gather(0, index)[0]  # (B, N)
     is_target = torch.zeros_like(masks).scatter_(0, index, True)
     seen_elsewhere = (~masks & ~is_target).any(dim=0)
+    if valid is None:
+        several = own.new_full((own.shape[0], 1), len(masks) > 1)
+    else:
+        several = valid.any(dim=2).sum(dim=0).unsqueeze(1) > 1  # (B, 1)
 
     def preferring(first: Tensor, eligible: Tensor) -> Tensor:
         """Random order (B, N): patches of ``first``, other eligible ones, the rest at infinity."""
@@ -306,7 +314,7 @@ def mask_across_modalities(
         values, indices = order.topk(min(count, order.shape[1]), dim=1, largest=False)
         return torch.zeros_like(own).scatter_(1, indices, torch.isfinite(values))
 
-    hidden = take(preferring(seen_elsewhere, ~own), num_extra)
+    hidden = take(preferring(seen_elsewhere, ~own), num_extra) & several
     changed = own | hidden
     if complementary:
         eligible = own if valid is None else own & valid.gather(0, index)[0]
@@ -317,3 +325,42 @@ def mask_across_modalities(
         shown &= rank < hidden.sum(dim=1, keepdim=True)
         changed &= ~shown
     return masks.scatter(0, index, changed.unsqueeze(0))
+
+
+def may_be_ragged(
+    valid: dict[str, Tensor],
+    target: str,
+    num_visible: int,
+    num_extra: int,
+    complementary: bool = False,
+) -> dict[str, bool]:
+    """Find the modalities whose visible patches differ in number after cross-modal masking.
+
+    It needs the validity alone, so that the host can tell before the batch is copied.
+
+    Args:
+        valid: (B, N) bool of each modality, true at patches with data.
+        target: the modality of which more is hidden, or ``'random'``.
+        num_visible: number of visible patches before cross-modal masking.
+        num_extra: number of patches to hide in addition.
+        complementary: whether as many other patches become visible.
+
+    Returns:
+        Per modality: whether some sample may have another number of visible patches than most.
+    """
+    present = torch.stack([known.any(dim=1) for known in valid.values()])  # (M, B)
+    several = present.sum(dim=0) > 1
+    ragged = {}
+
+    for name, known in valid.items():
+        counts = known.sum(dim=1)
+        uneven = counts < num_visible
+        if num_extra and target in (name, 'random'):
+            if complementary:  # too few hidden, valid patches to show instead
+                uneven = uneven | (several & (counts < num_visible + num_extra))
+            elif target == 'random':
+                uneven = uneven | several
+            else:
+                uneven = uneven | ~several
+        ragged[name] = bool(uneven.any())
+    return ragged

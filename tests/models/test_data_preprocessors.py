@@ -98,6 +98,19 @@ def test_random_target_is_one_of_the_present_modalities():
     assert hit[32:].any(dim=0).all()
 
 
+@pytest.mark.parametrize('target', ['random', 'dsm'])
+def test_windows_of_a_single_modality_keep_their_patches(target):
+    modalities = {m: MODALITIES[m] for m in ('rgb', 'dsm')}
+    preprocessor = MaskingDataPreprocessor(modalities, cross_modal=dict(target=target))
+    preprocessor.cross_modal_ratio = 0.5
+    data = drop(drop(tiny_batch(16), 'dsm', slice(0, 4)), 'rgb', slice(4, 8))
+    batch = preprocessor(data)['inputs']
+    visible = torch.stack([(~batch.masks[name]).sum(dim=1) for name in modalities], dim=1)
+    assert visible[:4].tolist() == [[4, 0]] * 4
+    assert visible[4:8].tolist() == [[0, 4]] * 4
+    assert (visible[8:].sum(dim=1) == 6).all()
+
+
 @pytest.mark.parametrize(
     ('change', 'error', 'message'),
     [

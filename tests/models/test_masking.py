@@ -218,7 +218,15 @@ def test_complementary_masking_never_shows_invalid_patches():
     assert torch.equal((~changed).sum(2), (~masks).sum(2))
 
 
-def test_cross_modal_masking_with_one_modality():
+def test_a_sample_with_a_single_modality_is_left_as_it_is():
     masks = sample_masks(torch.rand(4, 36), 27)[None]
-    changed = mask_across_modalities(masks, torch.zeros(4, dtype=torch.long), 3)
-    assert (changed[0].sum(1) == 30).all()
+    target = torch.zeros(4, dtype=torch.long)
+    assert torch.equal(mask_across_modalities(masks, target, 3), masks)
+
+    valid = torch.ones(2, 4, 36, dtype=torch.bool)
+    valid[1, :2] = False
+    masks = torch.stack([sample_masks(torch.rand(4, 36), 27, valid=known) for known in valid])
+    for complementary in (False, True):
+        changed = mask_across_modalities(masks, target, 3, None, valid, complementary)
+        assert torch.equal(changed[:, :2], masks[:, :2])
+        assert (changed[:, 2:] != masks[:, 2:]).flatten(2).any(dim=2)[0].all()

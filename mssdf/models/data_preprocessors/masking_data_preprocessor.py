@@ -12,6 +12,7 @@ from mssdf.structures import MaskedBatch
 from ..masking import (
     information_score,
     mask_across_modalities,
+    may_be_ragged,
     sample_masks,
     scale_intensity,
     valid_patches,
@@ -119,10 +120,8 @@ class MaskingDataPreprocessor(MultiModalDataPreprocessor):
             name: valid_patches(mask, self.patch_size, self.max_invalid)
             for name, mask in valid.items()
         }
-        ragged = {
-            name: not complete[name] and bool((mask.sum(dim=1) < num_visible).any())
-            for name, mask in patch_valid.items()
-        }
+        num_extra = round(self.cross_modal_ratio * num_visible) if self.target else 0
+        visible, ragged = self._lengths(patch_valid, num_visible, num_extra)
         images, valid, patch_valid = self.cast_data([images, valid, patch_valid])
 
         score = None
@@ -141,14 +140,8 @@ class MaskingDataPreprocessor(MultiModalDataPreprocessor):
             )
             for name in images
         }
-        visible = dict.fromkeys(images, num_visible)
-        num_extra = round(self.cross_modal_ratio * num_visible)
         if self.target and num_extra:
             masks = self._mask_target(self.target, masks, patch_valid, num_extra, source)
-            if not self.complementary and self.target == 'random':
-                ragged = dict.fromkeys(images, True)
-            elif not self.complementary:
-                visible[self.target] = num_visible - num_extra
         inputs = MaskedBatch(
             images={name: self.normalise(name, images[name], valid[name]) for name in images},
             pixel_valid=valid,
@@ -161,6 +154,22 @@ class MaskingDataPreprocessor(MultiModalDataPreprocessor):
             noise=uniform(tuple(score.shape), score.device, source),
         )
         return dict(inputs=inputs, data_samples=data.get('data_samples'))
+
+    def _lengths(
+        self, patch_valid: dict[str, Tensor], num_visible: int, num_extra: int
+    ) -> tuple[dict[str, int], dict[str, bool]]:
+        """Length of each modality's sequence, and whether samples differ in it."""
+        target = self.target or ''
+        ragged = may_be_ragged(patch_valid, target, num_visible, num_extra, self.complementary)
+
+        visible = dict.fromkeys(patch_valid, num_visible)
+        if target in visible and num_extra and not self.complementary:
+            others = [known for name, known in patch_valid.items() if name != target]
+            alone = ~torch.cat(others, dim=1).any(dim=1)
+            # a window with the target alone keeps all of its visible patches
+            if not bool((alone & patch_valid[target].any(dim=1)).any()):
+                visible[target] = num_visible - num_extra
+        return visible, ragged
 
     def _mask_target(
         self,
