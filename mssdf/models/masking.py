@@ -10,6 +10,20 @@ import torch
 from torch import Tensor
 
 from .utils.draws import Source, exponential, uniform
+from .utils.intensity import as_weight, scale_intensity, to_grey, zero_invalid
+
+__all__ = [
+    'information_score',
+    'mask_across_modalities',
+    'may_be_ragged',
+    'over_pixels',
+    'patch_mean',
+    'sample_masks',
+    'sampling_weights',
+    'scale_intensity',
+    'sobel_magnitude',
+    'valid_patches',
+]
 
 
 def patch_mean(values: Tensor, patch_size: int) -> Tensor:
@@ -41,58 +55,6 @@ def _check_patches(height: int, width: int, patch_size: int) -> None:
             f'patch_size must be at least 2 and divide the window: found patch_size={patch_size} '
             f'for a window of {height} x {width} pixels'
         )
-
-
-def to_grey(image: Tensor) -> Tensor:
-    """Mean of the bands: (B, C, H, W) to (B, 1, H, W) float32."""
-    return image.float() if image.shape[1] == 1 else image.float().mean(dim=1, keepdim=True)
-
-
-def as_weight(valid: Tensor) -> Tensor:
-    """1.0 where true, else 0.0; through bytes, since bool to float is slow on a CPU."""
-    return valid.view(torch.uint8).float()
-
-
-def zero_invalid(values: Tensor, valid: Tensor) -> Tensor:
-    """Values where valid, else 0, whatever stands there, NaN too.
-
-    On the bits of a float32: on a CPU some five times as fast as ``masked_fill``.
-
-    Args:
-        values: float32, contiguous.
-        valid: bool of the same shape.
-
-    Returns:
-        The shape of ``values``.
-    """
-    return (values.view(torch.int32) * valid.view(torch.uint8)).view(torch.float32)
-
-
-def scale_intensity(image: Tensor, valid: Tensor | None = None) -> Tensor:
-    """One grey image per window, its valid pixels scaled to 0...255 (method.md, section 2).
-
-    Args:
-        image: (B, C, H, W), any unit.
-        valid: (B, 1, H, W) bool; all pixels if None.
-
-    Returns:
-        (B, 1, H, W) float32; a constant window gives 0.
-    """
-    grey = to_grey(image)
-    if valid is None:
-        low, high = grey.flatten(1).amin(dim=1), grey.flatten(1).amax(dim=1)
-    else:
-        grey = zero_invalid(grey, valid)
-        largest = torch.finfo(torch.float32).max
-        outside = as_weight(valid).mul_(-largest).add_(largest)  # 0 where valid
-        high = (grey - outside).flatten(1).amax(dim=1)
-        low = outside.add_(grey).flatten(1).amin(dim=1)
-    span = high - low
-    # Without a valid pixel, high is below low; a span of 1e-39 has no inverse.
-    varied = span > 255.0 / torch.finfo(torch.float32).max
-    gain = torch.where(varied, 255.0 / span, 0.0)
-    low = torch.where(varied, low, 0.0)
-    return (grey - low[:, None, None, None]).mul_(gain[:, None, None, None])
 
 
 def sobel_magnitude(grey: Tensor, patch_size: int) -> Tensor:

@@ -150,3 +150,18 @@ def test_unreadable_statistics_name_the_file(tmp_path):
     broken.write_text('{')
     with pytest.raises(ValueError, match='broken.json'):
         MultiModalDataPreprocessor(dict(rgb={}), statistics=str(broken))
+
+
+def test_least_span_of_the_score_is_set_per_modality():
+    data = tiny_batch(2)
+    data['inputs']['dsm'] = 200 + 0.05 * torch.randn(2, 1, 64, 64)
+    scores = []
+    for min_span in (0.0, 5.0):
+        modalities = dict(dsm=MODALITIES['dsm'] | dict(min_span=min_span))
+        scores.append(MaskingDataPreprocessor(modalities)(data)['inputs'].score)
+    assert (scores[1] < 0.02 * scores[0]).all()
+
+    for wrong in (-1.0, 'much', True, float('nan')):
+        modalities = dict(dsm=MODALITIES['dsm'] | dict(min_span=wrong))
+        with pytest.raises(ValueError, match='modalities.dsm.min_span'):
+            MaskingDataPreprocessor(modalities)

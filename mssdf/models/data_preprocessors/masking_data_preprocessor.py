@@ -1,5 +1,6 @@
 """Score and masks of every window, drawn in the data preprocessor (method.md, sections 1-3)."""
 
+import math
 from typing import Any
 
 import torch
@@ -21,6 +22,13 @@ from ..utils.draws import BatchGenerator, Source, uniform
 from .multimodal_data_preprocessor import MultiModalDataPreprocessor
 
 
+def check_span(key: str, value: Any) -> float:
+    """Refuse a span that is no number of at least 0, naming its key."""
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < math.inf:
+        raise ValueError(f'{key}: expected a number of at least 0, found {value!r}')
+    return float(value)
+
+
 @MODELS.register_module()
 class MaskingDataPreprocessor(MultiModalDataPreprocessor):
     """Normalise a batch, score its patches and mask them.
@@ -30,7 +38,9 @@ class MaskingDataPreprocessor(MultiModalDataPreprocessor):
     the number of ranks.
 
     Args:
-        modalities: see :class:`MultiModalDataPreprocessor`.
+        modalities: see :class:`MultiModalDataPreprocessor`; and **min_span**: least span of the
+            intensities that the score is taken from, in the modality's unit (5 m for heights, so
+            that noise on flat ground is not information). Default: 0.
         patch_size: side of a patch in pixels.
         mask_ratio: share of the patches that each modality hides, 0...1.
         quantiles: of the score, see :func:`~mssdf.models.masking.sampling_weights`.
@@ -78,6 +88,10 @@ class MaskingDataPreprocessor(MultiModalDataPreprocessor):
         self.weights = (weights[0], weights[1], weights[2])
         self.score_terms = tuple(score_terms)
         self.max_invalid = max_invalid
+        self.min_span = {
+            name: check_span(f'modalities.{name}.min_span', settings.get('min_span', 0.0))
+            for name, settings in self.modalities.items()
+        }
         self.target = target if len(self.modalities) > 1 else None
         self.complementary = cross_modal.get('complementary', False)
         self.cross_modal_ratio = 0.0
@@ -127,7 +141,7 @@ class MaskingDataPreprocessor(MultiModalDataPreprocessor):
         score = None
         for name, image in images.items():
             pixels = None if complete[name] else valid[name]
-            grey = scale_intensity(image, pixels)
+            grey = scale_intensity(image, pixels, self.min_span[name])
             own = information_score(grey, self.patch_size, pixels, self.score_terms)
             own = own.masked_fill(~patch_valid[name], 0.0)
             score = own if score is None else score + own
