@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from mssdf.models import MSSDF
+from mssdf.models.data_preprocessors.second_view import SecondView
 from mssdf.models.masking import over_pixels
 from mssdf.structures import MaskedBatch
 
@@ -78,6 +79,25 @@ def test_no_hidden_pixel_reaches_the_student(model, kind, target, complementary)
         preprocessor.mask_ratio, preprocessor.cross_modal_ratio = ratio, cross_modal
         torch.manual_seed(0)
         batch = preprocessor(holes(kind))['inputs']
+        before = outputs(model, batch)
+        after = outputs(model, spoil_hidden(batch, model.patch_size))
+        for name, value in before.items():
+            assert torch.equal(value, after[name]), (ratio, cross_modal, name)
+
+
+@pytest.mark.parametrize('kind', ['complete', 'single', 'partial'])
+@pytest.mark.parametrize('view', ['masking', 'crop'])
+@pytest.mark.parametrize('complementary', [False, True])
+def test_no_hidden_pixel_of_a_second_view_reaches_the_student(
+    model, monkeypatch, kind, view, complementary
+):
+    preprocessor = model.data_preprocessor
+    monkeypatch.setattr(preprocessor, 'second_view', SecondView(view))
+    preprocessor.target, preprocessor.complementary = 'random', complementary
+
+    for ratio, cross_modal in product((0.25, 0.75), (0.3, 1.0)):
+        preprocessor.mask_ratio, preprocessor.cross_modal_ratio = ratio, cross_modal
+        batch = preprocessor(holes(kind))['inputs'].second
         before = outputs(model, batch)
         after = outputs(model, spoil_hidden(batch, model.patch_size))
         for name, value in before.items():

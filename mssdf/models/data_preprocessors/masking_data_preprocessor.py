@@ -1,6 +1,7 @@
 """Score and masks of every window, drawn in the data preprocessor (method.md, sections 1-3)."""
 
 import math
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -20,6 +21,7 @@ from ..masking import (
 )
 from ..utils.draws import BatchGenerator, Source, uniform
 from .multimodal_data_preprocessor import MultiModalDataPreprocessor
+from .second_view import Windows, crop_windows, parse_second_view
 
 
 def check_span(key: str, value: Any) -> float:
@@ -50,6 +52,8 @@ class MaskingDataPreprocessor(MultiModalDataPreprocessor):
         cross_modal: ``target``: the modality of which more is hidden, or ``'random'`` to draw one
             of those present for each sample; ``complementary``: show as many others instead.
             None switches cross-modal masking off.
+        second_view: ``kind`` and ``scale`` of :class:`~.second_view.SecondView`: another view of
+            the same windows, in ``MaskedBatch.second``. None makes none.
         **kwargs: see :class:`MultiModalDataPreprocessor`.
 
     Raises:
@@ -66,6 +70,7 @@ class MaskingDataPreprocessor(MultiModalDataPreprocessor):
         score_terms: tuple[str, ...] = ('gradient', 'variance'),
         max_invalid: float = 0.5,
         cross_modal: dict | None = None,
+        second_view: dict | None = None,
         **kwargs: Any,
     ) -> None:
         super().__init__(modalities=modalities, **kwargs)
@@ -95,6 +100,7 @@ class MaskingDataPreprocessor(MultiModalDataPreprocessor):
         self.target = target if len(self.modalities) > 1 else None
         self.complementary = cross_modal.get('complementary', False)
         self.cross_modal_ratio = 0.0
+        self.second_view = parse_second_view(second_view)
         self._next_seed: int | None = None
 
     def seed_next_batch(self, seed: int) -> None:
@@ -137,37 +143,80 @@ class MaskingDataPreprocessor(MultiModalDataPreprocessor):
         num_extra = round(self.cross_modal_ratio * num_visible) if self.target else 0
         visible, ragged = self._lengths(patch_valid, num_visible, num_extra)
         images, valid, patch_valid = self.cast_data([images, valid, patch_valid])
+        windows = Windows(images, valid, patch_valid, complete, visible, ragged, grid)
 
-        score = None
-        for name, image in images.items():
-            pixels = None if complete[name] else valid[name]
+        source = self._source(next(iter(images.values())).device)
+        inputs = self._mask(windows, num_masked, num_extra, source)
+        if self.second_view is not None:
+            inputs.second = self._second(inputs, windows, num_masked, num_extra, source)
+        return dict(inputs=inputs, data_samples=data.get('data_samples'))
+
+    def _mask(
+        self, windows: Windows, num_masked: int, num_extra: int, source: Source
+    ) -> MaskedBatch:
+        """Score, mask and normalise windows on the device."""
+        score = self._score(windows)
+        masks = self._masks(score, windows.patch_valid, num_masked, num_extra, source)
+        return MaskedBatch(
+            images={
+                name: self.normalise(name, image, windows.valid[name])
+                for name, image in windows.images.items()
+            },
+            pixel_valid=windows.valid,
+            patch_valid=windows.patch_valid,
+            masks=masks,
+            score=score,
+            num_visible=windows.num_visible,
+            ragged=windows.ragged,
+            grid=windows.grid,
+            noise=uniform(tuple(score.shape), score.device, source),
+        )
+
+    def _second(
+        self,
+        first: MaskedBatch,
+        windows: Windows,
+        num_masked: int,
+        num_extra: int,
+        source: Source,
+    ) -> MaskedBatch:
+        """Make the second view, drawn after everything of the first."""
+        assert self.second_view is not None
+        if self.second_view.kind == 'crop':
+            scale = self.second_view.scale
+            part = crop_windows(windows, scale, self.patch_size, self.max_invalid, source)
+            return self._mask(part, num_masked, num_extra, source)
+
+        masks = self._masks(first.score, first.patch_valid, num_masked, num_extra, source)
+        noise = uniform(tuple(first.score.shape), first.score.device, source)
+        return replace(first, masks=masks, noise=noise)
+
+    def _score(self, windows: Windows) -> Tensor:
+        """Sum the information score (B, N) over the modalities."""
+        scores = []
+        for name, image in windows.images.items():
+            pixels = None if windows.complete[name] else windows.valid[name]
             grey = scale_intensity(image, pixels, self.min_span[name])
             own = information_score(grey, self.patch_size, pixels, self.score_terms)
-            own = own.masked_fill(~patch_valid[name], 0.0)
-            score = own if score is None else score + own
-        assert score is not None  # at least one modality
+            scores.append(own.masked_fill(~windows.patch_valid[name], 0.0))
+        return torch.stack(scores).sum(dim=0)
 
-        source = self._source(score.device)
+    def _masks(
+        self,
+        score: Tensor,
+        patch_valid: dict[str, Tensor],
+        num_masked: int,
+        num_extra: int,
+        source: Source,
+    ) -> dict[str, Tensor]:
+        """Draw the masks (B, N) of every modality."""
         masks = {
-            name: sample_masks(
-                score, num_masked, source, patch_valid[name], self.quantiles, self.weights
-            )
-            for name in images
+            name: sample_masks(score, num_masked, source, known, self.quantiles, self.weights)
+            for name, known in patch_valid.items()
         }
         if self.target and num_extra:
             masks = self._mask_target(self.target, masks, patch_valid, num_extra, source)
-        inputs = MaskedBatch(
-            images={name: self.normalise(name, images[name], valid[name]) for name in images},
-            pixel_valid=valid,
-            patch_valid=patch_valid,
-            masks=masks,
-            score=score,
-            num_visible=visible,
-            ragged=ragged,
-            grid=grid,
-            noise=uniform(tuple(score.shape), score.device, source),
-        )
-        return dict(inputs=inputs, data_samples=data.get('data_samples'))
+        return masks
 
     def _lengths(
         self, patch_valid: dict[str, Tensor], num_visible: int, num_extra: int
