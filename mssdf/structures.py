@@ -24,7 +24,8 @@ class MaskedBatch:
         grid: rows and columns of patches.
         noise: (B, N) random numbers in 0...1, from which the pairwise terms draw their
             locations; None leaves that to them.
-        second: another view of the same windows, for L_inst.
+        second: another view of the same windows (other masks or another part), None unless the
+            data preprocessor is asked for it.
     """
 
     images: dict[str, Tensor]

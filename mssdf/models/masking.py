@@ -10,6 +10,20 @@ import torch
 from torch import Tensor
 
 from .utils.draws import Source, exponential, uniform
+from .utils.intensity import as_weight, scale_intensity, to_grey, zero_invalid
+
+__all__ = [
+    'information_score',
+    'mask_across_modalities',
+    'may_be_ragged',
+    'over_pixels',
+    'patch_mean',
+    'sample_masks',
+    'sampling_weights',
+    'scale_intensity',
+    'sobel_magnitude',
+    'valid_patches',
+]
 
 
 def patch_mean(values: Tensor, patch_size: int) -> Tensor:
@@ -41,58 +55,6 @@ def _check_patches(height: int, width: int, patch_size: int) -> None:
             f'patch_size must be at least 2 and divide the window: found patch_size={patch_size} '
             f'for a window of {height} x {width} pixels'
         )
-
-
-def to_grey(image: Tensor) -> Tensor:
-    """Mean of the bands: (B, C, H, W) to (B, 1, H, W) float32."""
-    return image.float() if image.shape[1] == 1 else image.float().mean(dim=1, keepdim=True)
-
-
-def as_weight(valid: Tensor) -> Tensor:
-    """1.0 where true, else 0.0; through bytes, since bool to float is slow on a CPU."""
-    return valid.view(torch.uint8).float()
-
-
-def zero_invalid(values: Tensor, valid: Tensor) -> Tensor:
-    """Values where valid, else 0, whatever stands there, NaN too.
-
-    On the bits of a float32: on a CPU some five times as fast as ``masked_fill``.
-
-    Args:
-        values: float32, contiguous.
-        valid: bool of the same shape.
-
-    Returns:
-        The shape of ``values``.
-    """
-    return (values.view(torch.int32) * valid.view(torch.uint8)).view(torch.float32)
-
-
-def scale_intensity(image: Tensor, valid: Tensor | None = None) -> Tensor:
-    """One grey image per window, its valid pixels scaled to 0...255 (method.md, section 2).
-
-    Args:
-        image: (B, C, H, W), any unit.
-        valid: (B, 1, H, W) bool; all pixels if None.
-
-    Returns:
-        (B, 1, H, W) float32; a constant window gives 0.
-    """
-    grey = to_grey(image)
-    if valid is None:
-        low, high = grey.flatten(1).amin(dim=1), grey.flatten(1).amax(dim=1)
-    else:
-        grey = zero_invalid(grey, valid)
-        largest = torch.finfo(torch.float32).max
-        outside = as_weight(valid).mul_(-largest).add_(largest)  # 0 where valid
-        high = (grey - outside).flatten(1).amax(dim=1)
-        low = outside.add_(grey).flatten(1).amin(dim=1)
-    span = high - low
-    # Without a valid pixel, high is below low; a span of 1e-39 has no inverse.
-    varied = span > 255.0 / torch.finfo(torch.float32).max
-    gain = torch.where(varied, 255.0 / span, 0.0)
-    low = torch.where(varied, low, 0.0)
-    return (grey - low[:, None, None, None]).mul_(gain[:, None, None, None])
 
 
 def sobel_magnitude(grey: Tensor, patch_size: int) -> Tensor:
@@ -232,6 +194,7 @@ def sample_masks(
     valid: Tensor | None = None,
     quantiles: tuple[float, float] = (0.2, 0.8),
     weights: tuple[float, float, float] = (0.8, 0.5, 0.3),
+    noise: Tensor | None = None,
 ) -> Tensor:
     """Draw the masked patches of one modality without replacement, probability ~ w(q).
 
@@ -246,6 +209,7 @@ def sample_masks(
         valid: (B, N) bool; all patches if None.
         quantiles: see :func:`sampling_weights`.
         weights: see :func:`sampling_weights`; all equal gives uniformly random masks.
+        noise: (B, N) exponentially distributed numbers that decide; drawn if None.
 
     Returns:
         (B, N) bool, true where masked.
@@ -257,7 +221,9 @@ def sample_masks(
     if not 0 <= num_masked <= num_patches:
         raise ValueError(f'num_masked must be within 0...{num_patches}, found {num_masked}')
     weight = sampling_weights(score, valid, quantiles, weights)
-    order = exponential(tuple(weight.shape), weight.device, generator) / weight
+    if noise is None:
+        noise = exponential(tuple(weight.shape), weight.device, generator)
+    order = noise / weight
     if valid is not None:
         order = order.masked_fill(~valid, -1.0)
     chosen = order.topk(num_masked, dim=1, largest=False).indices
@@ -275,6 +241,10 @@ def mask_across_modalities(
     complementary: bool = False,
 ) -> Tensor:
     """Hide more of one modality, so that it must be inferred from the others (method.md, sec. 3).
+
+    A sample with a single modality keeps its masks: there is nothing to infer it from. A sample
+    may end with fewer visible patches of the target than its neighbors: see
+    :func:`may_be_ragged`.
 
     Args:
         masks: (M, B, N) bool, true where masked.
@@ -296,6 +266,10 @@ def mask_across_modalities(
     own = masks.gather(0, index)[0]  # (B, N)
     is_target = torch.zeros_like(masks).scatter_(0, index, True)
     seen_elsewhere = (~masks & ~is_target).any(dim=0)
+    if valid is None:
+        several = own.new_full((own.shape[0], 1), len(masks) > 1)
+    else:
+        several = valid.any(dim=2).sum(dim=0).unsqueeze(1) > 1  # (B, 1)
 
     def preferring(first: Tensor, eligible: Tensor) -> Tensor:
         """Random order (B, N): patches of ``first``, other eligible ones, the rest at infinity."""
@@ -306,7 +280,7 @@ def mask_across_modalities(
         values, indices = order.topk(min(count, order.shape[1]), dim=1, largest=False)
         return torch.zeros_like(own).scatter_(1, indices, torch.isfinite(values))
 
-    hidden = take(preferring(seen_elsewhere, ~own), num_extra)
+    hidden = take(preferring(seen_elsewhere, ~own), num_extra) & several
     changed = own | hidden
     if complementary:
         eligible = own if valid is None else own & valid.gather(0, index)[0]
@@ -317,3 +291,42 @@ def mask_across_modalities(
         shown &= rank < hidden.sum(dim=1, keepdim=True)
         changed &= ~shown
     return masks.scatter(0, index, changed.unsqueeze(0))
+
+
+def may_be_ragged(
+    valid: dict[str, Tensor],
+    target: str,
+    num_visible: int,
+    num_extra: int,
+    complementary: bool = False,
+) -> dict[str, bool]:
+    """Find the modalities whose visible patches differ in number after cross-modal masking.
+
+    It needs the validity alone, so that the host can tell before the batch is copied.
+
+    Args:
+        valid: (B, N) bool of each modality, true at patches with data.
+        target: the modality of which more is hidden, or ``'random'``.
+        num_visible: number of visible patches before cross-modal masking.
+        num_extra: number of patches to hide in addition.
+        complementary: whether as many other patches become visible.
+
+    Returns:
+        Per modality: whether some sample may have another number of visible patches than most.
+    """
+    present = torch.stack([known.any(dim=1) for known in valid.values()])  # (M, B)
+    several = present.sum(dim=0) > 1
+    ragged = {}
+
+    for name, known in valid.items():
+        counts = known.sum(dim=1)
+        uneven = counts < num_visible
+        if num_extra and target in (name, 'random'):
+            if complementary:  # too few hidden, valid patches to show instead
+                uneven = uneven | (several & (counts < num_visible + num_extra))
+            elif target == 'random':
+                uneven = uneven | several
+            else:
+                uneven = uneven | ~several
+        ragged[name] = bool(uneven.any())
+    return ragged

@@ -12,7 +12,7 @@ from mssdf.models import (
     SingleModalityDataPreprocessor,
 )
 
-from .tiny import MODALITIES, drop, tiny_batch
+from .tiny import MODALITIES, drop, tiny_batch, tiny_model
 
 
 def test_normalisation_equals_numpy():
@@ -98,6 +98,19 @@ def test_random_target_is_one_of_the_present_modalities():
     assert hit[32:].any(dim=0).all()
 
 
+@pytest.mark.parametrize('target', ['random', 'dsm'])
+def test_windows_of_a_single_modality_keep_their_patches(target):
+    modalities = {m: MODALITIES[m] for m in ('rgb', 'dsm')}
+    preprocessor = MaskingDataPreprocessor(modalities, cross_modal=dict(target=target))
+    preprocessor.cross_modal_ratio = 0.5
+    data = drop(drop(tiny_batch(16), 'dsm', slice(0, 4)), 'rgb', slice(4, 8))
+    batch = preprocessor(data)['inputs']
+    visible = torch.stack([(~batch.masks[name]).sum(dim=1) for name in modalities], dim=1)
+    assert visible[:4].tolist() == [[4, 0]] * 4
+    assert visible[4:8].tolist() == [[0, 4]] * 4
+    assert (visible[8:].sum(dim=1) == 6).all()
+
+
 @pytest.mark.parametrize(
     ('change', 'error', 'message'),
     [
@@ -137,3 +150,34 @@ def test_unreadable_statistics_name_the_file(tmp_path):
     broken.write_text('{')
     with pytest.raises(ValueError, match='broken.json'):
         MultiModalDataPreprocessor(dict(rgb={}), statistics=str(broken))
+
+
+def test_least_span_of_the_score_is_set_per_modality():
+    data = tiny_batch(2)
+    data['inputs']['dsm'] = 200 + 0.05 * torch.randn(2, 1, 64, 64)
+    scores = []
+    for min_span in (0.0, 5.0):
+        modalities = dict(dsm=MODALITIES['dsm'] | dict(min_span=min_span))
+        scores.append(MaskingDataPreprocessor(modalities)(data)['inputs'].score)
+    assert (scores[1] < 0.02 * scores[0]).all()
+
+    for wrong in (-1.0, 'much', True, float('nan')):
+        modalities = dict(dsm=MODALITIES['dsm'] | dict(min_span=wrong))
+        with pytest.raises(ValueError, match='modalities.dsm.min_span'):
+            MaskingDataPreprocessor(modalities)
+
+
+def test_same_masks_hide_the_same_locations_and_independent_ones_do_not():
+    counts = {}
+    for same in (False, True):
+        model = tiny_model(size=128, **{'data_preprocessor.same_masks': same})
+        data = drop(tiny_batch(6, size=128), 'dsm', [2])
+        data['valid']['dsm'][3, :, :64] = False
+        batch = model.data_preprocessor(data)['inputs']
+        both = batch.patch_valid['rgb'] & batch.patch_valid['dsm']
+        alike = (batch.masks['rgb'] == batch.masks['dsm']) | ~both
+        counts[same] = alike.sum(dim=1)
+        assert (batch.masks['rgb'].sum(dim=1) == 48).all()
+    whole = [0, 1, 2, 4, 5]  # where half has no heights, more of the rest is hidden
+    assert (counts[True][whole] == 64).all()
+    assert (counts[False][[0, 1, 4, 5]] < 60).all()

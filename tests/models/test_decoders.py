@@ -58,7 +58,7 @@ def test_hidden_queries_equal_a_loop_over_windows(filled):
     data['valid']['rgb'][2, :, :50] = False
     batch = model.data_preprocessor(data)['inputs']
 
-    decoded = model.decode(model.encode(batch), batch)
+    decoded = model._decode_batch(model.encode(batch), batch)
     expected = decode_by_loop(model, batch, filled)
     for name, one in decoded.items():
         hidden = batch.masks[name] & batch.patch_valid[name]

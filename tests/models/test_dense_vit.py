@@ -58,12 +58,16 @@ def test_global_blocks_see_everything(plain):
     dense = DenseVisionTransformer(**settings(window_size=2, global_blocks=[2]))
     dense.load_state_dict(plain.state_dict())
     image = torch.randn(1, 3, 64, 64, requires_grad=True)
-    windowed, whole = dense(image)
-    for level, reaches in ((windowed, False), (whole, True)):
-        (gradient,) = torch.autograd.grad(level[0, :, 0, 0].sum(), image, retain_graph=True)
-        outside = gradient[..., 32:, 32:].abs().max()
+
+    # the sum of a layer norm's channels is constant: its gradient would be rounding noise
+    channels = torch.randn(ARCH['embed_dims'])
+
+    for level, reaches in zip(dense(image), (False, True), strict=True):
+        pixel = level[0, :, 0, 0] @ channels
+        (gradient,) = torch.autograd.grad(pixel, image, retain_graph=True)
+        inside, outside = gradient[..., :32, :32].abs().max(), gradient[..., 32:, 32:].abs().max()
         # the cls token carries a little across windows from the second layer on, not in the first
-        assert bool(outside > 0) is reaches
+        assert bool(outside > 1e-4 * inside) is reaches
 
 
 @pytest.mark.parametrize('grid', [(4, 4), (5, 7), (1, 3)])

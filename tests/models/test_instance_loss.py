@@ -86,7 +86,7 @@ def test_the_model_discriminates_frozen_projections_of_its_patches(queries):
     assert not any(p.requires_grad for p in model.patch_projection.parameters())
     batch = model.data_preprocessor(drop(tiny_batch(3), 'dsm', [1]))['inputs']
     found = model.loss(batch)['disc']
-    decoded = model.decode(model.encode(batch), batch)
+    decoded = model._decode_batch(model.encode(batch), batch)
     expected = 0.0
     for name, one in decoded.items():
         weight = model.patch_projection.layers[name].weight

@@ -99,6 +99,96 @@ def test_intensity_is_scaled_over_valid_pixels_of_each_window():
     assert torch.isfinite(nothing).all()
 
 
+def numpy_scale(grey: np.ndarray, valid: np.ndarray, min_span: float = 0.0) -> np.ndarray:
+    """The intensity scale of method.md, section 2, of one window (H, W)."""
+    low, high = np.percentile(grey[valid].astype(np.float64), [1, 99])
+    span = max(high - low, min_span)
+    scaled = (grey - low) * (255 / span if span else 0)
+    return np.where(valid, np.clip(scaled, 0, 255), 0)
+
+
+@pytest.mark.parametrize('min_span', [0.0, 30.0, 1000.0])
+def test_scale_equals_numpy_where_every_pixel_is_looked_at(min_span):
+    rng = np.random.default_rng(3)
+    grey = rng.gamma(1.0, 20.0, (6, 1, 64, 48)).astype(np.float32)
+    valid = (
+        rng.uniform(size=grey.shape) < np.array([1, 0.9, 0.5, 0.1, 0.01, 1])[:, None, None, None]
+    )
+    image, known = torch.from_numpy(grey), torch.from_numpy(valid)
+    spoiled = torch.where(known, image, 1e9)
+    scaled = scale_intensity(spoiled, known, min_span)
+    complete = scale_intensity(image, None, min_span)
+    for window in range(6):
+        there = valid[window, 0]
+        expected = numpy_scale(grey[window, 0], there, min_span)
+        found = scaled[window, 0].numpy()
+        np.testing.assert_allclose(found[there], expected[there], atol=2e-3)
+        expected = numpy_scale(grey[window, 0], np.ones_like(there), min_span)
+        np.testing.assert_allclose(complete[window, 0].numpy(), expected, atol=2e-3)
+
+
+@pytest.fixture(scope='module')
+def heights(data_root) -> np.ndarray:
+    """The surface model (320, 320) under :func:`orthophoto`, in metres."""
+    with rasterio.open(data_root / 'autzen' / 'patch' / 'autzen_dsm.tif') as raster:
+        return raster.read(1, window=rasterio.windows.Window(400, 300, 320, 320))
+
+
+@pytest.mark.parametrize('share', [1.0, 0.7])
+def test_score_follows_numpy_percentiles_of_all_pixels_of_real_windows(orthophoto, heights, share):
+    """Percentiles are estimated: a percent of a typical score, five of the largest one."""
+    rng = np.random.default_rng(4)
+    valid = rng.uniform(size=(320, 320)) < share
+    known = torch.from_numpy(valid)[None, None]
+    for image, min_span in ((orthophoto, 0.0), (heights[None], 5.0)):
+        grey = image.astype(np.float32).mean(axis=0)
+        scaled = numpy_scale(grey, valid, min_span).astype(np.float32)
+        expected = information_score(torch.from_numpy(scaled)[None, None], 16, known)
+        found = scale_intensity(torch.from_numpy(image)[None], known, min_span)
+        found = information_score(found, 16, known)
+        difference = (found - expected).abs()
+        assert difference.max() < 0.05 * expected.max()
+        assert (difference / (expected + 1)).median() < 0.03
+        changed = sampling_weights(found) != sampling_weights(expected)
+        assert changed.float().mean() < 0.02
+
+
+def test_an_outlier_does_not_flatten_the_score(heights):
+    spoiled = heights.copy()
+    spoiled[37, 190] += 200.0
+    scores = [
+        information_score(scale_intensity(torch.from_numpy(dsm)[None, None], None, 5.0))
+        .median()
+        .item()
+        for dsm in (heights, spoiled)
+    ]
+    assert scores[1] == pytest.approx(scores[0], rel=0.05)
+
+
+def test_noise_on_flat_ground_is_less_information_than_an_image(orthophoto):
+    generator = torch.Generator().manual_seed(0)
+    ground = 130 + 0.05 * torch.randn(1, 1, 320, 320, generator=generator)
+    image = information_score(scale_intensity(torch.from_numpy(orthophoto)[None]))
+    noise = information_score(scale_intensity(ground, None, 5.0))
+    assert noise.max() < image.median()
+    assert noise.median() < 0.1 * image.median()
+
+
+@pytest.mark.parametrize('value', [0.0, 17.0, -1e15, 1e15, 1e-40])
+def test_windows_without_relief_or_valid_pixels_score_nothing(value):
+    constant = torch.full((2, 1, 320, 320), value)
+    nothing = torch.zeros(constant.shape, dtype=torch.bool)
+    spoiled = torch.where(torch.rand(constant.shape) > 0.5, torch.nan, torch.inf)
+    for min_span in (0.0, 5.0):
+        for scaled in (
+            scale_intensity(constant, None, min_span),
+            scale_intensity(constant, ~nothing, min_span),
+            scale_intensity(spoiled, nothing, min_span),
+        ):
+            assert (information_score(scaled) == 0).all()
+            assert scaled.isfinite().all()
+
+
 def test_weights_follow_numpy_percentiles():
     rng = np.random.default_rng(2)
     score = rng.gamma(2.0, 10.0, (5, 400)).astype(np.float32)
@@ -218,7 +308,15 @@ def test_complementary_masking_never_shows_invalid_patches():
     assert torch.equal((~changed).sum(2), (~masks).sum(2))
 
 
-def test_cross_modal_masking_with_one_modality():
+def test_a_sample_with_a_single_modality_is_left_as_it_is():
     masks = sample_masks(torch.rand(4, 36), 27)[None]
-    changed = mask_across_modalities(masks, torch.zeros(4, dtype=torch.long), 3)
-    assert (changed[0].sum(1) == 30).all()
+    target = torch.zeros(4, dtype=torch.long)
+    assert torch.equal(mask_across_modalities(masks, target, 3), masks)
+
+    valid = torch.ones(2, 4, 36, dtype=torch.bool)
+    valid[1, :2] = False
+    masks = torch.stack([sample_masks(torch.rand(4, 36), 27, valid=known) for known in valid])
+    for complementary in (False, True):
+        changed = mask_across_modalities(masks, target, 3, None, valid, complementary)
+        assert torch.equal(changed[:, :2], masks[:, :2])
+        assert (changed[:, 2:] != masks[:, 2:]).flatten(2).any(dim=2)[0].all()

@@ -62,7 +62,7 @@ def test_batched_fusion_equals_a_loop_over_samples(target):
     batch = model.data_preprocessor(data)['inputs']
     visible = torch.stack([(~mask).sum(1) for mask in batch.masks.values()])
     assert len(visible.unique()) > 2  # the windows really differ
-    batched = {name: one.tokens for name, one in model.decode(model.encode(batch), batch).items()}
+    batched = {name: one.tokens for name, one in model.decode(model.encode(batch), batch.grid).items()}
     looped = decode_by_loop(model, batch)
     weights = {name: torch.randn_like(value) for name, value in looped.items()}
     for name in names:
@@ -82,7 +82,7 @@ def losses_of_first_window(data: dict) -> dict[str, torch.Tensor]:
     torch.manual_seed(7)
     batch = model.data_preprocessor(data)['inputs']
     encoded = model.encode(batch)
-    decoded = model.decode(encoded, batch)
+    decoded = model._decode_batch(encoded, batch)
     predicted = model.predict(decoded)
     targets, _ = model.teacher(batch.images, batch.patch_valid, batch.grid)
     losses = model.window_losses(batch, encoded, decoded, predicted, targets)

@@ -21,6 +21,7 @@ from mssdf.models.masking import (
 )
 
 PATCH_SIZE = 16
+MIN_SPAN = 5.0  # meters, of the DSM
 
 
 def parse_args() -> argparse.Namespace:
@@ -40,7 +41,9 @@ def mask_pair(rgb: Tensor, dsm: Tensor, dsm_valid: Tensor | None) -> Tensor:
     count = rows * cols
     usable = None if dsm_valid is None else valid_patches(dsm_valid, PATCH_SIZE)
     score = information_score(scale_intensity(rgb), PATCH_SIZE)
-    score = score + information_score(scale_intensity(dsm, dsm_valid), PATCH_SIZE, dsm_valid)
+    score = score + information_score(
+        scale_intensity(dsm, dsm_valid, MIN_SPAN), PATCH_SIZE, dsm_valid
+    )
     masks = [sample_masks(score, int(0.75 * count), valid=known) for known in (None, usable)]
     target = torch.ones(len(rgb), dtype=torch.long, device=rgb.device)
     return mask_across_modalities(torch.stack(masks), target, count // 10)

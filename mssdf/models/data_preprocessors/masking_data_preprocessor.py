@@ -1,5 +1,7 @@
 """Score and masks of every window, drawn in the data preprocessor (method.md, sections 1-3)."""
 
+import math
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -12,12 +14,21 @@ from mssdf.structures import MaskedBatch
 from ..masking import (
     information_score,
     mask_across_modalities,
+    may_be_ragged,
     sample_masks,
     scale_intensity,
     valid_patches,
 )
-from ..utils.draws import BatchGenerator, Source, uniform
+from ..utils.draws import BatchGenerator, Source, exponential, uniform
 from .multimodal_data_preprocessor import MultiModalDataPreprocessor
+from .second_view import Windows, crop_windows, parse_second_view
+
+
+def check_span(key: str, value: Any) -> float:
+    """Refuse a span that is no number of at least 0, naming its key."""
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < math.inf:
+        raise ValueError(f'{key}: expected a number of at least 0, found {value!r}')
+    return float(value)
 
 
 @MODELS.register_module()
@@ -29,7 +40,9 @@ class MaskingDataPreprocessor(MultiModalDataPreprocessor):
     the number of ranks.
 
     Args:
-        modalities: see :class:`MultiModalDataPreprocessor`.
+        modalities: see :class:`MultiModalDataPreprocessor`; and **min_span**: least span of the
+            intensities that the score is taken from, in the modality's unit (5 m for heights, so
+            that noise on flat ground is not information). Default: 0.
         patch_size: side of a patch in pixels.
         mask_ratio: share of the patches that each modality hides, 0...1.
         quantiles: of the score, see :func:`~mssdf.models.masking.sampling_weights`.
@@ -39,6 +52,11 @@ class MaskingDataPreprocessor(MultiModalDataPreprocessor):
         cross_modal: ``target``: the modality of which more is hidden, or ``'random'`` to draw one
             of those present for each sample; ``complementary``: show as many others instead.
             None switches cross-modal masking off.
+        second_view: ``kind`` and ``scale`` of :class:`~.second_view.SecondView`: another view of
+            the same windows, in ``MaskedBatch.second``. None makes none.
+        same_masks: hide the same locations of all modalities, as far as they have data there,
+            instead of drawing for each by itself: every visible location is then one that L_align
+            can compare, at any mask ratio.
         **kwargs: see :class:`MultiModalDataPreprocessor`.
 
     Raises:
@@ -55,6 +73,8 @@ class MaskingDataPreprocessor(MultiModalDataPreprocessor):
         score_terms: tuple[str, ...] = ('gradient', 'variance'),
         max_invalid: float = 0.5,
         cross_modal: dict | None = None,
+        second_view: dict | None = None,
+        same_masks: bool = False,
         **kwargs: Any,
     ) -> None:
         super().__init__(modalities=modalities, **kwargs)
@@ -77,11 +97,16 @@ class MaskingDataPreprocessor(MultiModalDataPreprocessor):
         self.weights = (weights[0], weights[1], weights[2])
         self.score_terms = tuple(score_terms)
         self.max_invalid = max_invalid
+        self.min_span = {
+            name: check_span(f'modalities.{name}.min_span', settings.get('min_span', 0.0))
+            for name, settings in self.modalities.items()
+        }
         self.target = target if len(self.modalities) > 1 else None
         self.complementary = cross_modal.get('complementary', False)
         self.cross_modal_ratio = 0.0
+        self.second_view = parse_second_view(second_view)
+        self.same_masks = same_masks
         self._next_seed: int | None = None
-        self.second_view: dict | None = None
 
     def seed_next_batch(self, seed: int) -> None:
         """Draw for the next batch, and only it, as one process with the batch of all ranks would.
@@ -120,52 +145,112 @@ class MaskingDataPreprocessor(MultiModalDataPreprocessor):
             name: valid_patches(mask, self.patch_size, self.max_invalid)
             for name, mask in valid.items()
         }
-        ragged = {
-            name: not complete[name] and bool((mask.sum(dim=1) < num_visible).any())
-            for name, mask in patch_valid.items()
-        }
+        num_extra = round(self.cross_modal_ratio * num_visible) if self.target else 0
+        visible, ragged = self._lengths(patch_valid, num_visible, num_extra)
         images, valid, patch_valid = self.cast_data([images, valid, patch_valid])
+        windows = Windows(images, valid, patch_valid, complete, visible, ragged, grid)
 
-        score = None
-        for name, image in images.items():
-            pixels = None if complete[name] else valid[name]
-            grey = scale_intensity(image, pixels)
-            own = information_score(grey, self.patch_size, pixels, self.score_terms)
-            own = own.masked_fill(~patch_valid[name], 0.0)
-            score = own if score is None else score + own
-        assert score is not None  # at least one modality
+        source = self._source(next(iter(images.values())).device)
+        inputs = self._mask(windows, num_masked, num_extra, source)
+        if self.second_view is not None:
+            inputs.second = self._second(inputs, windows, num_masked, num_extra, source)
+        return dict(inputs=inputs, data_samples=data.get('data_samples'))
 
-        source = self._source(score.device)
-        masks = {
-            name: sample_masks(
-                score, num_masked, source, patch_valid[name], self.quantiles, self.weights
-            )
-            for name in images
-        }
-        visible = dict.fromkeys(images, num_visible)
-        hidden = dict.fromkeys(images, num_masked)
-        num_extra = round(self.cross_modal_ratio * num_visible)
-        if self.target and num_extra:
-            masks = self._mask_target(self.target, masks, patch_valid, num_extra, source)
-            if not self.complementary and self.target == 'random':
-                ragged = dict.fromkeys(images, True)
-                hidden = dict.fromkeys(images, num_masked + num_extra)
-            elif not self.complementary:
-                visible[self.target] = num_visible - num_extra
-                hidden[self.target] = num_masked + num_extra
-        inputs = MaskedBatch(
-            images={name: self.normalise(name, images[name], valid[name]) for name in images},
-            pixel_valid=valid,
-            patch_valid=patch_valid,
+    def _mask(
+        self, windows: Windows, num_masked: int, num_extra: int, source: Source
+    ) -> MaskedBatch:
+        """Score, mask and normalise windows on the device."""
+        score = self._score(windows)
+        masks = self._masks(score, windows.patch_valid, num_masked, num_extra, source)
+        return MaskedBatch(
+            images={
+                name: self.normalise(name, image, windows.valid[name])
+                for name, image in windows.images.items()
+            },
+            pixel_valid=windows.valid,
+            patch_valid=windows.patch_valid,
             masks=masks,
             score=score,
-            num_visible=visible,
-            num_hidden=hidden,
-            ragged=ragged,
-            grid=grid,
+            num_visible=windows.num_visible,
+            num_hidden=self._num_hidden(num_masked, num_extra),
+            ragged=windows.ragged,
+            grid=windows.grid,
             noise=uniform(tuple(score.shape), score.device, source),
         )
-        return dict(inputs=inputs, data_samples=data.get('data_samples'))
+
+    def _second(
+        self,
+        first: MaskedBatch,
+        windows: Windows,
+        num_masked: int,
+        num_extra: int,
+        source: Source,
+    ) -> MaskedBatch:
+        """Make the second view, drawn after everything of the first."""
+        assert self.second_view is not None
+        if self.second_view.kind == 'crop':
+            scale = self.second_view.scale
+            part = crop_windows(windows, scale, self.patch_size, self.max_invalid, source)
+            return self._mask(part, num_masked, num_extra, source)
+
+        masks = self._masks(first.score, first.patch_valid, num_masked, num_extra, source)
+        noise = uniform(tuple(first.score.shape), first.score.device, source)
+        return replace(first, masks=masks, noise=noise)
+
+    def _score(self, windows: Windows) -> Tensor:
+        """Sum the information score (B, N) over the modalities."""
+        scores = []
+        for name, image in windows.images.items():
+            pixels = None if windows.complete[name] else windows.valid[name]
+            grey = scale_intensity(image, pixels, self.min_span[name])
+            own = information_score(grey, self.patch_size, pixels, self.score_terms)
+            scores.append(own.masked_fill(~windows.patch_valid[name], 0.0))
+        return torch.stack(scores).sum(dim=0)
+
+    def _masks(
+        self,
+        score: Tensor,
+        patch_valid: dict[str, Tensor],
+        num_masked: int,
+        num_extra: int,
+        source: Source,
+    ) -> dict[str, Tensor]:
+        """Draw the masks (B, N) of every modality."""
+        noise = exponential(tuple(score.shape), score.device, source) if self.same_masks else None
+        masks = {
+            name: sample_masks(
+                score, num_masked, source, known, self.quantiles, self.weights, noise
+            )
+            for name, known in patch_valid.items()
+        }
+        if self.target and num_extra:
+            masks = self._mask_target(self.target, masks, patch_valid, num_extra, source)
+        return masks
+
+    def _lengths(
+        self, patch_valid: dict[str, Tensor], num_visible: int, num_extra: int
+    ) -> tuple[dict[str, int], dict[str, bool]]:
+        """Length of each modality's sequence, and whether samples differ in it."""
+        target = self.target or ''
+        ragged = may_be_ragged(patch_valid, target, num_visible, num_extra, self.complementary)
+
+        visible = dict.fromkeys(patch_valid, num_visible)
+        if target in visible and num_extra and not self.complementary:
+            others = [known for name, known in patch_valid.items() if name != target]
+            alone = ~torch.cat(others, dim=1).any(dim=1)
+            # a window with the target alone keeps all of its visible patches
+            if not bool((alone & patch_valid[target].any(dim=1)).any()):
+                visible[target] = num_visible - num_extra
+        return visible, ragged
+
+    def _num_hidden(self, num_masked: int, num_extra: int) -> dict[str, int]:
+        """Largest number of masked, valid patches that a window can have of each modality."""
+        # complementary masking shows as many as it hides
+        more = 0 if self.complementary else num_extra
+        return {
+            name: num_masked + (more if self.target in (name, 'random') else 0)
+            for name in self.modalities
+        }
 
     def _mask_target(
         self,

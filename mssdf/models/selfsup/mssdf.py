@@ -283,34 +283,43 @@ class MSSDF(BaseSelfSupervisor):
         return encoded
 
     def decode(
-        self, encoded: dict[str, Encoded], batch: MaskedBatch, everywhere: bool = False
-    ) -> dict[str, Decoded]:
+        self,
+        encoded: dict[str, Encoded],
+        grid: tuple[int, int],
+        queries: dict[str, tuple[Tensor, Tensor]] | None = None,
+    ) -> dict[str, Tensor]:
         """Fuse the visible tokens and decode every modality.
 
         Args:
             encoded: of :meth:`encode`.
-            batch: the batch they come from.
-            everywhere: decode all locations, also where the decoder's ``queries`` are ``'hidden'``.
+            grid: rows and columns of patches, N in all.
+            queries: see :class:`~mssdf.models.ModalityDecoder`; all N locations if None.
 
         Returns:
-            Decoded tokens of each modality; empty without decoders.
+            (B, N or Q, D) tokens of each modality.
         """
-        if self.fusion_decoder is None:
-            return {}
         fused = self.fusion_decoder(
             {name: one.tokens + one.cls_token.detach()[:, None] for name, one in encoded.items()},
             {name: one.locations for name, one in encoded.items()},
             {name: one.keep for name, one in encoded.items()},
-            batch.grid,
+            grid,
         )
+        return self.modality_decoder(*fused, grid, queries)
+
+    def _decode_batch(
+        self, encoded: dict[str, Encoded], batch: MaskedBatch, everywhere: bool = False
+    ) -> dict[str, Decoded]:
+        """Decode what the decoder's ``queries`` ask for, or all; empty without decoders."""
+        if self.fusion_decoder is None:
+            return {}
         hidden = {name: batch.masks[name] & batch.patch_valid[name] for name in batch.images}
         if everywhere or self.modality_decoder.queries == 'all':
-            tokens = self.modality_decoder(*fused, batch.grid)
+            tokens = self.decode(encoded, batch.grid)
             return {name: Decoded(tokens[name], hidden[name]) for name in hidden}
 
         length = max(batch.num_hidden.values())
         queries = {name: visible_indices(~mask, length) for name, mask in hidden.items()}
-        tokens = self.modality_decoder(*fused, batch.grid, queries)
+        tokens = self.decode(encoded, batch.grid, queries)
         return {name: Decoded(tokens[name], queries[name][1], queries[name][0]) for name in queries}
 
     def predict(self, decoded: dict[str, Decoded]) -> dict[str, Tensor]:
@@ -466,7 +475,7 @@ class MSSDF(BaseSelfSupervisor):
             for path in (sample.get('files') or {}).values()
         ]
         encoded = self.encode(inputs)
-        decoded = self.decode(encoded, inputs)
+        decoded = self._decode_batch(encoded, inputs)
         predicted = self.predict(decoded)
         targets, teacher_features = {}, {}
         if self.teacher is not None and self._weight('rec') > 0:
@@ -546,7 +555,7 @@ class MSSDF(BaseSelfSupervisor):
             has none); ``grid``.
         """
         encoded = self.encode(batch)
-        predicted = self.predict(self.decode(encoded, batch, everywhere=True)) or None
+        predicted = self.predict(self._decode_batch(encoded, batch, everywhere=True)) or None
         targets = None
         if self.teacher is not None:
             targets = self.teacher(batch.images, batch.patch_valid, batch.grid)[0]

@@ -1,0 +1,142 @@
+"""Intensity scale of a window, from which its score is taken (method.md, section 2)."""
+
+import math
+from functools import lru_cache
+
+import torch
+from torch import Tensor
+
+
+def to_grey(image: Tensor) -> Tensor:
+    """Mean of the bands: (B, C, H, W) to (B, 1, H, W) float32."""
+    return image.float() if image.shape[1] == 1 else image.float().mean(dim=1, keepdim=True)
+
+
+def as_weight(valid: Tensor) -> Tensor:
+    """1.0 where true, else 0.0; through bytes, since bool to float is slow on a CPU."""
+    return valid.view(torch.uint8).float()
+
+
+def zero_invalid(values: Tensor, valid: Tensor) -> Tensor:
+    """Values where valid, else 0, whatever stands there, NaN too.
+
+    On the bits of a float32: on a CPU some five times as fast as ``masked_fill``.
+
+    Args:
+        values: float32, contiguous.
+        valid: bool of the same shape.
+
+    Returns:
+        The shape of ``values``.
+    """
+    return (values.view(torch.int32) * valid.view(torch.uint8)).view(torch.float32)
+
+
+@lru_cache(maxsize=16)
+def sample_pixels(height: int, width: int, cells: int, device: torch.device) -> Tensor:
+    """Choose one pixel, at a fixed random place, from each cell of a lattice over a window.
+
+    Unlike a stride, random places do not beat with the rows of a field or of houses.
+
+    Args:
+        height: rows of pixels of the window.
+        width: columns of pixels of the window.
+        cells: largest number of cells along a side.
+        device: device of the result.
+
+    Returns:
+        (K,) indices into the flattened window, at most ``cells`` squared, the same in every call.
+    """
+    generator = torch.Generator().manual_seed(0)
+    rows, cols = min(cells, height), min(cells, width)
+    shift = torch.rand(2, rows, cols, generator=generator, dtype=torch.float64)
+    row = ((torch.arange(rows)[:, None] + shift[0]) * (height / rows)).long().clamp(max=height - 1)
+    col = ((torch.arange(cols)[None] + shift[1]) * (width / cols)).long().clamp(max=width - 1)
+    return (row * width + col).flatten().to(device)
+
+
+def _from_the_end(values: Tensor, known: Tensor | None, share: float, largest: bool) -> Tensor:
+    """Value that a share of each row's known values lie beyond, linearly interpolated.
+
+    Args:
+        values: (B, K) float.
+        known: (B, K) bool; all values if None.
+        share: share of the known values, 0...1; the smaller, the faster.
+        largest: whether to count from the largest value or from the smallest.
+
+    Returns:
+        (B,); 0 where no value of the row is known.
+    """
+    if known is not None:
+        values = values.masked_fill(~known, -torch.inf if largest else torch.inf)
+    longest = share * (values.shape[1] - 1)
+    ends = values.topk(math.ceil(longest) + 1, dim=1, largest=largest).values
+    if known is None:
+        return torch.lerp(ends[:, int(longest)], ends[:, -1], longest % 1)
+
+    count = known.sum(dim=1, keepdim=True)
+    rank = (count - 1).clamp(min=0) * share
+    below, above = rank.floor(), rank.ceil().clamp(max=ends.shape[1] - 1)
+    value = torch.lerp(ends.gather(1, below.long()), ends.gather(1, above.long()), rank - below)
+    return value.masked_fill(count == 0, 0.0)[:, 0]
+
+
+def intensity_range(
+    grey: Tensor,
+    valid: Tensor | None = None,
+    percentiles: tuple[float, float] = (1.0, 99.0),
+    cells: int = 64,
+) -> tuple[Tensor, Tensor]:
+    """Percentiles of each window, estimated from one pixel of each of 64 x 64 cells.
+
+    On half-metre imagery the span is within 4 % of that of all pixels, the weight of one patch
+    in a thousand differs, and it takes a hundredth of the time of sorting them.
+
+    Args:
+        grey: (B, 1, H, W) float32.
+        valid: (B, 1, H, W) bool; all pixels if None.
+        percentiles: lower and upper percentile, linearly interpolated as in NumPy.
+        cells: cells along a side; all pixels of a window that has no more along its sides.
+
+    Returns:
+        Two tensors (B,); 0 where no pixel of the sample is valid.
+    """
+    index = sample_pixels(*grey.shape[-2:], cells, grey.device)
+    sample = grey.flatten(1).index_select(1, index)  # (B, K)
+    known = None if valid is None else valid.flatten(1).index_select(1, index)
+    low = _from_the_end(sample, known, percentiles[0] / 100, largest=False)
+    return low, _from_the_end(sample, known, 1 - percentiles[1] / 100, largest=True)
+
+
+def scale_intensity(
+    image: Tensor,
+    valid: Tensor | None = None,
+    min_span: float = 0.0,
+    percentiles: tuple[float, float] = (1.0, 99.0),
+) -> Tensor:
+    """One grey image per window, its valid pixels scaled to 0...255 (method.md, section 2).
+
+    The scale starts at the lower percentile of the window's valid pixels and ends at the upper
+    one, or ``min_span`` above its start if that is further; values beyond it are clamped. So
+    neither one outlier nor the noise of a flat window decides on the score.
+
+    Args:
+        image: (B, C, H, W), any unit.
+        valid: (B, 1, H, W) bool; all pixels if None.
+        min_span: least span of the scale, in the unit of the image.
+        percentiles: lower and upper percentile.
+
+    Returns:
+        (B, 1, H, W) float32; a window that is constant or has no valid pixel gives 0.
+    """
+    grey = to_grey(image)
+    if valid is not None:
+        grey = zero_invalid(grey.contiguous(), valid)
+    low, high = intensity_range(grey, valid, percentiles)
+    span = (high - low).clamp(min=min_span)
+    # a span of 1e-39 has no inverse
+    varied = span > 255.0 / torch.finfo(torch.float32).max
+    gain = torch.where(varied, 255.0 / span, 0.0)
+    low = torch.where(varied, low, 0.0)
+    scaled = (grey - low[:, None, None, None]).mul_(gain[:, None, None, None])
+    return scaled.clamp_(0.0, 255.0)
