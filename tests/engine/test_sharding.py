@@ -80,7 +80,7 @@ def clipped_step(model, rank: int, world_size: int) -> float:
     optimizer = torch.optim.SGD([p for p in model.parameters() if p.requires_grad], lr=1.0)
     wrapper = OptimWrapper(optimizer, clip_grad=dict(max_norm=0.1))
     wrapper.update_params(model(batch(model, rank, world_size), None, mode='loss')['loss'])
-    return wrapper.message_hub.get_scalar('train/grad_norm').current()
+    return float(wrapper.message_hub.get_scalar('train/grad_norm').current())
 
 
 def clipping_worker(rank: int, port: int, config: dict, folder: str) -> None:
