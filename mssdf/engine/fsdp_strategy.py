@@ -28,6 +28,7 @@ from mssdf.utils.sharded import (
 from mssdf.utils.training_state import read_rest
 
 from .atomic_file import partial_file, partial_folder
+from .parameter_groups import regroup_state, trained_parameters
 from .resume import SCHEME, WEIGHTS_SCHEME
 from .sharding import LAYERS, gather, part_of, shard_model
 
@@ -235,6 +236,9 @@ class FSDPStrategy(DDPStrategy):
     @torch.no_grad()
     def load_optim_state_dict(self, state_dict: dict) -> None:
         """Load the optimiser's state, each tensor spread as its parameter."""
+        state_dict = regroup_state(
+            self.optim_wrapper.optimizer, state_dict, trained_parameters(self.model)
+        )
         parameters = self._parameters()
         for number, values in state_dict['state'].items():
             like = parameters[number]

@@ -7,11 +7,14 @@ from mmpretrain.engine.optimizers import LearningRateDecayOptimWrapperConstructo
 from torch import nn
 
 from ..registry import OPTIM_WRAPPER_CONSTRUCTORS
+from .parameter_groups import MergedGroups
 
 
 @OPTIM_WRAPPER_CONSTRUCTORS.register_module()
-class LayerDecayOptimWrapperConstructor(LearningRateDecayOptimWrapperConstructor):
+class LayerDecayOptimWrapperConstructor(MergedGroups, LearningRateDecayOptimWrapperConstructor):
     """mmpretrain's constructor, for models of mmseg, mmdet and mmrotate too.
+
+    There is one parameter group per distinct rate and weight decay.
 
     Those do not tell how deep a parameter lies; their backbone does. ``paramwise_cfg`` takes
     ``layer_decay_rate`` and the rest of mmpretrain's.

@@ -6,17 +6,22 @@ from mmengine.optim import DefaultOptimWrapperConstructor
 from torch import nn
 
 from ..registry import OPTIM_WRAPPER_CONSTRUCTORS
+from .parameter_groups import MergedGroups
 
 
-@OPTIM_WRAPPER_CONSTRUCTORS.register_module()
-class TrainableOptimWrapperConstructor(DefaultOptimWrapperConstructor):
-    """MMEngine's constructor, leaving out whole modules without gradient.
-
-    MMEngine's own makes a parameter group of each frozen parameter and warns of every one: for a
-    teacher, hundreds.
-    """
+class _SkipFrozen(DefaultOptimWrapperConstructor):
+    """MMEngine's constructor, leaving out whole modules without gradient."""
 
     def add_params(self, params: list[dict], module: nn.Module, *args: Any, **kwargs: Any) -> None:
         """Add the parameters of a module and its children, if any of them is trained."""
         if any(parameter.requires_grad for parameter in module.parameters()):
             super().add_params(params, module, *args, **kwargs)
+
+
+@OPTIM_WRAPPER_CONSTRUCTORS.register_module()
+class TrainableOptimWrapperConstructor(MergedGroups, _SkipFrozen):
+    """MMEngine's constructor without frozen modules, and with one group per distinct setting.
+
+    MMEngine's own makes a parameter group of each parameter, and warns of every frozen one: for a
+    teacher, hundreds.
+    """

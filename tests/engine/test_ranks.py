@@ -109,6 +109,32 @@ def test_sharded_and_full_checkpoints_resume_anywhere(ranks, config, one, four_s
         assert len(run.steps()) == steps and 'Resuming from' in run.log()
 
 
+def test_checkpoints_with_one_parameter_group_per_parameter_resume(ranks, config):
+    """Those of earlier versions, full and sharded, go on as if the groups were merged before."""
+    merged, old = Config(config.to_dict()), Config(config.to_dict())
+    paramwise = dict(norm_decay_mult=0.0, bias_decay_mult=0.0)
+    merged.optim_wrapper.update(
+        constructor='mssdf.TrainableOptimWrapperConstructor', paramwise_cfg=paramwise
+    )
+    old.optim_wrapper.update(constructor='DefaultOptimWrapperConstructor', paramwise_cfg=paramwise)
+    whole = ranks.train('merged', merged)
+    assert len(whole.checkpoint('iter_12.pth')['optimizer']['param_groups']) == 2
+
+    before = ranks.train('ungrouped', old)
+    assert len(before.checkpoint('iter_4.pth')['optimizer']['param_groups']) > 20
+    start = before.work_dir / 'iter_4.pth'
+    after = ranks.train('regrouped', merged, 1, start)
+    compare('merged groups, 1', whole, after, slice(4, None))
+    after = ranks.train('regrouped_shards', sharded(merged, 'full'), 2, start)
+    compare('merged groups, then 2 (FSDP)', whole, after, slice(4, None))
+
+    before = ranks.train('ungrouped_shards', sharded(old, 'sharded'), 2)
+    after = ranks.train(
+        'shards_regrouped', sharded(merged, 'sharded'), 2, before.work_dir / 'iter_4.pth'
+    )
+    compare('2 (FSDP), then merged groups', whole, after, slice(4, None))
+
+
 def test_a_sharded_checkpoint_drops_into_a_plain_vit(config, four_shards, tmp_path):
     """Published straight from the folder; the same as by way of a full one."""
     from mmpretrain.models import VisionTransformer

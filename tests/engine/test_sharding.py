@@ -8,6 +8,7 @@ import pytest
 import torch
 import torch.distributed as dist
 import torch.multiprocessing as mp
+from mmengine.optim import OptimWrapper
 from mmengine.registry import MODELS
 from ranks import equal_config, free_port
 from torch import Tensor
@@ -72,6 +73,44 @@ def worker(rank: int, port: int, config: dict, folder: str) -> None:
         torch.save((float(mean) / 2, weights, teacher), Path(folder) / 'results.pth')
     dist.barrier()  # or one may leave in the middle of what the other still asks of it
     leave_process_group()
+
+
+def clipped_step(model, rank: int, world_size: int) -> float:
+    """One step of SGD, its gradient cut to a norm that it exceeds; returns the norm logged."""
+    optimizer = torch.optim.SGD([p for p in model.parameters() if p.requires_grad], lr=1.0)
+    wrapper = OptimWrapper(optimizer, clip_grad=dict(max_norm=0.1))
+    wrapper.update_params(model(batch(model, rank, world_size), None, mode='loss')['loss'])
+    return float(wrapper.message_hub.get_scalar('train/grad_norm').current())
+
+
+def clipping_worker(rank: int, port: int, config: dict, folder: str) -> None:
+    torch.set_num_threads(1)
+    os.environ.update(CUDA_VISIBLE_DEVICES='')
+    dist.init_process_group('gloo', f'tcp://127.0.0.1:{port}', rank=rank, world_size=2)
+    model = build(config)
+    shard_model(model)
+    norm = clipped_step(model, rank, 2)
+    weights = gather(model.state_dict())
+    torch.save((norm, weights), Path(folder) / f'clipped{rank}.pth')
+    dist.barrier()
+    leave_process_group()
+
+
+def test_gradients_are_clipped_by_their_norm_over_all_shards(tiny_config, tmp_path):
+    config = equal_config(tiny_config).model.to_dict()
+    mp.spawn(clipping_worker, (free_port(), config, str(tmp_path)), nprocs=2)
+    model = build(config)
+    trained = [name for name, p in model.named_parameters() if p.requires_grad]
+    before = {name: model.state_dict()[name].clone() for name in trained}
+    norm = clipped_step(model, 0, 1)
+    step = change(model.state_dict(), before)
+    assert norm > 0.2
+    assert step.norm() == pytest.approx(0.1, rel=1e-3)
+
+    results = [torch.load(tmp_path / f'clipped{rank}.pth', weights_only=True) for rank in (0, 1)]
+    assert (change(results[0][1], before) - step).norm() < 1e-3 * step.norm()
+    for found, _ in results:
+        assert found == pytest.approx(norm, rel=1e-4)
 
 
 def change(after: dict[str, Tensor], before: dict[str, Tensor]) -> Tensor:

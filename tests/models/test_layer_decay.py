@@ -23,7 +23,9 @@ def test_rate_falls_with_depth():
     model = detector()
     wrapper = LayerDecayOptimWrapperConstructor(OPTIM, paramwise)(model)
     groups = wrapper.optimizer.param_groups
-    rates = {group['param_name']: group['lr'] for group in groups}
+    assert len(groups) == 10  # with and without weight decay at each of five depths
+    group_of = {parameter: group for group in groups for parameter in group['params']}
+    rates = {name: group_of[parameter]['lr'] for name, parameter in model.named_parameters()}
     assert len(rates) == sum(1 for parameter in model.parameters())
     # three layers: the stem lies four steps below the neck
     assert rates['neck.projections.0.0.weight'] == 1
@@ -32,7 +34,7 @@ def test_rate_falls_with_depth():
     assert rates['backbone.layers.0.attn.qkv.weight'] == 0.125
     assert rates['backbone.patch_embed.projection.weight'] == 0.0625
     assert rates['backbone.embedding.projections.dsm.weight'] == 0.0625
-    decay = {group['param_name']: group['weight_decay'] for group in groups}
+    decay = {name: group_of[value]['weight_decay'] for name, value in model.named_parameters()}
     assert decay['backbone.layers.0.ln1.weight'] == 0 and decay['neck.scales.1.bias'] == 0
     assert decay['backbone.layers.0.attn.qkv.weight'] == 0.1
 

@@ -2,6 +2,7 @@
 optim_wrapper = dict(
     type='OptimWrapper',
     optimizer=dict(type='AdamW', lr=3e-4, betas=(0.9, 0.95), weight_decay=0.05),
+    clip_grad=dict(max_norm=3.0),  # not the paper's: one bad batch can not undo an epoch
     constructor='mssdf.TrainableOptimWrapperConstructor',  # leaves out the teacher
     paramwise_cfg=dict(
         norm_decay_mult=0.0,
