@@ -111,6 +111,8 @@ def test_sharded_and_full_checkpoints_resume_anywhere(ranks, config, one, four_s
 
 def test_checkpoints_with_one_parameter_group_per_parameter_resume(ranks, config):
     """Those of earlier versions, full and sharded, go on as if the groups were merged before."""
+    config = Config(config.to_dict())
+    config.optim_wrapper.optimizer.weight_decay = 0.05
     merged, old = Config(config.to_dict()), Config(config.to_dict())
     paramwise = dict(norm_decay_mult=0.0, bias_decay_mult=0.0)
     merged.optim_wrapper.update(
