@@ -6,6 +6,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+ENTRY = r'(?:(?P<name>[^=:/]+)=)?(?P<config>[^:]+?\.py)(?::(?P<options>.*))?'
+
 
 @dataclass(frozen=True)
 class Entry:
@@ -65,9 +67,7 @@ def parse_entry(text: str) -> Entry:
     Raises:
         ValueError: if the name cannot be part of a file's name or the options are malformed.
     """
-    found = re.fullmatch(
-        r'(?:(?P<name>[^=:/]+)=)?(?P<config>[^:]+?\.py)(?::(?P<options>.*))?', text
-    )
+    found = re.fullmatch(ENTRY, text)
     if not found:
         raise ValueError(
             f'entry: expected CONFIG.py or NAME=CONFIG.py:key=value,key=value, found {text!r}'

@@ -15,32 +15,17 @@ def describe_machine(device: torch.device) -> str:
         return torch.cuda.get_device_name(device)
     try:
         lines = Path('/proc/cpuinfo').read_text().splitlines()
-        name = next(
-            line.split(':', 1)[1].strip() for line in lines if line.startswith('model name')
-        )
+        named = next(line for line in lines if line.startswith('model name'))
+        return named.split(':', 1)[1].strip()
     except (OSError, StopIteration):
-        name = platform.processor() or platform.machine()
-    return name
+        return platform.processor() or platform.machine()
 
 
 def git_revision(folder: Path = ROOT) -> str | None:
     """Commit of the code, with ``-dirty`` behind it if files differ; None outside a repository."""
+    command = ['git', '-C', str(folder), 'describe', '--always', '--dirty', '--exclude=*']
     try:
-        return subprocess.run(
-            [
-                'git',
-                '-C',
-                str(folder),
-                'describe',
-                '--always',
-                '--dirty',
-                '--abbrev=12',
-                '--exclude=*',
-            ],
-            check=True,
-            capture_output=True,
-            text=True,
-            timeout=20,
-        ).stdout.strip()
+        output = subprocess.run(command, check=True, capture_output=True, text=True, timeout=20)
+        return output.stdout.strip()
     except (OSError, subprocess.SubprocessError):
         return None

@@ -114,9 +114,8 @@ def finished_record(run: Run) -> dict[str, Any] | None:
         if record['conditions'].get(key) != value
     }
     if differing:
-        found = ', '.join(
-            f'{key} {old!r} then, {new!r} now' for key, (old, new) in differing.items()
-        )
+        parts = [f'{key} {old!r} then, {new!r} now' for key, (old, new) in differing.items()]
+        found = ', '.join(parts)
         raise UsageError(
             f'{run.record_path}: expected a training under the same conditions, found {found}; '
             'give another name or --out'
@@ -186,8 +185,10 @@ def execute_all(
     Raises:
         UsageError: if a finished training was made under other conditions.
     """
-    records = {run.stem: finished_record(run) for run in runs}  # all looked at before any starts
-    missing = [run for run in runs if records[run.stem] is None]
+    # all are looked at before any starts
+    found = {run.stem: finished_record(run) for run in runs}
+    records = {stem: record for stem, record in found.items() if record is not None}
+    missing = [run for run in runs if run.stem not in records]
     if len(missing) < len(runs):
         say(f'{len(runs) - len(missing)} of {len(runs)} trainings are finished already')
     if jobs == 1:
@@ -205,7 +206,7 @@ def execute_all(
             except BaseException:
                 pool.shutdown(wait=False, cancel_futures=True)
                 raise
-    return [record for run in runs if (record := records[run.stem]) is not None]
+    return [records[run.stem] for run in runs]
 
 
 def summary(record: dict[str, Any]) -> str:

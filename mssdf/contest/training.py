@@ -207,7 +207,7 @@ class _Training:
         )
 
     def _warm_up(self) -> None:
-        """Let libraries and compilers set themselves up before the clock runs; nothing is learned."""
+        """Let libraries and compilers set themselves up before the clock runs; learn nothing."""
         crops, tiles = self.stream.crops, self.stream.tiles
         modalities, size = self.stream.modalities, self.settings.batch_size
         stream = TileStream(tiles, modalities, crops, size, self.settings.seed)

@@ -1,4 +1,4 @@
-"""Tiles of a small data set, all of them in memory, for experiments that must not wait for disks."""
+"""Tiles of a small data set in memory, for experiments that must not wait for disks."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -185,7 +185,7 @@ def read_tiles_of_folders(
 
 def save_tiles(tiles: Tiles, path: str | Path, source: Mapping[str, Any]) -> None:
     """Write tiles to an .npz file, whole or not at all, with what they were made from."""
-    arrays: dict[str, NDArray] = {
+    arrays: dict[str, Any] = {
         'source': np.array(json.dumps(source, sort_keys=True)),
         'scenes': np.array(tiles.scenes),
     }

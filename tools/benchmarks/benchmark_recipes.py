@@ -1,13 +1,14 @@
-"""Several pre-training recipes at one budget on one machine, then their frozen features.
+r"""Several pre-training recipes at one budget on one machine, then their frozen features.
 
 Usage, on two cores (seconds are processor time, so that two trainings at once are fair)::
 
-    python tools/benchmarks/benchmark_recipes.py --out work_dirs/contest --budget 600s \\
-        --seeds 0 1 2 --jobs 2 --arch deit-tiny --img-size 128 --batch-size 64 --lr 6e-4 \\
-        --data DATA/pairs \\
-        mae=configs/pretrain/mae_vit-t-p16_quick-start.py:model.neck.type=mssdf.ZeroHeadMAEDecoder \\
-        ours=configs/pretrain/mssdf_vit-t-p16_quick-start.py \\
-        no-hsic=configs/pretrain/mssdf_vit-t-p16_quick-start.py:model.losses.hsic=0
+    MAE=configs/pretrain/mae_vit-t-p16_quick-start.py
+    OURS=configs/pretrain/mssdf_vit-t-p16_quick-start.py
+    python tools/benchmarks/benchmark_recipes.py \
+        mae=$MAE:model.neck.type=mssdf.ZeroHeadMAEDecoder ours=$OURS \
+        no-hsic=$OURS:model.losses.hsic=0 \
+        --out work_dirs/contest --budget 600s --seeds 0 1 2 --jobs 2 --data DATA/pairs \
+        --arch deit-tiny --img-size 128 --batch-size 64 --lr 6e-4
 
 An entry is ``CONFIG``, ``NAME=CONFIG`` or ``NAME=CONFIG:key=value,key=value``. Keys with a dot are
 the config's; ``batch_size``, ``lr``, ``warm_up``, ``arch``, ``img_size``, ``scale``, ``ratio``,
