@@ -4,10 +4,10 @@ import hashlib
 import json
 import logging
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, partial
 from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
@@ -16,6 +16,7 @@ import torch
 from mmengine.config import Config
 from mmengine.logging import MMLogger
 
+from mssdf.apis.building import WRONG_INPUT
 from mssdf.apis.errors import UsageError
 from mssdf.datasets.in_memory import Tiles, load_tiles
 from mssdf.engine.atomic_file import write_atomically
@@ -23,7 +24,7 @@ from mssdf.utils.saving import save
 
 from .machine import describe_machine, git_revision
 from .method_hooks import METHOD_HOOKS
-from .training import TrainingSettings, train_recipe
+from .training import TrainingSettings, build_model, train_recipe
 
 
 @dataclass(frozen=True)
@@ -139,7 +140,7 @@ def execute(run: Run) -> dict[str, Any]:
         The record.
     """
     torch.set_num_threads(run.threads)
-    MMLogger.get_current_instance().setLevel(logging.WARNING)  # not a line for every weight
+    MMLogger.get_current_instance().setLevel(logging.ERROR)  # not a line for every weight
     device = torch.device(run.settings.device)
 
     def report(line: str) -> None:
@@ -169,10 +170,26 @@ def _on_host(state: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
     return {key: value.detach().cpu() for key, value in state.items()}
 
 
+def check_models(runs: Sequence[Run]) -> None:
+    """Build the model of every entry once, so that a wrong one ends all before hours of training.
+
+    Raises:
+        UsageError: if a model cannot be built.
+    """
+    MMLogger.get_current_instance().setLevel(logging.ERROR)
+    for name, run in {run.name: run for run in runs}.items():
+        try:
+            build_model(run.config, run.settings.seed, torch.device('cpu'))
+        except WRONG_INPUT as error:
+            raise UsageError(f'{name} ({run.config.filename}): {error}') from error
+
+
 def execute_all(
     runs: Sequence[Run], jobs: int = 1, say: Callable[[str], None] = print
-) -> list[dict[str, Any]]:
+) -> tuple[list[dict[str, Any]], dict[str, str]]:
     """Execute trainings in their order, skipping those that are finished.
+
+    A training that fails does not keep the others from theirs.
 
     Args:
         runs: trainings, in turns.
@@ -180,33 +197,45 @@ def execute_all(
         say: called with a line on each training.
 
     Returns:
-        The records, in the same order.
+        The records, in the same order, and what went wrong with those that have none.
 
     Raises:
-        UsageError: if a finished training was made under other conditions.
+        UsageError: if a finished training was made under other conditions, or a model is wrong.
     """
     # all are looked at before any starts
     found = {run.stem: finished_record(run) for run in runs}
     records = {stem: record for stem, record in found.items() if record is not None}
     missing = [run for run in runs if run.stem not in records]
+    failed: dict[str, str] = {}
     if len(missing) < len(runs):
         say(f'{len(runs) - len(missing)} of {len(runs)} trainings are finished already')
-    if jobs == 1:
-        for run in missing:
-            records[run.stem] = record = execute(run)
+    check_models(missing)
+    for run, get in _results(missing, jobs):
+        try:
+            records[run.stem] = record = get()
+        except (RuntimeError, ValueError, OSError) as error:  # out of memory, no finite loss, ...
+            failed[run.stem] = f'{type(error).__name__}: {error}'
+            say(f'{run.stem} failed: {failed[run.stem]}')
+        else:
             say(summary(record))
-    elif missing:
-        context = get_context('spawn')  # a forked process would inherit the state of libraries
-        with ProcessPoolExecutor(jobs, mp_context=context, max_tasks_per_child=1) as pool:
-            futures = {pool.submit(execute, run): run for run in missing}
-            try:
-                for future in as_completed(futures):
-                    records[futures[future].stem] = record = future.result()
-                    say(summary(record))
-            except BaseException:
-                pool.shutdown(wait=False, cancel_futures=True)
-                raise
-    return [records[run.stem] for run in runs]
+    return [records[run.stem] for run in runs if run.stem in records], failed
+
+
+def _results(runs: Sequence[Run], jobs: int) -> Iterator[tuple[Run, Callable[[], dict[str, Any]]]]:
+    """Pass on each training with the call that gives its record, in the order they finish."""
+    if jobs == 1 or not runs:
+        for run in runs:
+            yield run, partial(execute, run)
+        return
+    context = get_context('spawn')  # a forked process would inherit the state of libraries
+    with ProcessPoolExecutor(jobs, mp_context=context, max_tasks_per_child=1) as pool:
+        futures = {pool.submit(execute, run): run for run in runs}
+        try:
+            for future in as_completed(futures):
+                yield futures[future], future.result
+        except BaseException:
+            pool.shutdown(wait=False, cancel_futures=True)
+            raise
 
 
 def summary(record: dict[str, Any]) -> str:

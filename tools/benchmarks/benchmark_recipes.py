@@ -53,7 +53,9 @@ def parse_args(arguments: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument('--out', required=True, help='folder for everything that is written')
     parser.add_argument('--budget', required=True, help='600s (seconds) or 100000w (windows)')
     parser.add_argument('--seeds', type=int, nargs='+', default=[0])
-    parser.add_argument('--data', nargs='+', help='folders of pairs (default: the configs')
+    parser.add_argument(
+        '--data', nargs='+', help='folders of pairs (default: those of the configs)'
+    )
     parser.add_argument('--tile-size', type=int, default=256)
     parser.add_argument(
         '--statistics',
@@ -166,11 +168,11 @@ def plan(args: argparse.Namespace) -> list[Run]:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Train what is missing and write the tables; 2 for a wrong input."""
+    """Train what is missing and write the tables; 2 for a wrong input, 1 for a failed training."""
     args = parse_args(arguments)
     try:
         runs = plan(args)
-        records = execute_all(runs, args.jobs)
+        records, failed = execute_all(runs, args.jobs)
         print(write_runs(records, Path(args.out)))
     except (UsageError, ValueError, FileNotFoundError, KeyError) as error:
         print(f'{Path(__file__).name}: {error}', file=sys.stderr)
@@ -178,7 +180,9 @@ def main(arguments: list[str] | None = None) -> int:
     except KeyboardInterrupt:
         print('stopped; the same command goes on with what is missing', file=sys.stderr)
         return 130
-    return 0
+    for stem, reason in failed.items():
+        print(f'{Path(__file__).name}: {stem}: {reason}', file=sys.stderr)
+    return 1 if failed else 0
 
 
 if __name__ == '__main__':
