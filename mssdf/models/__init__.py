@@ -16,7 +16,7 @@ from .detectors import RotatedTTA
 from .embeddings import PerModalityPatchEmbedding, SharedPatchEmbedding
 from .heads import ModalityHead, PixelHead
 from .losses.height import HeightLoss
-from .necks import FusionDecoder, ModalityDecoder, SimpleFPN
+from .necks import FusionDecoder, ModalityDecoder, SimpleFPN, ZeroHeadMAEDecoder
 from .selfsup import MSSDF
 
 __all__ = [
@@ -36,6 +36,7 @@ __all__ = [
     'SharedPatchEmbedding',
     'SimpleFPN',
     'SingleModalityDataPreprocessor',
+    'ZeroHeadMAEDecoder',
 ]
 
 if find_spec('mmseg') is not None:  # pre-training and classification do without

@@ -3,5 +3,6 @@
 from .fusion_decoder import FusionDecoder
 from .modality_decoder import ModalityDecoder
 from .simple_fpn import SimpleFPN
+from .zero_head_mae import ZeroHeadMAEDecoder
 
-__all__ = ['FusionDecoder', 'ModalityDecoder', 'SimpleFPN']
+__all__ = ['FusionDecoder', 'ModalityDecoder', 'SimpleFPN', 'ZeroHeadMAEDecoder']

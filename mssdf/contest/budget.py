@@ -1,0 +1,76 @@
+"""How long a recipe may train: seconds or windows, and how seconds are counted."""
+
+import re
+import time
+from dataclasses import dataclass
+
+import torch
+
+UNITS = dict(s='seconds', w='windows')
+
+
+@dataclass(frozen=True)
+class Budget:
+    """An amount of training.
+
+    Attributes:
+        amount: how many seconds or windows.
+        unit: ``'seconds'`` or ``'windows'``.
+    """
+
+    amount: float
+    unit: str
+
+    @classmethod
+    def parse(cls, text: str) -> 'Budget':
+        """Read ``'600s'`` (seconds) or ``'100000w'`` (windows).
+
+        Raises:
+            ValueError: for anything else.
+        """
+        found = re.fullmatch(r'(\d+(?:\.\d+)?)([sw])', text.strip())
+        if not found or float(found[1]) <= 0:
+            raise ValueError(
+                f'budget: expected seconds such as 600s or windows such as 100000w, found {text!r}'
+            )
+        return cls(float(found[1]), UNITS[found[2]])
+
+    def share(self, seconds: float, windows: int) -> float:
+        """Share of the budget that is used up, 0 to 1."""
+        used = seconds if self.unit == 'seconds' else windows
+        return min(used / self.amount, 1.0)
+
+    def __str__(self) -> str:
+        return f'{self.amount:g} {self.unit}'
+
+
+class Clock:
+    """Seconds since the start, fair to recipes that do not have the machine to themselves.
+
+    On a CPU they are seconds of processor time of this process, all its threads together: other
+    processes on the same cores do not count. On a GPU they are seconds of the wall, and whoever
+    reads the clock sees to it that the GPU has done what it was given.
+
+    Args:
+        device: where training runs.
+    """
+
+    def __init__(self, device: torch.device) -> None:
+        self.device = device
+        self._read = time.process_time if device.type == 'cpu' else time.perf_counter
+        self._start = self._read()
+
+    @property
+    def unit(self) -> str:
+        """What the seconds are of."""
+        return 'processor time of the process' if self.device.type == 'cpu' else 'wall time'
+
+    @property
+    def seconds(self) -> float:
+        """Seconds since the start."""
+        return self._read() - self._start
+
+    def wait(self) -> None:
+        """Wait until the GPU has done what it was given."""
+        if self.device.type == 'cuda':
+            torch.cuda.synchronize(self.device)

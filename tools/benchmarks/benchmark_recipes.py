@@ -1,0 +1,189 @@
+r"""Several pre-training recipes at one budget on one machine, then their frozen features.
+
+Usage, on two cores (seconds are processor time, so that two trainings at once are fair)::
+
+    MAE=configs/pretrain/mae_vit-t-p16_quick-start.py
+    OURS=configs/pretrain/mssdf_vit-t-p16_quick-start.py
+    python tools/benchmarks/benchmark_recipes.py \
+        mae=$MAE:model.neck.type=mssdf.ZeroHeadMAEDecoder ours=$OURS \
+        no-hsic=$OURS:model.losses.hsic=0 \
+        --out work_dirs/contest --budget 600s --seeds 0 1 2 --jobs 2 --data DATA/pairs \
+        --arch deit-tiny --img-size 128 --batch-size 64 --lr 6e-4
+
+An entry is ``CONFIG``, ``NAME=CONFIG`` or ``NAME=CONFIG:key=value,key=value``. Keys with a dot are
+the config's; ``batch_size``, ``lr``, ``warm_up``, ``arch``, ``img_size``, ``scale``, ``ratio``,
+``flip``, ``brightness`` and ``contrast`` replace the option of that name for this entry. Trainings
+take turns: seed 0 of all entries, then seed 1. Tiles lie in memory, so that reading is not
+measured; every recipe sees the same windows for a seed and a batch size. The learning rate and the
+method's schedules follow the used share of the budget.
+
+In ``--out``: ``tiles.npz``; for each training ``NAME_seed0.pth`` and ``runs/NAME_seed0.json``;
+``runs.jsonl`` and ``runs.csv`` with one row per training. A second call skips what is finished.
+"""
+
+import argparse
+import shlex
+import sys
+from pathlib import Path
+from typing import Any
+
+import torch
+from mmengine.config import Config, DictAction
+
+from mssdf.apis.configs import read_config
+from mssdf.apis.errors import UsageError
+from mssdf.contest import Budget, Entry, adapt_recipe, parse_entry
+from mssdf.contest.data import common_modalities, prepare_tiles
+from mssdf.contest.runs import Run, execute_all
+from mssdf.contest.tables import write_runs
+from mssdf.contest.training import TrainingSettings
+from mssdf.datasets.transforms.batched_crops import CropSettings
+
+CROP_KEYS = ('scale', 'ratio', 'flip', 'brightness', 'contrast')
+TRAINING_KEYS = ('batch_size', 'lr', 'warm_up')
+MODEL_KEYS = ('arch', 'img_size')
+
+
+def parse_args(arguments: list[str] | None = None) -> argparse.Namespace:
+    """Read the command line."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument('entries', nargs='+', metavar='[NAME=]CONFIG[:key=value,...]')
+    parser.add_argument('--out', required=True, help='folder for everything that is written')
+    parser.add_argument('--budget', required=True, help='600s (seconds) or 100000w (windows)')
+    parser.add_argument('--seeds', type=int, nargs='+', default=[0])
+    parser.add_argument(
+        '--data', nargs='+', help='folders of pairs (default: those of the configs)'
+    )
+    parser.add_argument('--tile-size', type=int, default=256)
+    parser.add_argument(
+        '--statistics',
+        choices=('tiles', 'config'),
+        default='tiles',
+        help='what images are normalized with; heights always with their scale in the config',
+    )
+    parser.add_argument('--arch', help="encoder of mmpretrain's VisionTransformer, for all")
+    parser.add_argument('--img-size', type=int, default=128, help='side of the windows')
+    parser.add_argument('--batch-size', type=int, default=64)
+    parser.add_argument('--lr', type=float, help="rate for all (default: each config's own)")
+    parser.add_argument('--warm-up', type=float, default=0.05, help='share of the budget')
+    parser.add_argument('--scale', type=float, nargs=2, default=(0.25, 1.0), help='area of crops')
+    parser.add_argument('--ratio', type=float, nargs=2, default=(3 / 4, 4 / 3))
+    parser.add_argument('--flip', action=argparse.BooleanOptionalAction, default=True)
+    parser.add_argument('--brightness', type=float, default=0.0)
+    parser.add_argument('--contrast', type=float, default=0.0)
+    parser.add_argument('--cfg-options', nargs='+', action=DictAction, default={})
+    parser.add_argument('--device', default='cuda' if torch.cuda.is_available() else 'cpu')
+    parser.add_argument(
+        '--amp',
+        action=argparse.BooleanOptionalAction,
+        help='bfloat16 autocast (default: on a GPU only)',
+    )
+    parser.add_argument('--compile', action='store_true', help='compile transformer layers')
+    parser.add_argument('--threads', type=int, default=1, help='of each training')
+    parser.add_argument('--jobs', type=int, default=1, help='trainings at the same time')
+    return parser.parse_args(arguments)
+
+
+def read_entry(args: argparse.Namespace, entry: Entry) -> Config:
+    """Read the config of an entry with the overrides of all entries and its own."""
+    options = {key: value for key, value in entry.options.items() if '.' in key}
+    return read_config(entry.config, options={**args.cfg_options, **options})
+
+
+def settings_of(args: argparse.Namespace, entry: Entry, seed: int) -> TrainingSettings:
+    """Conditions of a training: those of the command line but for what the entry overrides."""
+    own = {key: value for key, value in entry.options.items() if '.' not in key}
+    known = (*CROP_KEYS, *TRAINING_KEYS, *MODEL_KEYS)
+    unknown = sorted(set(own) - set(known))
+    if unknown:
+        raise UsageError(
+            f'{entry.name}: expected keys of the config (with a dot) or of {list(known)}, '
+            f'found {unknown}'
+        )
+    value: dict[str, Any] = {key: own.get(key, getattr(args, key)) for key in known}
+    crops = CropSettings(
+        size=value['img_size'],
+        scale=tuple(value['scale']),
+        ratio=tuple(value['ratio']),
+        flip=value['flip'],
+        brightness=value['brightness'],
+        contrast=value['contrast'],
+    )
+    return TrainingSettings(
+        budget=Budget.parse(args.budget),
+        crops=crops,
+        seed=seed,
+        **{key: value[key] for key in TRAINING_KEYS},
+        amp=torch.device(args.device).type == 'cuda' if args.amp is None else args.amp,
+        compiled=args.compile,
+        device=args.device,
+    )
+
+
+def plan(args: argparse.Namespace) -> list[Run]:
+    """All trainings, in turns, and the tiles that they share.
+
+    Raises:
+        UsageError: if two entries have one name.
+        ValueError: if an entry or an option is malformed.
+    """
+    entries = [parse_entry(text) for text in args.entries]
+    names = [entry.name for entry in entries]
+    if len(set(names)) < len(names):
+        raise UsageError(f'entries: expected a name of its own for each, found {names}')
+    settings = {(e.name, seed): settings_of(args, e, seed) for e in entries for seed in args.seeds}
+    configs = {entry.name: read_entry(args, entry) for entry in entries}
+    out = Path(args.out)
+    modalities, relative = common_modalities(configs)
+    tiles = prepare_tiles(out, args.data, configs, modalities, relative, args.tile_size)
+    print(tiles.describe(), flush=True)
+    statistics = {}
+    if args.statistics == 'tiles':
+        measured = [name for name in modalities if name not in relative]
+        statistics = {name: tiles.statistics(name) for name in measured}
+    runs = []
+    for seed in args.seeds:
+        for entry in entries:
+            config = adapt_recipe(
+                configs[entry.name],
+                arch=entry.options.get('arch', args.arch),
+                img_size=settings[entry.name, seed].crops.size,
+                statistics=statistics,
+            )
+            config.randomness = dict(seed=seed)
+            runs.append(
+                Run(
+                    name=entry.name,
+                    config=config,
+                    settings=settings[entry.name, seed],
+                    tiles=out / 'tiles.npz',
+                    out=out,
+                    threads=args.threads,
+                    command=shlex.join(sys.argv),
+                )
+            )
+    return runs
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Train what is missing and write the tables; 2 for a wrong input, 1 for a failed training."""
+    args = parse_args(arguments)
+    try:
+        runs = plan(args)
+        records, failed = execute_all(runs, args.jobs)
+        print(write_runs(records, Path(args.out)))
+    except (UsageError, ValueError, FileNotFoundError, KeyError) as error:
+        print(f'{Path(__file__).name}: {error}', file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print('stopped; the same command goes on with what is missing', file=sys.stderr)
+        return 130
+    for stem, reason in failed.items():
+        print(f'{Path(__file__).name}: {stem}: {reason}', file=sys.stderr)
+    return 1 if failed else 0
+
+
+if __name__ == '__main__':
+    sys.exit(main())
