@@ -2,6 +2,7 @@
 
 import inspect
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import torch
@@ -14,8 +15,8 @@ POOLS = ('mean', 'cls')
 def plain_vit(
     backbone: nn.Module,
     settings: Mapping | None = None,
-    kind: type[VisionTransformer] = VisionTransformer,
-) -> VisionTransformer:
+    kind: type[Any] = VisionTransformer,
+) -> Any:
     """Build mmpretrain's plain VisionTransformer with a backbone's weights, loaded strictly.
 
     Args:

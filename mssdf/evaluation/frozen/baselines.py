@@ -11,6 +11,8 @@ PATCH = 16  # the usual patch of a ViT in pixels
 
 def centered(modality: str, values: Tensor, valid: Tensor) -> Tensor:
     """Colors from 0 to 1, or heights relative to the median in units of 10 m; 0 where unknown."""
+    if values.shape[-1] % PATCH:
+        raise ValueError(f'img_size: expected a multiple of {PATCH}, found {values.shape[-1]}')
     values = values.float()
     if modality == 'rgb':
         return (values / 255).masked_fill(~valid, 0.0)

@@ -1,6 +1,7 @@
 """Paired bootstrap over images and seeds."""
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -30,11 +31,14 @@ class Interval:
         return self.low > 0 or self.high < 0
 
 
+@lru_cache(maxsize=2)  # every score of a set takes the same ones
 def image_counts(num_images: int, resamples: int, seed: int) -> NDArray[np.float64]:
     """How often each image is drawn, (resamples, num_images), with replacement."""
     shares = np.full(num_images, 1 / num_images)
     drawn = np.random.default_rng(seed).multinomial(num_images, shares, resamples)
-    return drawn.astype(np.float64)
+    counts = drawn.astype(np.float64)
+    counts.flags.writeable = False
+    return counts
 
 
 def seed_weights(num_seeds: int, resamples: int, seed: int) -> NDArray[np.float64]:

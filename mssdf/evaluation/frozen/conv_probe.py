@@ -18,6 +18,7 @@ WIDTH = 32
 CELLS = 4  # cells along the side of a patch that the probe predicts
 BATCH = 16
 RATE = 3e-3
+BOUND = 4.0  # deviations at which standardized tokens are clipped
 CHUNK = 64  # windows predicted at a time
 
 
@@ -64,18 +65,19 @@ def probe_pixels(patches: Tensor, data: EvaluationData, settings: Settings) -> P
     sums = []
     for number in range(int(fold.max()) + 1):
         train, query = (torch.from_numpy(mask) for mask in (fold != number, fold == number))
-        inputs = grid[train.to(grid.device)]
-        mean = inputs.mean(dim=(0, 2, 3), keepdim=True)
-        spread = inputs.std(dim=(0, 2, 3), keepdim=True).clamp(min=1e-6)
-        scale = _spread_of(target[train.to(grid.device)]) if heights else 1.0
-        probe = _train(
-            (inputs - mean) / spread,
-            target[train.to(grid.device)] / scale if heights else target[train.to(grid.device)],
-            1 if heights else count,
-            settings,
-        )
-        outputs = _predict(probe, (grid[query.to(grid.device)] - mean) / spread, data.size, heights)
-        sums.append(_sums(outputs * scale if heights else outputs, data, query.numpy(), count))
+        known, asked = grid[train.to(grid.device)], grid[query.to(grid.device)]
+        truth = target[train.to(grid.device)]
+        mean = known.mean(dim=(0, 2, 3), keepdim=True)
+        spread = known.std(dim=(0, 2, 3), keepdim=True).clamp(min=1e-6)
+        # another place may lie far outside: no probe shall extrapolate without bound
+        known, asked = (((x - mean) / spread).clamp(-BOUND, BOUND) for x in (known, asked))
+        if heights:
+            scale, low, high = _range_of(truth)
+            outputs = _predict(_train(known, truth / scale, 1, settings), asked, data.size, True)
+            outputs = (outputs * scale).clamp(low, high)
+        else:
+            outputs = _predict(_train(known, truth, count, settings), asked, data.size, False)
+        sums.append(_sums(outputs, data, query.numpy(), count))
     ordered = np.concatenate(sums)[np.argsort(np.argsort(fold, kind='stable'))]
     return Probed(
         'conv',
@@ -101,9 +103,12 @@ def _cells(data: EvaluationData, side: int) -> Tensor:
     ].long()
 
 
-def _spread_of(target: Tensor) -> float:
+def _range_of(target: Tensor) -> tuple[float, float, float]:
+    """Deviation, smallest and largest of the known heights."""
     known = target[target.isfinite()]
-    return float(known.std().clamp(min=1e-3)) if len(known) > 1 else 1.0
+    if len(known) < 2:
+        return 1.0, -1e3, 1e3
+    return float(known.std().clamp(min=1e-3)), float(known.min()), float(known.max())
 
 
 def _train(grid: Tensor, target: Tensor, out_dims: int, settings: Settings) -> ConvProbe:

@@ -49,7 +49,7 @@ def _ridge(
     patches: Tensor, data: EvaluationData, settings: Settings, fold: NDArray, patch: int
 ) -> Probed:
     target, known = (x.to(patches.device) for x in patch_heights(data.target, data.seen, patch))
-    grid = torch.tensor(settings.penalties, device=patches.device)
+    grid = torch.tensor(settings.ridge_penalties, device=patches.device)
     predicted = torch.zeros_like(target)
     chosen = []
     for number in range(fold.max() + 1):
@@ -86,10 +86,7 @@ def _logistic(
     features, labels = patches.flatten(0, 1), target.flatten()
     folds = range(int(fold.max()) + 1)
     splits: list[list[Split]] = [
-        [
-            (patches_of(rows), patches_of(held))
-            for rows, held in _inner(fold, fold != number, data)
-        ]
+        [(patches_of(rows), patches_of(held)) for rows, held in _inner(fold, fold != number, data)]
         for number in folds
     ]
     penalties = choose_penalties(

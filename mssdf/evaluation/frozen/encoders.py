@@ -12,9 +12,8 @@ from mmengine.config import Config
 from mmpretrain.models import VisionTransformer
 from torch import Tensor, nn
 
-from mssdf.models.backbones import DenseVisionTransformer, MaskedVisionTransformer
+from mssdf.models.backbones import DenseVisionTransformer
 from mssdf.models.data_preprocessors import MultiModalDataPreprocessor
-from mssdf.registry import MODELS
 from mssdf.utils.checkpoint import CheckpointError, fill, read_checkpoint
 from mssdf.utils.convert import convert, detect_format
 from mssdf.utils.reading import weights_of
@@ -25,6 +24,7 @@ from .featurizer import PRIMARY, Tokens
 
 IMAGENET = ([123.675, 116.28, 103.53], [58.395, 57.12, 57.375])
 HEAD_WIDTH = 64  # of the usual ViTs; a huge one has 16 heads of 80
+PARTS = ('backbone.', 'embedding.', 'data_preprocessor.')
 HASHED = 1 << 24  # bytes at a time
 
 
@@ -185,6 +185,10 @@ class EncoderFile:
         """The same encoder as it was initialized: same seed, same positions, same normalization."""
         return self._build(untrained=True)
 
+    def forget(self) -> None:
+        """Free the weights; they are read again when they are asked for."""
+        self._read.pop('state', None)
+
     @property
     def architecture(self) -> str:
         """Text that is the same for encoders whose untrained ones are interchangeable."""
@@ -226,6 +230,9 @@ class EncoderFile:
         if 'state' not in self._read:
             content = read_checkpoint(self.path)
             state = weights_of(content, self.path)
+            if any(name.startswith('backbone.') for name in state):
+                # teacher, decoders and heads are not needed
+                state = {n: value for n, value in state.items() if n.startswith(PARTS)}
             self._read['state'] = state
             if any(name.startswith('backbone.') for name in state) or self.config:
                 try:
@@ -256,7 +263,9 @@ class EncoderFile:
         modalities = [name for name in settings if normalization_of(state, name) is not None]
         if model.get('embedding') and PRIMARY in modalities:
             embedding = self._embedding(state, config, vit, modalities, untrained)
-        return FrozenViT(vit, embedding, *self._preprocessor(state, settings if embedding else None))
+        return FrozenViT(
+            vit, embedding, *self._preprocessor(state, settings if embedding else None)
+        )
 
     def _embedding(
         self,
@@ -301,11 +310,15 @@ class EncoderFile:
         else:
             settings['with_cls_token'] = 'cls_token' in weights
             settings['final_norm'] = 'ln1.weight' in weights
-            backbone = VisionTransformer(**settings, out_type='raw' if 'cls_token' in weights else 'featmap')
+            backbone = VisionTransformer(
+                **settings, out_type='raw' if 'cls_token' in weights else 'featmap'
+            )
             fill(backbone, weights, self.path)
         kept = {key: settings[key] for key in ('final_norm', 'with_cls_token') if key in settings}
         return FrozenViT(
-            plain_vit(backbone, kept, DenseVisionTransformer), None, *self._preprocessor(state, None)
+            plain_vit(backbone, kept, DenseVisionTransformer),
+            None,
+            *self._preprocessor(state, None),
         )
 
     def _preprocessor(
@@ -320,9 +333,7 @@ class EncoderFile:
         elif any(name.startswith('data_preprocessor.') for name in state) or (
             self._content().get('config') is not None
         ):
-            raise ValueError(
-                f'{self.path}: it keeps no mean and std of RGB, give --mean and --std'
-            )
+            raise ValueError(f'{self.path}: it keeps no mean and std of RGB, give --mean and --std')
         else:
             source, (mean, std) = "ImageNet's", IMAGENET
         modalities: dict[str, dict] = {PRIMARY: dict(mean=mean, std=std)}

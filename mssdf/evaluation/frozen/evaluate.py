@@ -6,12 +6,10 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 
 from .baselines import ImageStatistics, RandomConvolutions
-from .bootstrap import image_counts, seed_weights
-from .bootstrap import resampled_scores as resampled
+from .bootstrap import Interval, score_interval
 from .data import EvaluationData
 from .encoders import EncoderFile
 from .featurizer import Featurizer
@@ -39,6 +37,7 @@ class _Row:
     identity: str
     checkpoint: str
     build: Callable[[], Any]
+    forget: Callable[[], None] = lambda: None
     built: list[Any] = field(default_factory=list)
 
     def featurizer(self, device: str) -> Featurizer:
@@ -47,6 +46,11 @@ class _Row:
             encoder = self.build()
             self.built.append(encoder.to(device) if hasattr(encoder, 'to') else encoder)
         return self.built[0]
+
+    def release(self) -> None:
+        """Free the encoder and its weights."""
+        self.built.clear()
+        self.forget()
 
 
 def evaluate_encoders(
@@ -94,7 +98,8 @@ def evaluate_encoders(
     missing = {unit for unit in missing if not store.has(unit)}
     progress(f'{len(missing)} of {len(rows) * len(described)} measurements to do')
     loaded: dict[str, EvaluationData] = {}
-    done, intervals = 0, _Intervals()
+    done = 0
+    intervals: dict[tuple[str, str, str], Interval] = {}
     records: list[dict[str, Any]] = []
     for row in rows:
         for one in described:
@@ -111,17 +116,24 @@ def evaluate_encoders(
             table.units.setdefault(row.name, {}).setdefault(one.name, []).append(unit)
             records += _records(store, unit, row, one, settings, intervals)
             store.write_table(records, dict(latest=settings.digest, conditions=asdict(settings)))
-        row.built.clear()
+        row.release()
     return table
+
+
+def build_featurizers(
+    encoders: Mapping[str, Sequence[EncoderLike] | EncoderLike],
+    baselines: bool = True,
+    device: str = 'cpu',
+) -> dict[str, Featurizer]:
+    """Build the first seed of every row of :func:`evaluate_encoders`, by name."""
+    rows = [row for row in _rows(encoders, baselines) if row.run == 0]
+    return {row.name: row.featurizer(device) for row in rows}
 
 
 def _rows(
     encoders: Mapping[str, Sequence[EncoderLike] | EncoderLike], baselines: bool
 ) -> list[_Row]:
-    files = {
-        name: [_file(one) for one in _listed(given)]
-        for name, given in encoders.items()
-    }
+    files = {name: [_file(one) for one in _listed(given)] for name, given in encoders.items()}
     empty = [name for name, given in files.items() if not given]
     reserved = {UNTRAINED, STATISTICS, CONVOLUTIONS} & set(files) if baselines else set()
     if empty or reserved:
@@ -130,7 +142,7 @@ def _rows(
             f'found none for {empty}, reserved {sorted(reserved)}'
         )
     rows = [
-        _Row(name, run, file.identity, str(file.path), file.trained)
+        _Row(name, run, file.identity, str(file.path), file.trained, file.forget)
         for name, given in files.items()
         for run, file in enumerate(given)
     ]
@@ -152,9 +164,12 @@ def _untrained(files: Mapping[str, Sequence[EncoderFile]]) -> list[_Row]:
     rows = []
     for _, name in chosen.values():
         row = UNTRAINED if len(chosen) == 1 else f'{UNTRAINED} ({name})'
-        different = {file.untrained_identity: file for file in files[name]}
+        different: dict[str, EncoderFile] = {}
+        for file in files[name]:
+            different.setdefault(file.untrained_identity, file)
+            file.forget()
         rows += [
-            _Row(row, run, identity, str(file.path), file.untrained)
+            _Row(row, run, identity, str(file.path), file.untrained, file.forget)
             for run, (identity, file) in enumerate(different.items())
         ]
     return rows
@@ -217,41 +232,23 @@ def _measure(
     return seconds
 
 
-@dataclass
-class _Intervals:
-    """Resamplings of images, drawn once for each number of images."""
-
-    drawn: dict[int, np.ndarray] = field(default_factory=dict)
-    known: dict[tuple[str, str, str], tuple[float, float, float]] = field(default_factory=dict)
-
-    def of(self, unit: str, array: str, score: str, sums: np.ndarray) -> tuple[float, ...]:
-        """Value, low and high of one seed's score."""
-        key = (unit, array, score)
-        if key not in self.known:
-            if len(sums) not in self.drawn:
-                self.drawn[len(sums)] = image_counts(len(sums), ROW_RESAMPLES, 0)
-            scores = resampled(
-                sums[None], SCORES[score], self.drawn[len(sums)], seed_weights(1, ROW_RESAMPLES, 0)
-            )
-            low, high = np.nanquantile(scores, [0.025, 0.975])
-            self.known[key] = (float(SCORES[score](sums.sum(axis=0))), float(low), float(high))
-        return self.known[key]
-
-
 def _records(
     store: ResultStore,
     unit: str,
     row: _Row,
     described: EvaluationSet,
     settings: Settings,
-    intervals: _Intervals,
+    intervals: dict[tuple[str, str, str], Interval],
 ) -> list[dict[str, Any]]:
     """Rows of the table that a unit gives."""
     read, sums = store.read(unit), store.sums(unit)
     records = []
     for one in read['results']:
         for score in one['measures']:
-            value, low, high = intervals.of(unit, one['array'], score, sums[one['array']])
+            key = (unit, one['array'], score)
+            if key not in intervals:
+                own = sums[one['array']][None]
+                intervals[key] = score_interval(own, SCORES[score], resamples=ROW_RESAMPLES)
             records.append(
                 dict(
                     name=row.name,
@@ -262,9 +259,7 @@ def _records(
                     pool=one['pool'],
                     labels=one['labels'],
                     measure=score,
-                    value=value,
-                    low=low,
-                    high=high,
+                    **asdict(intervals[key]),
                     images=read['images'],
                     patch=read['patch'],
                     img_size=settings.img_size,

@@ -49,9 +49,7 @@ def extract(
     Returns:
         Features on the device.
     """
-    values, valid = (
-        (data.images, data.seen) if modality == PRIMARY else data.modalities[modality]
-    )
+    values, valid = (data.images, data.seen) if modality == PRIMARY else data.modalities[modality]
     pooled: dict[str, list[Tensor]] = {}
     patches: list[Tensor] = []
     for some, known in zip(values.split(batch), valid.split(batch), strict=True):

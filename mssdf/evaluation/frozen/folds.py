@@ -98,9 +98,9 @@ def inner_splits(
     for label in np.unique(labels[rows]):
         members = rng.permutation(np.flatnonzero(labels[rows] == label))
         # a class with one row stays in training
-        number[members[: len(members) if len(members) > 1 else 0]] = np.arange(
-            len(members) if len(members) > 1 else 0
-        ) % folds
+        number[members[: len(members) if len(members) > 1 else 0]] = (
+            np.arange(len(members) if len(members) > 1 else 0) % folds
+        )
     held = range(folds) if len(rows) <= few else range(1)
     splits = [(rows[number != fold], rows[number == fold]) for fold in held]
     return [(train, test) for train, test in splits if len(test)]

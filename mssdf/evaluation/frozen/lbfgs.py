@@ -74,7 +74,9 @@ def _direction(gradient: Tensor, steps: Tensor, changes: Tensor) -> Tensor:
     inverse = torch.where(known, 1 / torch.where(known, curvature, 1.0), 0.0)
     direction = -gradient
     shares = []
-    for step, change, rho in zip(reversed(steps), reversed(changes), reversed(inverse), strict=True):
+    for step, change, rho in zip(
+        reversed(steps), reversed(changes), reversed(inverse), strict=True
+    ):
         share = rho * (step * direction).sum(dim=1)
         direction = direction - share[:, None] * change
         shares.append(share)

@@ -93,6 +93,6 @@ def fit_logistic(
 def _unstandardize(
     weight: Tensor, bias: Tensor, mean: Tensor, scale: Tensor
 ) -> tuple[Tensor, Tensor]:
-    """Turn models (P, D, K), (P, K) of standardized features into models of features as they are."""
+    """Turn models (P, D, K), (P, K) of standardized features into those of features as they are."""
     weight = weight * scale[:, :, None]
     return weight, bias - torch.einsum('pd,pdk->pk', mean, weight)

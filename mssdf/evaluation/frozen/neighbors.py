@@ -44,5 +44,5 @@ def nearest_labels(
 
 
 def vote(labels: Tensor, num_classes: int) -> Tensor:
-    """Choose the class that most of (m, k) neighbors have, the first of several, as scikit-learn."""
+    """Choose the class that most of (m, k) neighbors have; of several the first, as sklearn."""
     return F.one_hot(labels, num_classes).sum(dim=1).argmax(dim=1)

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 import torch
@@ -10,6 +11,7 @@ from torch import Tensor
 
 from .logistic import LogisticModels, fit_logistic
 
+INNER: dict[str, Any] = dict(tolerance=1e-3, max_iterations=60)  # enough to rank penalties
 LARGEST = 20_000_000  # rows times problems times classes that are fitted at once
 
 Split = tuple[NDArray[np.int64], NDArray[np.int64]]
@@ -42,6 +44,7 @@ def fit_problems(
     rows: Sequence[NDArray[np.int64]],
     penalties: Sequence[float],
     num_classes: int,
+    **options: Any,
 ) -> list[tuple[LogisticModels, int]]:
     """Fit a logistic regression for each (rows, penalty).
 
@@ -51,6 +54,7 @@ def fit_problems(
         rows: training rows of each problem.
         penalties: penalty of each problem.
         num_classes: K.
+        **options: see :func:`fit_logistic`.
 
     Returns:
         For each problem the models that it is part of, and its number among them.
@@ -70,7 +74,7 @@ def fit_problems(
     for first in range(0, len(rows), step):
         part = slice(first, first + step)
         models = fit_logistic(
-            known, truth, members[part].to(features.device), grid[part], num_classes
+            known, truth, members[part].to(features.device), grid[part], num_classes, **options
         )
         fitted.extend((models, number) for number in range(len(models.bias)))
     return fitted
@@ -114,6 +118,7 @@ def choose_penalties(
         [train for _, (train, _), _ in problems],
         [penalty for _, _, penalty in problems],
         num_classes,
+        **INNER,
     )
     marks: dict[tuple[int, float], list[tuple[float, float]]] = {}
     for (fold, (_, held), penalty), (models, number) in zip(problems, fitted, strict=True):

@@ -15,10 +15,11 @@ from ..labelled_images import RASTERS, SUFFIXES, load_labelled_images, read_rgb
 from .buildings import building_chips, chip_layers
 from .cutting import Layers, relative_to_median, resized, windows
 from .data import EvaluationData
+from .places import place_groups
 from .sets import EvaluationSet
 
 MANY_FILES = 8  # from so many on, a file is a group; fewer are split into strips
-COVER = ['impervious', 'building', 'low vegetation', 'tree', 'car', 'clutter']
+COVER = ['bare ground', 'building', 'low vegetation', 'tree']
 
 Part = tuple[str, int, Layers]  # name, group within the set, whole raster
 
@@ -202,7 +203,9 @@ def _relabel(labels: NDArray[np.int64], described: EvaluationSet) -> tuple[NDArr
         # a mask of 0 and 255 has 255 as its class, not as its unknown
         values = kept if len(kept) > 1 else values
     if len(values) < 2:
-        raise ValueError(f'{described.path}: expected at least two classes in masks, found {values}')
+        raise ValueError(
+            f'{described.path}: expected at least two classes in masks, found {values}'
+        )
     numbered = np.full(labels.shape, -1, np.int64)
     for number, value in enumerate(values):
         numbered[labels == value] = number
@@ -220,7 +223,9 @@ def _mask_parts(described: EvaluationSet) -> Iterator[Part]:
     images = _by_stem(folders[0])
     if described.heights is not None and not surfaces:
         raise ValueError(f'{heights}: expected rasters of heights, found none')
-    for group, (stem, path) in enumerate(images.items()):
+    for group, (stem, path) in zip(
+        place_groups(list(images.values())), images.items(), strict=True
+    ):
         if stem not in masks:
             raise ValueError(f'{folders[1]}: expected a mask for {path.name}, found none')
         rgb = read_rgb(path)
@@ -245,7 +250,7 @@ def _height_parts(described: EvaluationSet) -> Iterator[Part]:
     images = sorted(path for path in folder.iterdir() if path.name.endswith(end))
     if not images:
         raise ValueError(f'{folder}: expected images *{end}, found none')
-    for group, path in enumerate(images):
+    for group, path in zip(place_groups(images), images, strict=True):
         name = path.name[: -len(end)]
         surface = folder / f'{name}{described.target or "_dsm.tif"}'
         rgb = read_rgb(path)
@@ -267,7 +272,8 @@ def _cover_parts(described: EvaluationSet) -> Iterator[Part]:
             infrared = raster.read(4) if raster.count >= 4 else None
         known = np.where(layers.seen, layers.heights, np.nan)
         labels = land_cover(layers.rgb, heights_above_ground(known), infrared).astype(np.int64)
-        layers.labels = labels - 1  # 0 is not labeled
+        # cars and dark ground are guesses, and low; 0 is not labeled
+        layers.labels = np.where(labels > len(COVER), 1, labels) - 1
         yield name, group, layers
 
 

@@ -88,7 +88,7 @@ def _logistic(
     for number, (models, place) in zip(folds, fitted, strict=True):
         query = torch.from_numpy(fold == number).to(features.device)
         predicted[query] = models.logits(features[query], place).argmax(dim=1)
-    details = dict(
+    details: dict[str, float | str] = dict(
         folds=settings.scene_folds,
         penalty=float(np.median(penalties)),
         training=float(np.mean([len(own) for own in rows])),

@@ -67,9 +67,7 @@ def confusion_sums(
     return counts.reshape(len(truth), size + 1)[:, :size].astype(np.float64)
 
 
-def error_sums(
-    truth: NDArray, predicted: NDArray, known: NDArray[np.bool_]
-) -> NDArray[np.float64]:
+def error_sums(truth: NDArray, predicted: NDArray, known: NDArray[np.bool_]) -> NDArray[np.float64]:
     """Count, targets, squared targets and squared errors of each image.
 
     Args:

@@ -88,15 +88,15 @@ def suite(name: str) -> list[EvaluationSet]:
     if name != 'small':
         raise ValueError(f"suite: expected 'small', found {name!r}")
     data = ROOT / 'tests' / 'data'
-    ign = dict(image='rgbn.tif', target='dsm.tif')
     autzen, france = str(data / 'autzen'), str(data / 'ign_lidarhd')
+    ends = ('rgbn.tif', 'dsm.tif')
     return [
         EvaluationSet('eurosat', 'scenes', str(data / 'eurosat_rgb')),
         EvaluationSet('kampala', 'buildings', str(data / 'buildings_kampala')),
         EvaluationSet('autzen', 'height', autzen),
-        EvaluationSet('ign', 'height', france, **ign),
+        EvaluationSet('ign', 'height', france, *ends),
         EvaluationSet('autzen-cover', 'cover', autzen),
-        EvaluationSet('ign-cover', 'cover', france, **ign),
+        EvaluationSet('ign-cover', 'cover', france, *ends),
     ]
 
 
@@ -172,8 +172,7 @@ def make_set(given: Mapping[str, Any]) -> EvaluationSet:
     for option in ('window', 'limit', 'ignore'):
         if not isinstance(given.get(option, 0), int | None):
             raise ValueError(
-                f'set {given["name"]!r}: {option}: expected a whole number, '
-                f'found {given[option]!r}'
+                f'set {given["name"]!r}: {option}: expected a whole number, found {given[option]!r}'
             )
     return EvaluationSet(**{**given, 'kind': ALIASES.get(given['kind'], given['kind'])})
 

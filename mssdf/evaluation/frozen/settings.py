@@ -18,7 +18,8 @@ class Settings:
         scene_folds: folds of a cross-validation over scenes; every image is a query once.
         dense_folds: folds over groups of windows.
         shares: shares of the training labels of the logistic regression on scenes, in percent.
-        penalties: grid of the logistic and the ridge regression, chosen inside the training folds.
+        penalties: grid of the logistic regression, chosen from inside the training folds.
+        ridge_penalties: grid of the ridge regression, likewise.
         conv: whether the convolutional probe is trained.
         conv_steps: its number of steps.
         seed: seed of the folds, the shares and the convolutional probe.
@@ -30,6 +31,7 @@ class Settings:
     dense_folds: int = 4
     shares: tuple[float, ...] = (1.0, 10.0, 100.0)
     penalties: tuple[float, ...] = (1e-4, 1e-3, 1e-2, 1e-1, 1.0)
+    ridge_penalties: tuple[float, ...] = (1e-3, 1e-2, 1e-1, 1.0, 10.0, 100.0)
     conv: bool = True
     conv_steps: int = 200
     seed: int = 0
@@ -49,6 +51,7 @@ class Settings:
                 dense_folds=self.dense_folds > 1,
                 shares=bool(self.shares) and 0 < min(self.shares) <= max(self.shares) <= 100,
                 penalties=bool(self.penalties) and min(self.penalties) > 0,
+                ridge_penalties=bool(self.ridge_penalties) and min(self.ridge_penalties) > 0,
                 conv_steps=self.conv_steps > 0,
                 seed=self.seed >= 0,
             ).items()

@@ -54,7 +54,8 @@ class ResultStore:
             header: what all its results share.
             results: results by the name of the input.
         """
-        arrays, found = {}, []
+        arrays: dict[str, Any] = {}
+        found = []
         for name, probed in results.items():
             for one in probed:
                 key = f'a{len(arrays)}'
@@ -130,7 +131,9 @@ class ResultStore:
         return self.folder / UNITS / f'{unit}.{end}'
 
     def _write_json(self, path: Path, content: Mapping[str, Any]) -> None:
-        write_atomically(path, (json.dumps(content, indent=1, default=_plain) + os.linesep).encode())
+        write_atomically(
+            path, (json.dumps(content, indent=1, default=_plain) + os.linesep).encode()
+        )
 
 
 def _place(record: Mapping[str, Any]) -> tuple[Any, ...]:

@@ -67,15 +67,18 @@ class FeatureTable:
         """Names of the rows."""
         return list(self.units)
 
-    def measures(self, name: str | None = None) -> list[Measure]:
-        """Measures of a row, or of all rows without repetition."""
-        names = self.names if name is None else [name]
+    def measures(self, *names: str) -> list[Measure]:
+        """Measures that any of the rows has, all rows if none is named.
+
+        Baselines, whose features have a pooling of their own, count under every pooling of the
+        encoders.
+        """
         found: dict[Measure, None] = {}
-        for one in names:
-            for sets in self.units[one].values():
-                for unit in sets[:1]:
-                    found.update(dict.fromkeys(self._measures_of(unit)))
-        return list(found)
+        for one in names or self.names:
+            for units in self.units[one].values():
+                found.update(dict.fromkeys(self._measures_of(units[0])))
+        pooled = {measure._replace(pool=ANY_POOL) for measure in found if measure.pool != ANY_POOL}
+        return [measure for measure in found if measure.pool != ANY_POOL or measure not in pooled]
 
     def sums(self, name: str, measure: Measure) -> NDArray[np.float64] | None:
         """Sums over each image, (seeds, N, Q); None if a row has no such measure."""
@@ -147,7 +150,7 @@ def paired_differences(
         table: results.
         name: name of a row.
         reference: name of the row whose scores are subtracted.
-        measures: measures to compare; all of the first row if None.
+        measures: measures to compare; all that both rows have if None.
         level: share of the resampled differences inside.
         resamples: number of resamplings.
 
@@ -159,7 +162,7 @@ def paired_differences(
             raise KeyError(f'{one!r}: expected a row of the table, found {table.names}')
     found = {
         measure: table.difference(name, reference, measure, level, resamples)
-        for measure in (table.measures(name) if measures is None else measures)
+        for measure in (table.measures(name, reference) if measures is None else measures)
     }
     return {measure: interval for measure, interval in found.items() if interval is not None}
 
