@@ -13,13 +13,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from mmengine.config import Config
-from mmengine.logging import MMLogger
-from mmengine.registry import init_default_scope
-from mmpretrain.registry import MODELS
 
-import mssdf.models  # noqa: F401  (a config may name its backbone without the scope)
-from mssdf.engine.randomness import preserved_rng
 from mssdf.evaluation import (
     KNNResult,
     LabelledImages,
@@ -30,6 +24,11 @@ from mssdf.evaluation import (
     read_split,
     stratified_folds,
     stratified_split,
+)
+from mssdf.evaluation.checkpoint_encoder import (
+    build_initialized,
+    config_of,
+    normalization_of,
 )
 from mssdf.evaluation.frozen_encoder import POOLS, extract_features, plain_vit
 from mssdf.utils.checkpoint import read_checkpoint
@@ -65,20 +64,6 @@ def parse_args(arguments: list[str] | None = None) -> argparse.Namespace:
     return parser.parse_args(arguments)
 
 
-def load_config(args: argparse.Namespace, checkpoint: dict[str, Any]) -> Config:
-    """Config of the model: given, or kept in the checkpoint.
-
-    Raises:
-        ValueError: if the checkpoint keeps none.
-    """
-    if args.config:
-        return Config.fromfile(args.config)
-    text = checkpoint.get('meta', {}).get('cfg')
-    if not text:
-        raise ValueError(f'{args.checkpoint}: it keeps no config, give one with --config')
-    return Config.fromstring(text, file_format='.py')
-
-
 def find_normalisation(args: argparse.Namespace, state: dict[str, Any]) -> tuple[Any, Any]:
     """Mean and standard deviation: given, or kept in the checkpoint.
 
@@ -87,21 +72,12 @@ def find_normalisation(args: argparse.Namespace, state: dict[str, Any]) -> tuple
     """
     if args.mean and args.std:
         return args.mean, args.std
-    for end in ('_rgb', ''):
-        mean, std = (state.get(f'data_preprocessor.{name}{end}') for name in ('mean', 'std'))
-        if mean is not None and std is not None:
-            return mean.flatten(), std.flatten()
-    raise ValueError(f'{args.checkpoint}: it keeps no mean and std of RGB, give --mean and --std')
-
-
-def build_backbone(config: Config) -> Any:
-    """The model's backbone, initialised as for training from scratch."""
-    MMLogger.get_current_instance().setLevel('WARNING')  # not a line for every weight
-    init_default_scope(config.get('default_scope') or 'mmpretrain')
-    with preserved_rng(config.get('randomness', {}).get('seed') or 0):
-        backbone = MODELS.build(config.model.backbone)
-        backbone.init_weights()
-    return backbone
+    stored = normalization_of(state)
+    if stored is None:
+        raise ValueError(
+            f'{args.checkpoint}: it keeps no mean and std of RGB, give --mean and --std'
+        )
+    return stored
 
 
 def measure(
@@ -148,10 +124,11 @@ def main(arguments: list[str] | None = None) -> int:
     args = parse_args(arguments)
     try:
         checkpoint = read_checkpoint(args.checkpoint)
-        config = load_config(args, checkpoint)
+        config = config_of(checkpoint, args.checkpoint, args.config)
         state = checkpoint.get('state_dict', checkpoint)
         normalisation = find_normalisation(args, state)
-        backbone = build_backbone(config)
+        backbone: Any
+        (backbone,) = build_initialized(config, config.model.backbone)
         data = load_labelled_images(args.images, args.img_size or backbone.img_size[0])
         splits = make_splits(args, data)
         settings = config.model.backbone

@@ -1,0 +1,158 @@
+"""Frozen features of encoders on evaluation sets: one table with intervals and differences.
+
+Usage: ``python tools/analysis_tools/eval_features.py NAME=CKPT[,CKPT_SEED2,...] ... --suite small
+--out DIR``; what the sets are and what each measure says: docs/features.md.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+
+import torch
+
+from mssdf.evaluation.frozen import (
+    EncoderFile,
+    EvaluationSet,
+    Settings,
+    evaluate_encoders,
+    resolve_sets,
+    suite,
+)
+from mssdf.evaluation.frozen.evaluate import build_featurizers
+from mssdf.evaluation.frozen.pictures import draw_features, plot_scores
+from mssdf.evaluation.frozen.reading import load_set
+from mssdf.evaluation.frozen.report import format_table, write_summary
+from mssdf.evaluation.frozen.sets import SYNTAX
+
+PROGRAM = Path(__file__).name
+
+
+def parse_args(arguments: list[str] | None = None) -> argparse.Namespace:
+    """Read the command line."""
+    usual = Settings()
+    parser = argparse.ArgumentParser(description=(__doc__ or '').splitlines()[0])
+    parser.add_argument(
+        'encoders',
+        nargs='+',
+        metavar='NAME=CKPT[,CKPT...]',
+        help='a row of the table and its checkpoints, one for each seed; of this project, '
+        'mmpretrain, timm or MAE',
+    )
+    parser.add_argument('--suite', choices=('small',), help='sets of the imagery that ships')
+    parser.add_argument(
+        '--sets', nargs='+', default=[], metavar='SET', help=f'{SYNTAX}; a JSON file; or a name'
+    )
+    parser.add_argument('--out', required=True, help='folder of the results; a second call resumes')
+    parser.add_argument('--against', help='row that is subtracted (default: the untrained encoder)')
+    parser.add_argument('--config', help='config of checkpoints that keep none')
+    parser.add_argument('--mean', type=float, nargs=3, help="of the colors (default: the model's)")
+    parser.add_argument('--std', type=float, nargs=3)
+    parser.add_argument('--img-size', type=int, default=usual.img_size, help='side in pixels')
+    parser.add_argument('--k', type=int, nargs='+', default=usual.k, help='numbers of neighbors')
+    parser.add_argument('--folds', type=int, default=usual.scene_folds, help='of scenes')
+    parser.add_argument('--dense-folds', type=int, default=usual.dense_folds, help='of windows')
+    parser.add_argument(
+        '--shares', type=float, nargs='+', default=usual.shares, help='of the labels, in percent'
+    )
+    parser.add_argument('--penalties', type=float, nargs='+', default=usual.penalties)
+    parser.add_argument('--no-conv', action='store_true', help='leave the convolutional probe out')
+    parser.add_argument('--no-baselines', action='store_true')
+    parser.add_argument('--no-pictures', action='store_true')
+    parser.add_argument('--seed', type=int, default=usual.seed, help='of folds and shares')
+    parser.add_argument('--device', default='cuda' if torch.cuda.is_available() else 'cpu')
+    parser.add_argument('--threads', type=int, help='of the CPU')
+    return parser.parse_args(arguments)
+
+
+def read_encoders(args: argparse.Namespace) -> dict[str, list[EncoderFile]]:
+    """Rows of the table and their checkpoints.
+
+    Raises:
+        ValueError: if an item is not ``NAME=CKPT``, or two have one name.
+    """
+    encoders: dict[str, list[EncoderFile]] = {}
+    for item in args.encoders:
+        name, equals, paths = item.partition('=')
+        files = [Path(path) for path in paths.split(',') if path]
+        if not equals or not name or not files:
+            raise ValueError(f'expected NAME=CKPT[,CKPT...], found {item!r}')
+        if name in encoders:
+            raise ValueError(f'{name}: expected different names, found it twice')
+        config = Path(args.config) if args.config else None
+        encoders[name] = [EncoderFile(path, config, args.mean, args.std) for path in files]
+    return encoders
+
+
+def read_settings(args: argparse.Namespace) -> Settings:
+    """Settings of the measurement.
+
+    Raises:
+        ValueError: for values that cannot be used.
+    """
+    return Settings(
+        img_size=args.img_size,
+        k=tuple(args.k),
+        scene_folds=args.folds,
+        dense_folds=args.dense_folds,
+        shares=tuple(args.shares),
+        penalties=tuple(args.penalties),
+        conv=not args.no_conv,
+        seed=args.seed,
+    )
+
+
+def run(args: argparse.Namespace) -> None:
+    """Measure, print and draw."""
+    sets: list[EvaluationSet] = resolve_sets(
+        [*(suite(args.suite) if args.suite else []), *args.sets]
+    )
+    encoders, settings = read_encoders(args), read_settings(args)
+    if not sets:
+        raise ValueError('expected evaluation sets, give --suite or --sets')
+    if (args.mean is None) != (args.std is None):
+        raise ValueError('expected --mean and --std together')
+    table = evaluate_encoders(
+        encoders,
+        sets,
+        args.out,
+        settings,
+        baselines=not args.no_baselines,
+        device=args.device,
+        progress=lambda line: print(line, flush=True),
+    )
+    untrained = [name for name in table.names if name.startswith('untrained')]
+    against = args.against or next(iter(untrained), table.names[0])
+    rows = write_summary(table, against)
+    print(f'\n{format_table(table, rows, against)}')
+    out = Path(args.out)
+    if not args.no_pictures:
+        plot_scores(table, rows, out / 'scores.png')
+        featurizers = build_featurizers(encoders, not args.no_baselines, args.device)
+        loaded = [load_set(one, settings.img_size) for one in sets]
+        draw_features(featurizers, loaded, out / 'features.png', args.device)
+    print(f'\n{out}: table.csv, table.json, summary.csv, units/ (sums over each image)')
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Measure; 2 for a wrong input, 130 if interrupted."""
+    args = parse_args(arguments)
+    if args.threads:
+        torch.set_num_threads(args.threads)
+    try:
+        run(args)
+    except (ValueError, FileNotFoundError, RuntimeError, KeyError) as error:
+        print(f'{PROGRAM}: {error.args[0] if error.args else error}', file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print(
+            f'{PROGRAM}: interrupted; what is done is in {args.out}, the same command goes on',
+            file=sys.stderr,
+        )
+        return 130
+    return 0
+
+
+if __name__ == '__main__':
+    sys.exit(main())
