@@ -21,6 +21,7 @@ class MaskedBatch:
         num_visible: the largest number of visible patches of any window, known on the host.
         num_hidden: the largest number of masked, valid patches of any window, known on the host.
         ragged: whether some window may have fewer visible patches than ``num_visible``.
+        same_masks: whether one mask was drawn for all modalities.
         grid: rows and columns of patches.
         noise: (B, N) random numbers in 0...1, from which the pairwise terms draw their
             locations; None leaves that to them.
@@ -39,6 +40,7 @@ class MaskedBatch:
     grid: tuple[int, int]
     noise: Tensor | None = None
     second: 'MaskedBatch | None' = None
+    same_masks: bool = False
 
     @property
     def modalities(self) -> tuple[str, ...]:
@@ -49,6 +51,18 @@ class MaskedBatch:
     def batch_size(self) -> int:
         """Number of windows."""
         return self.score.shape[0]
+
+    @property
+    def num_seen(self) -> int:
+        """Largest number of locations that are visible in some modality of a window."""
+        counts = self.num_visible.values()
+        return min(self.score.shape[1], max(counts) if self.same_masks else sum(counts))
+
+    @property
+    def num_unseen(self) -> int:
+        """Largest number of locations that are masked and valid in some modality of a window."""
+        counts = self.num_hidden.values()
+        return min(self.score.shape[1], max(counts) if self.same_masks else sum(counts))
 
     def present(self, modality: str) -> Tensor:
         """(B,) bool: which windows have the modality at all."""

@@ -194,7 +194,6 @@ def sample_masks(
     valid: Tensor | None = None,
     quantiles: tuple[float, float] = (0.2, 0.8),
     weights: tuple[float, float, float] = (0.8, 0.5, 0.3),
-    noise: Tensor | None = None,
 ) -> Tensor:
     """Draw the masked patches of one modality without replacement, probability ~ w(q).
 
@@ -209,7 +208,6 @@ def sample_masks(
         valid: (B, N) bool; all patches if None.
         quantiles: see :func:`sampling_weights`.
         weights: see :func:`sampling_weights`; all equal gives uniformly random masks.
-        noise: (B, N) exponentially distributed numbers that decide; drawn if None.
 
     Returns:
         (B, N) bool, true where masked.
@@ -221,9 +219,7 @@ def sample_masks(
     if not 0 <= num_masked <= num_patches:
         raise ValueError(f'num_masked must be within 0...{num_patches}, found {num_masked}')
     weight = sampling_weights(score, valid, quantiles, weights)
-    if noise is None:
-        noise = exponential(tuple(weight.shape), weight.device, generator)
-    order = noise / weight
+    order = exponential(tuple(weight.shape), weight.device, generator) / weight
     if valid is not None:
         order = order.masked_fill(~valid, -1.0)
     chosen = order.topk(num_masked, dim=1, largest=False).indices

@@ -167,17 +167,29 @@ def test_least_span_of_the_score_is_set_per_modality():
             MaskingDataPreprocessor(modalities)
 
 
-def test_same_masks_hide_the_same_locations_and_independent_ones_do_not():
-    counts = {}
-    for same in (False, True):
-        model = tiny_model(size=128, **{'data_preprocessor.same_masks': same})
-        data = drop(tiny_batch(6, size=128), 'dsm', [2])
-        data['valid']['dsm'][3, :, :64] = False
-        batch = model.data_preprocessor(data)['inputs']
-        both = batch.patch_valid['rgb'] & batch.patch_valid['dsm']
-        alike = (batch.masks['rgb'] == batch.masks['dsm']) | ~both
-        counts[same] = alike.sum(dim=1)
-        assert (batch.masks['rgb'].sum(dim=1) == 48).all()
-    whole = [0, 1, 2, 4, 5]  # where half has no heights, more of the rest is hidden
-    assert (counts[True][whole] == 64).all()
-    assert (counts[False][[0, 1, 4, 5]] < 60).all()
+@pytest.mark.parametrize('same', [False, True])
+def test_same_masks_hide_the_same_locations_and_independent_ones_do_not(same):
+    model = tiny_model(
+        size=128, **{'data_preprocessor.same_masks': same, 'data_preprocessor.cross_modal': None}
+    )
+    data = drop(tiny_batch(6, size=128), 'dsm', [2])
+    data['valid']['dsm'][3, :, :64] = False
+    batch = model.data_preprocessor(data)['inputs']
+    both = batch.patch_valid['rgb'] & batch.patch_valid['dsm']
+    alike = (batch.masks['rgb'] == batch.masks['dsm']) | ~both
+    seen = torch.stack([~mask for mask in batch.masks.values()]).any(dim=0).sum(dim=1)
+    unseen = [batch.masks[name] & batch.patch_valid[name] for name in batch.masks]
+    assert (batch.masks['rgb'].sum(dim=1) == 48).all()
+    assert seen.max() <= batch.num_seen
+    assert torch.stack(unseen).any(dim=0).sum(dim=1).max() <= batch.num_unseen
+    if same:
+        assert alike.all()
+        assert batch.num_seen == 16
+        assert batch.ragged == dict(rgb=False, dsm=True)
+    else:
+        assert (alike[[0, 1, 4, 5]].sum(dim=1) < 60).all()
+
+
+def test_same_masks_and_cross_modal_masking_exclude_each_other():
+    with pytest.raises(ValueError, match='same_masks: expected no cross_modal'):
+        tiny_model(**{'data_preprocessor.same_masks': True})

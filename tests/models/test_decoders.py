@@ -86,6 +86,50 @@ def test_losses_over_hidden_queries_are_those_over_all_patches():
         torch.testing.assert_close(results[0][name], results[1][name], msg=name)
 
 
+@pytest.mark.parametrize('same', [False, True])
+def test_joint_decoding_is_that_of_one_modality_with_all_heads(same):
+    """Each location that some modality hides is decoded once; the loop decodes it alone."""
+    model = tiny_model(
+        NAMES,
+        losses=ALL_LOSSES,
+        **ENCODER,
+        **{
+            'modality_decoder.queries': 'hidden',
+            'modality_decoder.joint': True,
+            'fusion_decoder.filled': True,
+            'data_preprocessor.same_masks': same,
+            'data_preprocessor.cross_modal': None,
+        },
+    )
+    data = drop(tiny_batch(4, NAMES), 'dsm', [1])
+    data['valid']['ms'][2, :, :40] = False
+    batch = model.data_preprocessor(data)['inputs']
+    decoded = model._decode_batch(model.encode(batch), batch)
+    positions = sincos_positions(batch.grid, 32)[0]
+    hidden = {name: batch.masks[name] & batch.patch_valid[name] for name in NAMES}
+    anywhere = torch.stack(list(hidden.values())).any(dim=0)
+    encoded = model.encode(batch)
+    fused, where, keep = model.fusion_decoder(
+        {name: one.tokens + one.cls_token[:, None] for name, one in encoded.items()},
+        {name: one.locations for name, one in encoded.items()},
+        {name: one.keep for name, one in encoded.items()},
+        batch.grid,
+    )
+    for b in range(4):
+        asked = anywhere[b].nonzero()[:, 0]
+        context = fused[b][keep[b]] + positions[where[b][keep[b]]]
+        sequence = torch.cat([context, model.modality_decoder.mask_tokens[0] + positions[asked]])
+        expected = model.modality_decoder.decoder(sequence[None])[0, len(context) :]
+        for name in NAMES:
+            own = decoded[name].hidden[b]
+            places = decoded[name].locations[b][own]
+            assert places.tolist() == hidden[name][b].nonzero()[:, 0].tolist()
+            rows = torch.isin(asked, places)
+            torch.testing.assert_close(
+                decoded[name].tokens[b][own], expected[rows], atol=1e-5, rtol=1e-4
+            )
+
+
 def test_predicted_pairs_need_all_locations():
     with pytest.raises(ValueError, match=r"modality_decoder\.queries: expected 'all'"):
         tiny_model(**{'modality_decoder.queries': 'hidden'})

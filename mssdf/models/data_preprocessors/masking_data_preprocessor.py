@@ -19,7 +19,7 @@ from ..masking import (
     scale_intensity,
     valid_patches,
 )
-from ..utils.draws import BatchGenerator, Source, exponential, uniform
+from ..utils.draws import BatchGenerator, Source, uniform
 from .multimodal_data_preprocessor import MultiModalDataPreprocessor
 from .second_view import Windows, crop_windows, parse_second_view
 
@@ -54,9 +54,9 @@ class MaskingDataPreprocessor(MultiModalDataPreprocessor):
             None switches cross-modal masking off.
         second_view: ``kind`` and ``scale`` of :class:`~.second_view.SecondView`: another view of
             the same windows, in ``MaskedBatch.second``. None makes none.
-        same_masks: hide the same locations of all modalities, as far as they have data there,
-            instead of drawing for each by itself: every visible location is then one that L_align
-            can compare, at any mask ratio.
+        same_masks: hide the same locations of all modalities instead of drawing for each by
+            itself: every location visible in one is then visible in all that have data there, and
+            L_align can compare it, at any mask ratio. Not with ``cross_modal``.
         **kwargs: see :class:`MultiModalDataPreprocessor`.
 
     Raises:
@@ -90,6 +90,10 @@ class MaskingDataPreprocessor(MultiModalDataPreprocessor):
             raise ValueError(
                 f"cross_modal.target must be one of {list(self.modalities)} or 'random', "
                 f'found {target!r}'
+            )
+        if same_masks and target is not None:
+            raise ValueError(
+                f'same_masks: expected no cross_modal masking beside it, found target={target!r}'
             )
         self.patch_size = patch_size
         self.mask_ratio = mask_ratio
@@ -173,6 +177,7 @@ class MaskingDataPreprocessor(MultiModalDataPreprocessor):
             score=score,
             num_visible=windows.num_visible,
             num_hidden=self._num_hidden(num_masked, num_extra),
+            same_masks=self.same_masks,
             ragged=windows.ragged,
             grid=windows.grid,
             noise=uniform(tuple(score.shape), score.device, source),
@@ -216,11 +221,12 @@ class MaskingDataPreprocessor(MultiModalDataPreprocessor):
         source: Source,
     ) -> dict[str, Tensor]:
         """Draw the masks (B, N) of every modality."""
-        noise = exponential(tuple(score.shape), score.device, source) if self.same_masks else None
+        if self.same_masks:
+            anywhere = torch.stack(list(patch_valid.values())).any(dim=0)
+            mask = sample_masks(score, num_masked, source, anywhere, self.quantiles, self.weights)
+            return {name: mask | ~known for name, known in patch_valid.items()}
         masks = {
-            name: sample_masks(
-                score, num_masked, source, known, self.quantiles, self.weights, noise
-            )
+            name: sample_masks(score, num_masked, source, known, self.quantiles, self.weights)
             for name, known in patch_valid.items()
         }
         if self.target and num_extra:
@@ -231,6 +237,9 @@ class MaskingDataPreprocessor(MultiModalDataPreprocessor):
         self, patch_valid: dict[str, Tensor], num_visible: int, num_extra: int
     ) -> tuple[dict[str, int], dict[str, bool]]:
         """Length of each modality's sequence, and whether samples differ in it."""
+        if self.same_masks:
+            ragged = {name: not bool(known.all()) for name, known in patch_valid.items()}
+            return dict.fromkeys(patch_valid, num_visible), ragged
         target = self.target or ''
         ragged = may_be_ragged(patch_valid, target, num_visible, num_extra, self.complementary)
 

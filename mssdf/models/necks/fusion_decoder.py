@@ -87,6 +87,7 @@ class FusionDecoder(BaseModule):
         locations: dict[str, Tensor],
         keep: dict[str, Tensor],
         grid: tuple[int, int],
+        length: int | None = None,
     ) -> tuple[Tensor, Tensor, Tensor]:
         """Fuse.
 
@@ -95,10 +96,11 @@ class FusionDecoder(BaseModule):
             locations: (B, K_m) their locations.
             keep: (B, K_m) bool, false at padding.
             grid: rows and columns of patches, N in all.
+            length: largest number L of locations that a window has visible in some modality;
+                min(N, sum of K_m) if None.
 
         Returns:
-            (B, L, D') fused tokens, (B, L) their locations and (B, L) bool, false at padding,
-            with L = min(N, sum of K_m).
+            (B, L, D') fused tokens, (B, L) their locations and (B, L) bool, false at padding.
         """
         num_patches = grid[0] * grid[1]
         batch, device = len(next(iter(tokens.values()))), next(iter(tokens.values())).device
@@ -109,7 +111,8 @@ class FusionDecoder(BaseModule):
         unseen = torch.ones(batch, num_patches, dtype=torch.bool, device=device)
         for name, where in locations.items():
             unseen = unseen & ~torch.zeros_like(unseen).scatter_(1, where, keep[name])
-        length = min(num_patches, sum(values.shape[1] for values in tokens.values()))
+        if length is None:
+            length = min(num_patches, sum(values.shape[1] for values in tokens.values()))
         fused_locations, fused_keep = visible_indices(unseen, length)
         fused = self.fusion_token + gather_tokens(positions, fused_locations)
 

@@ -28,6 +28,8 @@ class ModalityDecoder(BaseModule):
         num_heads: attention heads of each.
         queries: ``'all'`` decodes every location, as the paper; ``'hidden'`` only those whose
             patch is hidden, which costs less.
+        joint: decode each location once, with one mask token, for all modalities: what belongs to
+            a modality is left to the heads. Else one sequence for each modality, as the paper.
 
     Raises:
         ValueError: for other ``queries``.
@@ -40,6 +42,7 @@ class ModalityDecoder(BaseModule):
         num_layers: int = 4,
         num_heads: int = 6,
         queries: str = 'all',
+        joint: bool = False,
     ) -> None:
         super().__init__()
         if queries not in QUERIES:
@@ -47,9 +50,12 @@ class ModalityDecoder(BaseModule):
                 f'modality_decoder.queries: expected one of {QUERIES}, found {queries!r}'
             )
         self.queries = queries
+        self.joint = joint
         self.modalities = tuple(modalities)
         self.embed_dims = embed_dims
-        self.mask_tokens = nn.Parameter(torch.zeros(len(self.modalities), 1, embed_dims))
+        self.mask_tokens = nn.Parameter(
+            torch.zeros(1 if joint else len(self.modalities), 1, embed_dims)
+        )
         self.decoder = DecoderLayers(embed_dims, num_layers, num_heads)
 
     def init_weights(self) -> None:
@@ -73,12 +79,13 @@ class ModalityDecoder(BaseModule):
             keep: (B, L) bool, false at padding.
             grid: rows and columns of patches, N in all.
             queries: (B, Q) locations to decode of each modality and (B, Q) bool, false at
-                padding, with one Q for all; all N locations if None.
+                padding, with one Q for all, the same ones if ``joint``; all N locations if None.
 
         Returns:
             (B, Q, D) tokens of each modality.
         """
-        batch, num_patches, count = len(fused), grid[0] * grid[1], len(self.modalities)
+        names = self.modalities[:1] if self.joint else self.modalities
+        batch, num_patches, count = len(fused), grid[0] * grid[1], len(names)
         positions = sincos_positions(grid, self.embed_dims, device=fused.device)
         context = fused + gather_tokens(positions, locations)
 
@@ -86,12 +93,14 @@ class ModalityDecoder(BaseModule):
             asked = (self.mask_tokens + positions).repeat_interleave(batch, dim=0)  # (M * B, N, D)
             asked_keep = keep.new_ones(count * batch, num_patches)
         else:
-            where = torch.cat([queries[name][0] for name in self.modalities])  # (M * B, Q)
+            where = torch.cat([queries[name][0] for name in names])  # (M * B, Q)
             asked = self.mask_tokens.repeat_interleave(batch, dim=0)
             asked = asked + gather_tokens(positions, where)
-            asked_keep = torch.cat([queries[name][1] for name in self.modalities])
+            asked_keep = torch.cat([queries[name][1] for name in names])
 
         sequence = torch.cat([context.repeat(count, 1, 1), asked.to(context.dtype)], dim=1)
         key_mask = safe_key_mask(torch.cat([keep.repeat(count, 1), asked_keep], dim=1))
         decoded = self.decoder(sequence, key_mask)[:, -asked.shape[1] :]
+        if self.joint:
+            return dict.fromkeys(self.modalities, decoded)
         return dict(zip(self.modalities, decoded.chunk(count), strict=True))

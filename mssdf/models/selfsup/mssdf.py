@@ -287,6 +287,7 @@ class MSSDF(BaseSelfSupervisor):
         encoded: dict[str, Encoded],
         grid: tuple[int, int],
         queries: dict[str, tuple[Tensor, Tensor]] | None = None,
+        length: int | None = None,
     ) -> dict[str, Tensor]:
         """Fuse the visible tokens and decode every modality.
 
@@ -294,6 +295,7 @@ class MSSDF(BaseSelfSupervisor):
             encoded: of :meth:`encode`.
             grid: rows and columns of patches, N in all.
             queries: see :class:`~mssdf.models.ModalityDecoder`; all N locations if None.
+            length: see :class:`~mssdf.models.FusionDecoder`.
 
         Returns:
             (B, N or Q, D) tokens of each modality.
@@ -303,6 +305,7 @@ class MSSDF(BaseSelfSupervisor):
             {name: one.locations for name, one in encoded.items()},
             {name: one.keep for name, one in encoded.items()},
             grid,
+            length,
         )
         return self.modality_decoder(*fused, grid, queries)
 
@@ -314,13 +317,20 @@ class MSSDF(BaseSelfSupervisor):
             return {}
         hidden = {name: batch.masks[name] & batch.patch_valid[name] for name in batch.images}
         if everywhere or self.modality_decoder.queries == 'all':
-            tokens = self.decode(encoded, batch.grid)
+            tokens = self.decode(encoded, batch.grid, length=batch.num_seen)
             return {name: Decoded(tokens[name], hidden[name]) for name in hidden}
 
-        length = max(batch.num_hidden.values())
-        queries = {name: visible_indices(~mask, length) for name, mask in hidden.items()}
-        tokens = self.decode(encoded, batch.grid, queries)
-        return {name: Decoded(tokens[name], queries[name][1], queries[name][0]) for name in queries}
+        if self.modality_decoder.joint:
+            anywhere = torch.stack(list(hidden.values())).any(dim=0)
+            queries = dict.fromkeys(hidden, visible_indices(~anywhere, batch.num_unseen))
+        else:
+            length = max(batch.num_hidden.values())
+            queries = {name: visible_indices(~mask, length) for name, mask in hidden.items()}
+        tokens = self.decode(encoded, batch.grid, queries, batch.num_seen)
+        return {
+            name: Decoded(tokens[name], keep & hidden[name].gather(1, locations), locations)
+            for name, (locations, keep) in queries.items()
+        }
 
     def predict(self, decoded: dict[str, Decoded]) -> dict[str, Tensor]:
         """Predict the teacher's features (B, Q, D); empty if no loss looks at them."""
