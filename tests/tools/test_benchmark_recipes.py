@@ -164,16 +164,16 @@ def rows_of(out: Path) -> dict[str, dict[str, str]]:
 
 
 def test_scores_are_those_of_the_evaluation(scored, sets, tmp_path):
-    paths = {name: [scored / f'{name}_seed{n}.pth' for n in (0, 1)] for name in ('mae', 'ours')}
-    encoders = {name: [EncoderFile(path) for path in own] for name, own in paths.items()}
-    table = evaluate_encoders(encoders, sets, tmp_path, Settings(img_size=64, conv=False))
+    encoders = dict(ours=[EncoderFile(scored / f'ours_seed{seed}.pth') for seed in (0, 1)])
+    settings = Settings(img_size=64, conv=False)
+    table = evaluate_encoders(encoders, sets, tmp_path, settings, baselines=False)
     rows = rows_of(scored)
-    assert list(rows) == table.names
-    assert {'mae', 'ours', 'untrained', 'image statistics', 'random convolutions'} == set(rows)
-    for name, row in rows.items():
-        for measure in table.measures(name):
-            value = table.score(name, measure).value
-            assert float(row[str(measure)]) == pytest.approx(value, abs=1e-9), (name, measure)
+    assert list(rows) == ['mae', 'ours', 'untrained', 'image statistics', 'random convolutions']
+    assert {one.input for one in table.measures() if one.set == 'ground'} == {'rgb'}
+    for measure in table.measures():
+        interval = table.score('ours', measure)
+        written = [float(rows['ours'][f'{measure}{end}']) for end in ('', ' low', ' high')]
+        np.testing.assert_allclose(written, [interval.value, interval.low, interval.high])
 
 
 def test_differences_are_paired_and_marked_beyond_zero(scored):
@@ -204,7 +204,7 @@ def test_difference_of_means_over_seeds_by_numpy(scored):
             continue
         unit = json.loads((scored / f'scores/units/{record["unit"]}.json').read_text())
         key = [
-            (one['array'])
+            one['array']
             for one in unit['results']
             if (one['probe'], one['pool'], one['input']) == ('kNN-5', 'cls', 'rgb')
         ]
