@@ -2,6 +2,7 @@ import csv
 import importlib.util
 import json
 import re
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -9,6 +10,15 @@ import pytest
 import torch
 from mmpretrain.models import VisionTransformer
 
+from mssdf.contest.standings import measure_groups
+from mssdf.evaluation.frozen import (
+    EncoderFile,
+    Measure,
+    Settings,
+    evaluate_encoders,
+    load_table,
+    paired_differences,
+)
 from mssdf.utils.checkpoint import load_pretrained, read_checkpoint
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -126,3 +136,147 @@ def test_wrong_entries_are_one_line(entry, message, tmp_path, capsys):
     assert call(tmp_path, entries=[entry]) == 2
     error = capsys.readouterr().err
     assert len(error.splitlines()) == 1 and re.search(message, error)
+
+
+@pytest.fixture(scope='module')
+def sets(tmp_path_factory) -> list[str]:
+    """Thirty scenes of EuroSAT, and a few windows with heights."""
+    folder = tmp_path_factory.mktemp('sets') / 'scenes'
+    for name in ('Forest', 'Highway', 'Residential'):
+        (folder / name).mkdir(parents=True)
+        for path in sorted((ROOT / 'tests/data/eurosat_rgb' / name).glob('*.*'))[:10]:
+            shutil.copy(path, folder / name)
+    heights = ROOT / 'tests' / 'data' / 'autzen'
+    return [f'scenes=scenes:{folder}', f'ground=height:{heights},limit=16']
+
+
+@pytest.fixture(scope='module')
+def scored(contest, sets) -> Path:
+    """The contest, all of its trainings done before, scored by two processes."""
+    options = ('--seeds', '0', '1', '--lr', '1e-3', '--no-conv', '--jobs', '2', '--sets', *sets)
+    assert call(contest, *options) == 0
+    return contest
+
+
+def rows_of(out: Path) -> dict[str, dict[str, str]]:
+    with open(out / 'contest.csv') as file:
+        return {row['name']: row for row in csv.DictReader(file)}
+
+
+def test_scores_are_those_of_the_evaluation(scored, sets, tmp_path):
+    encoders = dict(ours=[EncoderFile(scored / f'ours_seed{seed}.pth') for seed in (0, 1)])
+    settings = Settings(img_size=64, conv=False)
+    table = evaluate_encoders(encoders, sets, tmp_path, settings, baselines=False)
+    rows = rows_of(scored)
+    assert list(rows) == ['mae', 'ours', 'untrained', 'image statistics', 'random convolutions']
+    assert {one.input for one in table.measures() if one.set == 'ground'} == {'rgb'}
+    for measure in table.measures():
+        interval = table.score('ours', measure)
+        written = [float(rows['ours'][f'{measure}{end}']) for end in ('', ' low', ' high')]
+        np.testing.assert_allclose(written, [interval.value, interval.low, interval.high])
+
+
+def test_differences_are_paired_and_marked_beyond_zero(scored):
+    table, rows = load_table(scored / 'scores'), rows_of(scored)
+    text = (scored / 'contest.md').read_text()
+    for name in ('ours', 'untrained', 'image statistics'):
+        found = paired_differences(table, name, 'mae')
+        assert len(found) > 5
+        for measure, interval in found.items():
+            cells = [rows[name][f'{measure} difference{end}'] for end in ('', ' low', ' high')]
+            np.testing.assert_allclose(
+                [float(cell) for cell in cells], list(vars(interval).values())
+            )
+            beyond = not interval.low <= 0 <= interval.high
+            assert rows[name][f'{measure} beyond zero'] == str(beyond)
+            digits = 2 if measure.measure == 'RMSE' else 3
+            cell = f'{interval.value:+.{digits}f} [{interval.low:+.{digits}f}, '
+            assert (f'**{cell}' if beyond else f'| {cell}') in text
+    assert rows['mae']['seeds'] == '2' and rows['image statistics']['seeds'] == ''
+
+
+def test_difference_of_means_over_seeds_by_numpy(scored):
+    """The share of right answers, from the sums on disk."""
+    records = json.loads((scored / 'scores' / 'table.json').read_text())['rows']
+    shares: dict[str, list[float]] = {}
+    for record in records:
+        if (record['set'], record['probe'], record['pool']) != ('scenes', 'kNN-5', 'cls'):
+            continue
+        unit = json.loads((scored / f'scores/units/{record["unit"]}.json').read_text())
+        key = [
+            one['array']
+            for one in unit['results']
+            if (one['probe'], one['pool'], one['input']) == ('kNN-5', 'cls', 'rgb')
+        ]
+        sums = np.load(scored / f'scores/units/{record["unit"]}.npz')[key[0]]
+        shares.setdefault(record['name'], []).append(sums[:, 0].sum() / sums[:, 1].sum())
+    assert {name: len(values) for name, values in shares.items()}.items() >= dict(
+        mae=2, ours=2
+    ).items()
+    expected = np.mean(shares['ours']) - np.mean(shares['mae'])
+    found = float(rows_of(scored)['ours']['scenes kNN-5 cls accuracy difference'])
+    assert found == pytest.approx(expected)
+
+
+def test_the_table_says_what_was_trained_and_how(scored):
+    text, runs = (scored / 'contest.md').read_text(), records(scored)
+    mean = np.mean([runs[f'ours{seed}']['monitor']['rank_student'] for seed in (0, 1)])
+    row = rows_of(scored)['ours']
+    assert float(row['rank_student']) == pytest.approx(mean)
+    assert float(row['windows']) == 40
+    lines = [line for line in text.splitlines() if line.startswith('| ours')]
+    assert f' {mean:.3g} ' in lines[0]
+    for part in ('Command: `', 'Machine: ', 'torch: ', 'Threads: 1', 'Budget of a training: 36 w'):
+        assert part in text
+    assert re.search(r'Data: \d+ tiles of 256 x 256 pixels', text)
+    assert 'Set ground: height, 16 images' in text and 'Set scenes: scenes, 30 images' in text
+
+
+def test_what_an_interrupted_process_measured_is_kept(scored, sets, capsys):
+    units, part = scored / 'scores' / 'units', scored / 'scores' / 'parts' / '1' / 'units'
+    part.mkdir(parents=True)
+    first, *others = sorted(units.glob('*.json'))
+    for path in others:
+        for file in (path, path.with_suffix('.npz')):
+            file.rename(part / file.name)
+    (part / first.name).write_text('{"cut')  # a copy that was cut off
+    before = rows_of(scored)
+    options = ('--seeds', '0', '1', '--lr', '1e-3', '--no-conv', '--sets', *sets)
+    assert call(scored, *options, '--against', 'untrained') == 0
+    assert f'0 of {len(others) + 1} measurements to do' in capsys.readouterr().out
+    after = rows_of(scored)
+    assert 'difference' not in ''.join(key for key, value in after['untrained'].items() if value)
+    assert after['mae']['scenes kNN-5 mean accuracy'] == before['mae']['scenes kNN-5 mean accuracy']
+    assert not part.exists()
+
+
+def test_groups_have_few_columns_and_lose_no_measure():
+    every = [
+        Measure('a', given, probe, pool, share, 'accuracy')
+        for given in ('rgb', 'rgb+dsm')
+        for pool in ('cls', 'mean')
+        for probe, share in (('kNN-20', 100), ('kNN-5', 100), *(('linear', s) for s in range(6)))
+    ]
+    groups = list(measure_groups(every))
+    assert sorted(one for _, members in groups for one in members) == sorted(every)
+    assert max(len(members) for _, members in groups) <= 4
+    for heading, members in groups:
+        assert {(one.set, one.input) for one in members} == {
+            tuple(heading.split(':')[0].split(', '))
+        }
+        assert heading.startswith('a, ')
+
+
+@pytest.mark.parametrize(
+    ('options', 'message'),
+    [
+        (['--suite', 'small', '--against', 'nobody'], "--against: expected .* found 'nobody'"),
+        (['--sets', 'x=scenes:nowhere'], "set 'x': nowhere: expected a folder, found none"),
+        (['--sets', 'x=unknown:nowhere'], 'kind: expected one of .* found unknown'),
+    ],
+)
+def test_wrong_scorings_are_one_line_before_any_training(options, message, tmp_path, capsys):
+    assert call(tmp_path, *options) == 2
+    error = capsys.readouterr().err
+    assert len(error.splitlines()) == 1 and re.search(message, error)
+    assert not (tmp_path / 'tiles.npz').exists()

@@ -8,7 +8,8 @@ Usage, on two cores (seconds are processor time, so that two trainings at once a
         mae=$MAE:model.neck.type=mssdf.ZeroHeadMAEDecoder ours=$OURS \
         no-hsic=$OURS:model.losses.hsic=0 \
         --out work_dirs/contest --budget 600s --seeds 0 1 2 --jobs 2 --data DATA/pairs \
-        --arch deit-tiny --img-size 128 --batch-size 64 --lr 6e-4
+        --arch deit-tiny --img-size 128 --batch-size 64 --lr 6e-4 \
+        --suite small --sets aid=scenes:DATA/aid --against mae
 
 An entry is ``CONFIG``, ``NAME=CONFIG`` or ``NAME=CONFIG:key=value,key=value``. Keys with a dot are
 the config's; ``batch_size``, ``lr``, ``warm_up``, ``arch``, ``img_size``, ``scale``, ``ratio``,
@@ -17,13 +18,21 @@ take turns: seed 0 of all entries, then seed 1. Tiles lie in memory, so that rea
 measured; every recipe sees the same windows for a seed and a batch size. The learning rate and the
 method's schedules follow the used share of the budget.
 
+Then the checkpoints are scored on the sets of ``--suite`` and ``--sets``, written as for
+``tools/analysis_tools/eval_features.py`` (see there), beside an untrained encoder, image statistics
+and random convolutions. The seeds of an entry are one row; each measure stands with its 95 %
+interval and the paired difference from ``--against``. ``--no-scores`` trains only.
+
 In ``--out``: ``tiles.npz``; for each training ``NAME_seed0.pth`` and ``runs/NAME_seed0.json``;
-``runs.jsonl`` and ``runs.csv`` with one row per training. A second call skips what is finished.
+``runs.jsonl`` and ``runs.csv`` with one row per training; ``scores/`` with a row per checkpoint and
+measure; ``contest.md`` and ``contest.csv``, the final table. A second call trains and scores only
+what is missing: to score finished trainings on further sets, repeat the command with more sets.
 """
 
 import argparse
 import shlex
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -33,11 +42,18 @@ from mmengine.config import Config, DictAction
 from mssdf.apis.configs import read_config
 from mssdf.apis.errors import UsageError
 from mssdf.contest import Budget, Entry, adapt_recipe, parse_entry
+from mssdf.contest.conditions import describe_conditions
 from mssdf.contest.data import common_modalities, prepare_tiles
 from mssdf.contest.runs import Run, execute_all
+from mssdf.contest.scoring import Scoring, score_checkpoints
+from mssdf.contest.standings import write_standings
 from mssdf.contest.tables import write_runs
 from mssdf.contest.training import TrainingSettings
 from mssdf.datasets.transforms.batched_crops import CropSettings
+from mssdf.evaluation.frozen import Settings, resolve_sets, suite
+from mssdf.evaluation.frozen.evaluate import CONVOLUTIONS, STATISTICS, UNTRAINED
+from mssdf.evaluation.frozen.sets import SYNTAX
+from mssdf.utils.reading import CheckpointError
 
 CROP_KEYS = ('scale', 'ratio', 'flip', 'brightness', 'contrast')
 TRAINING_KEYS = ('batch_size', 'lr', 'warm_up')
@@ -82,7 +98,21 @@ def parse_args(arguments: list[str] | None = None) -> argparse.Namespace:
     )
     parser.add_argument('--compile', action='store_true', help='compile transformer layers')
     parser.add_argument('--threads', type=int, default=1, help='of each training')
-    parser.add_argument('--jobs', type=int, default=1, help='trainings at the same time')
+    parser.add_argument(
+        '--jobs', type=int, default=1, help='trainings, then scorings, at the same time'
+    )
+    parser.add_argument('--suite', choices=('small',), help='score on imagery that ships')
+    parser.add_argument(
+        '--sets', nargs='+', default=[], metavar='SET', help=f'{SYNTAX}; a JSON file; or a name'
+    )
+    parser.add_argument('--against', help='row that is subtracted (default: the first entry)')
+    parser.add_argument(
+        '--conv',
+        action=argparse.BooleanOptionalAction,
+        default=Settings().conv,
+        help='train the convolutional probe',
+    )
+    parser.add_argument('--no-scores', action='store_true', help='train only')
     return parser.parse_args(arguments)
 
 
@@ -122,8 +152,73 @@ def settings_of(args: argparse.Namespace, entry: Entry, seed: int) -> TrainingSe
     )
 
 
-def plan(args: argparse.Namespace) -> list[Run]:
-    """All trainings, in turns, and the tiles that they share.
+def plan_scoring(args: argparse.Namespace) -> Scoring | None:
+    """Read how to score; None to train only.
+
+    What is wrong shows before hours of training.
+
+    Raises:
+        FileNotFoundError: if the folder of a set is missing.
+        UsageError: if ``--against`` names no row, or an entry has the name of a baseline.
+        ValueError: if a set is malformed.
+    """
+    names = [parse_entry(text).name for text in args.entries]
+    sets = resolve_sets([*(suite(args.suite) if args.suite else []), *args.sets])
+    if args.no_scores or not sets:
+        return None
+
+    baselines = [UNTRAINED, STATISTICS, CONVOLUTIONS]
+    taken = sorted(set(names) & set(baselines))
+    if taken:
+        raise UsageError(f'entries: expected names other than those of baselines, found {taken}')
+    rows = [*names, *baselines, *(f'{UNTRAINED} ({name})' for name in names)]
+    if args.against not in (None, *rows):
+        raise UsageError(f'--against: expected one of {rows}, found {args.against!r}')
+    for one in sets:
+        if not Path(one.path).is_dir():
+            raise FileNotFoundError(f'set {one.name!r}: {one.path}: expected a folder, found none')
+    return Scoring(
+        sets,
+        Settings(img_size=args.img_size, conv=args.conv),
+        Path(args.out) / 'scores',
+        device=args.device,
+        threads=args.threads,
+        jobs=args.jobs,
+    )
+
+
+def score(
+    args: argparse.Namespace, scoring: Scoring, records: Sequence[dict[str, Any]], data: str
+) -> str:
+    """Score what is missing, write the final table and return it.
+
+    Args:
+        args: the command line.
+        scoring: how to score.
+        records: records of the finished trainings.
+        data: description of the tiles.
+    """
+    out = Path(args.out)
+    checkpoints: dict[str, list[Path]] = {}
+    for record in sorted(records, key=lambda one: args.seeds.index(one['seed'])):
+        checkpoints.setdefault(record['name'], []).append(out / record['checkpoint'])
+    table = score_checkpoints(checkpoints, scoring, lambda line: print(line, flush=True))
+
+    against = args.against or parse_entry(args.entries[0]).name
+    if against not in table.names:
+        print(f'no row {against!r} to subtract, among {table.names}', file=sys.stderr)
+        against = None
+    conditions = describe_conditions(
+        shlex.join(sys.argv), records, data, table, scoring.sets, scoring.settings
+    )
+    return write_standings(table, records, against, conditions, out)
+
+
+def plan(args: argparse.Namespace) -> tuple[list[Run], str]:
+    """Plan all trainings, in turns, and read the tiles that they share.
+
+    Returns:
+        The trainings, and a description of the tiles.
 
     Raises:
         UsageError: if two entries have one name.
@@ -164,17 +259,20 @@ def plan(args: argparse.Namespace) -> list[Run]:
                     command=shlex.join(sys.argv),
                 )
             )
-    return runs
+    return runs, tiles.describe()
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Train what is missing and write the tables; 2 for a wrong input, 1 for a failed training."""
+    """Train and score what is missing; 2 for a wrong input, 1 for a failed training."""
     args = parse_args(arguments)
     try:
-        runs = plan(args)
+        scoring = plan_scoring(args)
+        runs, data = plan(args)
         records, failed = execute_all(runs, args.jobs)
-        print(write_runs(records, Path(args.out)))
-    except (UsageError, ValueError, FileNotFoundError, KeyError) as error:
+        print(write_runs(records, Path(args.out)), flush=True)
+        if scoring is not None and records:
+            print(f'\n{score(args, scoring, records, data)}')
+    except (UsageError, ValueError, FileNotFoundError, KeyError, CheckpointError) as error:
         print(f'{Path(__file__).name}: {error}', file=sys.stderr)
         return 2
     except KeyboardInterrupt:

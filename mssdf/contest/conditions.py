@@ -1,0 +1,70 @@
+"""Conditions of a contest, as they stand below its table."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from mssdf.evaluation.frozen import EvaluationSet, FeatureTable, Settings
+
+from .machine import git_revision
+
+
+def describe_conditions(
+    command: str,
+    records: Sequence[Mapping[str, Any]],
+    data: str,
+    table: FeatureTable,
+    sets: Sequence[EvaluationSet],
+    settings: Settings,
+) -> list[str]:
+    """List all that a reader needs to repeat or to doubt the figures.
+
+    Args:
+        command: command line of this call.
+        records: records of the trainings.
+        data: text that says how many tiles there are.
+        table: scores.
+        sets: evaluation sets.
+        settings: settings of the measurement.
+    """
+    lines = [f'Command: `{command}`']
+    for title, key in (('Machine', 'machine'), ('torch', 'torch'), ('Threads', 'threads')):
+        lines.append(f'{title}: {_different(records, key)}')
+    lines.append(f'Revision: {_different(records, "revision")} trained, {git_revision()} scored')
+    budgets = {str(record['conditions']['budget']) for record in records}
+    lines.append(f'Budget of a training: {", ".join(sorted(budgets))}')
+    lines.append(f'Seconds: {_different(records, "seconds_of")}')
+    lines.append(f'Seeds: {_different(records, "seed")}')
+    lines += [f'{name}: {text}' for name, text in _recipes(records).items()]
+    lines.append(f'Data: {data}')
+    lines += [f'Set {one.name}: {one.kind}, {_images(table, one.name)} images' for one in sets]
+
+    shown = (
+        f'{settings.img_size} pixels, {settings.scene_folds} folds of scenes, '
+        f'{settings.dense_folds} folds of windows, seed {settings.seed}'
+    )
+    return [*lines, f'Scores: frozen features, {shown}; settings {settings.digest}']
+
+
+def _different(records: Sequence[Mapping[str, Any]], key: str) -> str:
+    """Different values of the records, in their order."""
+    return ', '.join(dict.fromkeys(str(record[key]) for record in records))
+
+
+def _recipes(records: Sequence[Mapping[str, Any]]) -> dict[str, str]:
+    """What may differ between entries, by their names."""
+    found = {}
+    for record in records:
+        conditions = record['conditions']
+        crops = conditions['crops']
+        scale = ' to '.join(f'{part:g}' for part in crops['scale'])
+        found[f'Recipe {record["name"]}'] = (
+            f'{record["config"]}, {record["parameters"]:,} parameters in training, windows of '
+            f'{crops["size"]} pixels at scale {scale}, batch size {conditions["batch_size"]}, '
+            f'rate {record["lr"]:g}'
+        )
+    return found
+
+
+def _images(table: FeatureTable, name: str) -> int:
+    units = next(iter(table.units.values()))[name]
+    return int(table.store.read(units[0])['images'])
