@@ -33,7 +33,7 @@ class Settings:
     penalties: tuple[float, ...] = (1e-4, 1e-3, 1e-2, 1e-1, 1.0)
     ridge_penalties: tuple[float, ...] = (1e-3, 1e-2, 1e-1, 1.0, 10.0, 100.0)
     conv: bool = True
-    conv_steps: int = 200
+    conv_steps: int = 100
     seed: int = 0
 
     def __post_init__(self) -> None:

@@ -1,0 +1,235 @@
+"""Evaluation sets: their descriptions, and what is read of the imagery that ships."""
+
+import json
+
+import cv2
+import numpy as np
+import pytest
+import rasterio
+import torch
+from PIL import Image, ImageDraw
+from rasterio.transform import from_origin
+
+from mssdf.evaluation import load_labelled_images
+from mssdf.evaluation.frozen import EvaluationSet, parse_set, resolve_sets, suite
+from mssdf.evaluation.frozen.buildings import building_chips, tile_of
+from mssdf.evaluation.frozen.folds import group_folds
+from mssdf.evaluation.frozen.places import place_groups
+from mssdf.evaluation.frozen.reading import load_set
+
+
+def write_tif(path, values, nodata=None, origin=None, pixel=0.5):
+    values = np.atleast_3d(values)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    profile = dict(driver='GTiff', count=values.shape[2], dtype=values.dtype, nodata=nodata)
+    if origin is not None:
+        profile['transform'] = from_origin(*origin, pixel, pixel)
+    with rasterio.open(
+        path, 'w', height=values.shape[0], width=values.shape[1], **profile
+    ) as raster:
+        raster.write(np.moveaxis(values, -1, 0))
+
+
+def test_sets_on_the_command_line_and_in_a_file(tmp_path):
+    (found,) = parse_set('mexico=height:some/where,window=64,limit=7,image=_rgb.tif')
+    assert found == EvaluationSet(
+        'mexico', 'height', 'some/where', window=64, limit=7, image='_rgb.tif'
+    )
+    assert parse_set('a=heights:b')[0].kind == 'height'
+    assert parse_set('kampala') == [one for one in suite('small') if one.name == 'kampala']
+    file = tmp_path / 'sets.json'
+    file.write_text(json.dumps([dict(name='a', kind='scenes', path='images')]))
+    (described,) = resolve_sets([str(file)])
+    assert described.path == str(tmp_path / 'images')
+
+
+@pytest.mark.parametrize(
+    'text, message',
+    [
+        ('nothing', 'NAME=KIND:PATH'),
+        ('a=scenes', 'NAME=KIND:PATH'),
+        ('a=pictures:b', 'kind: expected one of'),
+        ('a=scenes:b,size=3', r"unknown \['size'\]"),
+        ('a=scenes:b,limit=many', 'limit: expected a whole number'),
+        ('a=scenes:b,limit=0', 'limit: expected 1 or more'),
+        ('a=scenes:b,limit', 'OPTION=VALUE'),
+    ],
+)
+def test_wrong_descriptions_are_told(text, message):
+    with pytest.raises(ValueError, match=message):
+        parse_set(text)
+
+
+def test_two_sets_of_one_name():
+    with pytest.raises(ValueError, match='different names'):
+        resolve_sets(['a=scenes:b', 'a=scenes:c'])
+
+
+def test_the_small_suite_is_whole():
+    tasks = {}
+    for described in suite('small'):
+        data = load_set(described, 128)
+        tasks[data.name] = data.task
+        assert data.images.shape[1:] == (3, 128, 128) and data.size == 128
+        assert len(data.names) == len(set(data.names)) == len(data)
+        if data.task != 'scenes':
+            fold = group_folds(data.groups, 4)
+            for group in set(data.groups):  # no group on both sides
+                assert len(set(fold[data.groups == group])) == 1
+        if data.task == 'height':
+            for window in data.target:
+                assert float(window[window.isfinite()].median()) == pytest.approx(0, abs=0.02)
+        if described.kind == 'cover':
+            assert set(data.modalities) == {'dsm'}
+    assert tasks == {
+        'eurosat': 'scenes',
+        'kampala': 'masks',
+        'autzen': 'height',
+        'ign': 'height',
+        'autzen-cover': 'masks',
+        'ign-cover': 'masks',
+    }
+
+
+def test_windows_are_the_pixels_of_the_raster(data_root):
+    (described,) = parse_set('autzen')
+    data = load_set(described, 128)
+    with rasterio.open(data_root / 'autzen/patch/autzen_dom.tif') as raster:
+        image = raster.read()
+    with rasterio.open(data_root / 'autzen/patch/autzen_dsm.tif') as raster:
+        heights, known = raster.read(1), raster.read_masks(1) > 0
+    columns = image.shape[2] // 128
+    index = data.names.index(f'autzen#{20}')
+    # windows that are mostly unknown are left out before they are counted
+    places = [
+        (top, left)
+        for top in range(0, image.shape[1] - 127, 128)
+        for left in range(0, columns * 128, 128)
+        if known[top : top + 128, left : left + 128].mean() >= 0.5
+    ]
+    top, left = places[20]
+    np.testing.assert_array_equal(
+        data.images[index], image[:, top : top + 128, left : left + 128]
+    )
+    window = np.where(known, heights, np.nan)[top : top + 128, left : left + 128]
+    np.testing.assert_allclose(data.target[index], window - np.nanmedian(window), atol=1e-4)
+    assert data.groups[index] == left // 128
+
+
+def test_scenes_are_the_labelled_images(data_root):
+    data = load_set(parse_set('eurosat')[0], 64)
+    found = load_labelled_images(data_root / 'eurosat_rgb', 64)
+    assert torch.equal(data.images, found.images)
+    np.testing.assert_array_equal(data.target.numpy(), found.labels)
+    few = load_set(EvaluationSet('e', 'scenes', str(data_root / 'eurosat_rgb'), limit=50), 64)
+    assert np.bincount(few.target.numpy()).tolist() == [5] * 10
+
+
+def test_buildings_are_where_another_renderer_draws_them(data_root):
+    folder = data_root / 'buildings_kampala'
+    data = load_set(parse_set('kampala')[0], 256)
+    features = json.loads((folder / 'labels.geojson').read_text())['features']
+    for index in (0, 13, 27):
+        zoom, x, y = (int(part) for part in data.names[index].split('-'))
+        picture = Image.new('L', (256, 256))
+        for feature in features:
+            degrees = np.array(feature['geometry']['coordinates'][0])[:, :2]
+            column = (degrees[:, 0] + 180) / 360 * 2**zoom - x
+            latitude = np.radians(degrees[:, 1])
+            row = (1 - np.log(np.tan(latitude) + 1 / np.cos(latitude)) / np.pi) / 2 * 2**zoom - y
+            points = [(a * 256 - 0.5, b * 256 - 0.5) for a, b in zip(column, row, strict=True)]
+            ImageDraw.Draw(picture).polygon(points, fill=1)
+        drawn = np.asarray(picture)
+        mask = data.target[index].numpy()
+        assert drawn.sum() > 100
+        assert (drawn & mask).sum() / (drawn | mask).sum() > 0.96
+
+
+def test_zooms_of_the_same_ground_are_one_group(data_root, tmp_path):
+    source = data_root / 'buildings_kampala'
+    (tmp_path / 'labels.geojson').write_text((source / 'labels.geojson').read_text())
+    chip = (source / '20-619224-523264.jpg').read_bytes()
+    names = ['20-619224-523264', 'OAM-1238449-1046529-21', 'OAM-309612-261632-19']
+    for name in [*names, '20-619226-523264']:
+        (tmp_path / f'{name}.jpg').write_bytes(chip)
+    groups = {one.path.stem: one.group for one in building_chips(tmp_path)}
+    assert len({groups[name] for name in names}) == 1
+    assert groups['20-619226-523264'] != groups[names[0]]
+    with pytest.raises(ValueError, match='web mercator'):
+        tile_of(tmp_path / 'chip.jpg')
+
+
+def test_files_that_overlap_are_one_group_and_neighbors_are_in_order(tmp_path):
+    blank = np.zeros((10, 10), np.uint8)
+    for name, north in dict(a=100, b=0, c=50, d=98).items():  # each 5 m high
+        write_tif(tmp_path / f'{name}.tif', blank, origin=(0, north))
+    paths = sorted(tmp_path.glob('*.tif'))
+    assert place_groups(paths) == [2, 0, 1, 2]
+    Image.fromarray(blank).save(tmp_path / 'e.png')
+    assert place_groups(sorted(tmp_path.iterdir())) == [0, 1, 2, 3, 4]
+
+
+def folder_of_masks(root, rng, count=3, values=(0, 1, 255)):
+    for name in (f'image_{number}' for number in range(count)):
+        rgb = rng.integers(0, 256, (32, 32, 3), np.uint8)
+        for kind, pixels in (
+            ('images', rgb),
+            ('masks', rng.choice(values, (32, 32)).astype(np.uint8)),
+        ):
+            (root / kind).mkdir(parents=True, exist_ok=True)
+            Image.fromarray(pixels).save(root / kind / f'{name}.png')
+
+
+def test_folders_of_images_masks_and_heights(tmp_path):
+    rng = np.random.default_rng(0)
+    folder_of_masks(tmp_path, rng)
+    for number in range(3):
+        heights = rng.normal(size=(32, 32)).astype(np.float32)
+        heights[:4] = -9999
+        write_tif(tmp_path / f'heights/image_{number}.tif', heights, nodata=-9999)
+    data = load_set(EvaluationSet('m', 'masks', str(tmp_path)), 32)
+    mask = np.asarray(Image.open(tmp_path / 'masks/image_1.png')).astype(int)
+    np.testing.assert_array_equal(data.target[1], np.where(mask == 255, -1, mask))
+    values, valid = data.modalities['dsm']
+    assert not valid[:, :, :4].any() and valid[:, :, 4:].all()
+    with rasterio.open(tmp_path / 'heights/image_2.tif') as raster:
+        np.testing.assert_array_equal(values[2, 0, 4:], raster.read(1)[4:])
+
+    cut = load_set(EvaluationSet('m', 'masks', str(tmp_path), window=16), 16)
+    np.testing.assert_array_equal(cut.images[7], data.images[1][:, 16:, 16:])
+    assert len(cut) == 12 and cut.names[7] == 'image_1#3'
+
+    (tmp_path / 'masks/image_2.png').unlink()
+    with pytest.raises(ValueError, match="set 'm'.*expected a mask for image_2.png"):
+        load_set(EvaluationSet('m', 'masks', str(tmp_path)), 32)
+
+
+def test_masks_of_0_and_255_have_two_classes(tmp_path):
+    folder_of_masks(tmp_path, np.random.default_rng(0), values=(0, 255))
+    data = load_set(EvaluationSet('m', 'masks', str(tmp_path)), 32)
+    assert data.classes == ['0', '255'] and set(data.target.unique().tolist()) == {0, 1}
+
+
+def test_heights_beside_scenes(tmp_path):
+    rng = np.random.default_rng(0)
+    for name in ('a/1', 'a/2', 'b/1', 'b/2'):
+        path = tmp_path / f'rgb/{name}.png'
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(rng.integers(0, 256, (16, 16, 3), np.uint8)).save(path)
+        heights = np.arange(256, dtype=np.float32).reshape(16, 16)
+        write_tif(tmp_path / f'dsm/{name}.tif', heights)
+    described = EvaluationSet('s', 'scenes', str(tmp_path / 'rgb'), heights='../dsm')
+    data = load_set(described, 8)
+    expected = cv2.resize(
+        np.arange(256, dtype=np.float32).reshape(16, 16), (8, 8), interpolation=cv2.INTER_AREA
+    )
+    np.testing.assert_allclose(data.modalities['dsm'][0][3, 0], expected, rtol=1e-5)
+
+
+def test_a_missing_folder_or_heights_of_another_size(tmp_path):
+    with pytest.raises(FileNotFoundError, match="set 'x'.*expected a folder"):
+        load_set(EvaluationSet('x', 'height', str(tmp_path / 'gone')), 16)
+    write_tif(tmp_path / 'a_dom.tif', np.zeros((20, 20, 3), np.uint8))
+    write_tif(tmp_path / 'a_dsm.tif', np.zeros((20, 10), np.float32))
+    with pytest.raises(ValueError, match='a_dom.tif: expected image, mask and heights of one size'):
+        load_set(EvaluationSet('x', 'height', str(tmp_path)), 16)
