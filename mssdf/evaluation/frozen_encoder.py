@@ -11,12 +11,17 @@ from torch import Tensor, nn
 POOLS = ('mean', 'cls')
 
 
-def plain_vit(backbone: nn.Module, settings: Mapping | None = None) -> VisionTransformer:
+def plain_vit(
+    backbone: nn.Module,
+    settings: Mapping | None = None,
+    kind: type[VisionTransformer] = VisionTransformer,
+) -> VisionTransformer:
     """Build mmpretrain's plain VisionTransformer with a backbone's weights, loaded strictly.
 
     Args:
         backbone: any subclass of it (``MaskedVisionTransformer``, mmpretrain's ``MAEViT``).
         settings: the config the backbone was built from, for what its weights do not tell.
+        kind: class to build, with the parameters of mmpretrain's VisionTransformer.
 
     Raises:
         TypeError: if the backbone is no VisionTransformer.
@@ -39,7 +44,7 @@ def plain_vit(backbone: nn.Module, settings: Mapping | None = None) -> VisionTra
         out_indices=-1,
         init_cfg=None,
     )
-    vit = VisionTransformer(**taken)
+    vit = kind(**taken)
     vit.load_state_dict(backbone.state_dict(), strict=True)
     vit.eval()  # mmpretrain's returns None
     return vit.requires_grad_(False).to(projection.weight.device)

@@ -1,0 +1,68 @@
+"""What a checkpoint tells of its encoder: config, normalization, and the encoder untrained."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from mmengine.config import Config
+from mmengine.logging import MMLogger
+from mmengine.registry import init_default_scope
+from mmpretrain.registry import MODELS
+from torch import Tensor, nn
+
+import mssdf.models  # noqa: F401  (a config may name its backbone without the scope)
+from mssdf.engine.randomness import preserved_rng
+
+
+def config_of(
+    checkpoint: Mapping[str, Any], path: str | Path, config: str | Path | None = None
+) -> Config:
+    """Config of the model: given, or kept in the checkpoint.
+
+    Args:
+        checkpoint: content of the file.
+        path: file of the checkpoint, for the error.
+        config: file of a config, if given.
+
+    Raises:
+        ValueError: if none is given and the checkpoint keeps none.
+    """
+    if config:
+        return Config.fromfile(config)
+    meta = checkpoint.get('meta')
+    text = meta.get('cfg') if isinstance(meta, Mapping) else None
+    if not text:
+        raise ValueError(f'{path}: it keeps no config, give one with --config')
+    return Config.fromstring(text, file_format='.py')
+
+
+def normalization_of(
+    state: Mapping[str, Any], modality: str = 'rgb'
+) -> tuple[Tensor, Tensor] | None:
+    """Mean and deviation of a modality's bands as the data preprocessor keeps them, if it does.
+
+    Args:
+        state: weights of the whole model.
+        modality: name of the modality; for ``'rgb'`` those of an algorithm with one input, too.
+    """
+    for end in (f'_{modality}', '') if modality == 'rgb' else (f'_{modality}',):
+        mean, std = (state.get(f'data_preprocessor.{name}{end}') for name in ('mean', 'std'))
+        if mean is not None and std is not None:
+            return mean.flatten(), std.flatten()
+    return None
+
+
+def build_initialized(config: Config, *parts: Mapping[str, Any]) -> list[nn.Module]:
+    """Build parts of a model, initialized as for training from scratch with the config's seed.
+
+    Args:
+        config: config of the run.
+        *parts: configs of the parts.
+    """
+    MMLogger.get_current_instance().setLevel('WARNING')  # not a line for every weight
+    init_default_scope(config.get('default_scope') or 'mmpretrain')
+    with preserved_rng(config.get('randomness', {}).get('seed') or 0):
+        modules = [MODELS.build(part) for part in parts]
+        for module in modules:
+            module.init_weights()
+    return modules

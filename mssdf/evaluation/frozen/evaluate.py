@@ -1,0 +1,279 @@
+"""Measuring several encoders on several sets, resumable."""
+
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from .baselines import ImageStatistics, RandomConvolutions
+from .bootstrap import image_counts, seed_weights
+from .bootstrap import resampled_scores as resampled
+from .data import EvaluationData
+from .encoders import EncoderFile
+from .featurizer import Featurizer
+from .measuring import measure
+from .reading import files_of, load_set
+from .scores import SCORES
+from .sets import EvaluationSet, resolve_sets
+from .settings import Settings, digest_of
+from .store import ResultStore
+from .table import FeatureTable
+
+UNTRAINED, STATISTICS, CONVOLUTIONS = 'untrained', 'image statistics', 'random convolutions'
+ROW_RESAMPLES = 1000
+
+SetLike = str | Mapping[str, Any] | EvaluationSet
+EncoderLike = str | Path | EncoderFile
+
+
+@dataclass
+class _Row:
+    """One seed of a row: how to build it, and what its figures depend on."""
+
+    name: str
+    run: int
+    identity: str
+    checkpoint: str
+    build: Callable[[], Any]
+    built: list[Any] = field(default_factory=list)
+
+    def featurizer(self, device: str) -> Featurizer:
+        """The encoder, built once."""
+        if not self.built:
+            encoder = self.build()
+            self.built.append(encoder.to(device) if hasattr(encoder, 'to') else encoder)
+        return self.built[0]
+
+
+def evaluate_encoders(
+    encoders: Mapping[str, Sequence[EncoderLike] | EncoderLike],
+    sets: Sequence[SetLike],
+    out: str | Path,
+    settings: Settings | None = None,
+    baselines: bool = True,
+    device: str = 'cpu',
+    progress: Callable[[str], None] = print,
+) -> FeatureTable:
+    """Measure frozen features of encoders on sets; what is in ``out`` already is not repeated.
+
+    Args:
+        encoders: for each row's name its checkpoints, one for each seed.
+        sets: evaluation sets, see :mod:`~mssdf.evaluation.frozen.sets`.
+        out: folder of the results.
+        settings: how to measure.
+        baselines: whether the untrained encoder (of each architecture and seed), image statistics
+            and random convolutions stand in the table, too.
+        device: device of the encoders and the probes.
+        progress: function that takes lines of progress.
+
+    Returns:
+        The table, with the rows in the given order, then the baselines.
+
+    Raises:
+        CheckpointError: if a checkpoint cannot be read or does not fill its encoder.
+        FileNotFoundError: if files of a set are missing.
+        ValueError: if a set is not as described, or there is nothing to measure.
+    """
+    settings = settings or Settings()
+    described = resolve_sets(sets)
+    rows = _rows(encoders, baselines)
+    if not described or not rows:
+        raise ValueError('expected at least one set and one encoder, found none')
+    store = ResultStore(out)
+    table = FeatureTable(store, settings=settings.digest)
+    fingerprints = {one.name: _fingerprint(one) for one in described}
+
+    def unit_of(row: _Row, one: EvaluationSet) -> str:
+        return digest_of(row.identity, fingerprints[one.name], settings.digest)
+
+    missing = {unit_of(row, one) for row in rows for one in described}
+    missing = {unit for unit in missing if not store.has(unit)}
+    progress(f'{len(missing)} of {len(rows) * len(described)} measurements to do')
+    loaded: dict[str, EvaluationData] = {}
+    done, intervals = 0, _Intervals()
+    records: list[dict[str, Any]] = []
+    for row in rows:
+        for one in described:
+            unit = unit_of(row, one)
+            if not store.has(unit):
+                if one.name not in loaded:
+                    loaded[one.name] = load_set(one, settings.img_size)
+                seconds = _measure(store, unit, row, one, loaded[one.name], settings, device)
+                done += 1
+                progress(
+                    f'[{done}/{len(missing)}] {row.name}, run {row.run}, {one.name}: '
+                    f'{seconds:.1f} s'
+                )
+            table.units.setdefault(row.name, {}).setdefault(one.name, []).append(unit)
+            records += _records(store, unit, row, one, settings, intervals)
+            store.write_table(records, dict(latest=settings.digest, conditions=asdict(settings)))
+        row.built.clear()
+    return table
+
+
+def _rows(
+    encoders: Mapping[str, Sequence[EncoderLike] | EncoderLike], baselines: bool
+) -> list[_Row]:
+    files = {
+        name: [_file(one) for one in _listed(given)]
+        for name, given in encoders.items()
+    }
+    empty = [name for name, given in files.items() if not given]
+    reserved = {UNTRAINED, STATISTICS, CONVOLUTIONS} & set(files) if baselines else set()
+    if empty or reserved:
+        raise ValueError(
+            f'encoders: expected at least one checkpoint for each name, and no name of a baseline; '
+            f'found none for {empty}, reserved {sorted(reserved)}'
+        )
+    rows = [
+        _Row(name, run, file.identity, str(file.path), file.trained)
+        for name, given in files.items()
+        for run, file in enumerate(given)
+    ]
+    if not baselines:
+        return rows
+    rows += _untrained(files)
+    rows.append(_Row(STATISTICS, 0, STATISTICS, '', ImageStatistics))
+    rows.append(_Row(CONVOLUTIONS, 0, CONVOLUTIONS, '', RandomConvolutions))
+    return rows
+
+
+def _untrained(files: Mapping[str, Sequence[EncoderFile]]) -> list[_Row]:
+    """A row for each architecture, of the encoder that takes most modalities."""
+    chosen: dict[str, tuple[int, str]] = {}
+    for name, given in files.items():
+        count, architecture = given[0].num_modalities, given[0].architecture
+        if architecture not in chosen or count > chosen[architecture][0]:
+            chosen[architecture] = (count, name)
+    rows = []
+    for _, name in chosen.values():
+        row = UNTRAINED if len(chosen) == 1 else f'{UNTRAINED} ({name})'
+        different = {file.untrained_identity: file for file in files[name]}
+        rows += [
+            _Row(row, run, identity, str(file.path), file.untrained)
+            for run, (identity, file) in enumerate(different.items())
+        ]
+    return rows
+
+
+def _listed(given: Sequence[EncoderLike] | EncoderLike) -> Iterable[EncoderLike]:
+    return [given] if isinstance(given, str | Path | EncoderFile) else given
+
+
+def _file(given: EncoderLike) -> EncoderFile:
+    return replace(given) if isinstance(given, EncoderFile) else EncoderFile(Path(given))
+
+
+def _fingerprint(described: EvaluationSet) -> str:
+    """Hash of a set's description and of its files' names, sizes and times."""
+    if not Path(described.path).is_dir():
+        raise FileNotFoundError(
+            f'set {described.name!r}: {described.path}: expected a folder, found none'
+        )
+    root = Path(described.path)
+    files = []
+    for path in files_of(described):
+        status = path.stat()
+        place = path.relative_to(root).as_posix() if path.is_relative_to(root) else str(path)
+        files.append((place, status.st_size, status.st_mtime_ns))
+    return digest_of(described.settings, files)
+
+
+def _measure(
+    store: ResultStore,
+    unit: str,
+    row: _Row,
+    described: EvaluationSet,
+    data: EvaluationData,
+    settings: Settings,
+    device: str,
+) -> float:
+    start = time.perf_counter()
+    encoder = row.featurizer(device)
+    try:
+        results = measure(encoder, data, settings, device)
+    except ValueError as error:
+        raise ValueError(f'{row.checkpoint or row.name}: {error}') from None
+    if device.startswith('cuda'):
+        torch.cuda.synchronize()
+    seconds = time.perf_counter() - start
+    header = dict(
+        set=described.name,
+        task=data.task,
+        images=len(data),
+        classes=data.classes,
+        names=data.names,
+        patch=encoder.patch_size(settings.img_size),
+        normalization=encoder.normalization,
+        seconds=round(seconds, 2),
+        description=asdict(described),
+        settings=asdict(settings),
+    )
+    store.write(unit, header, results)
+    return seconds
+
+
+@dataclass
+class _Intervals:
+    """Resamplings of images, drawn once for each number of images."""
+
+    drawn: dict[int, np.ndarray] = field(default_factory=dict)
+    known: dict[tuple[str, str, str], tuple[float, float, float]] = field(default_factory=dict)
+
+    def of(self, unit: str, array: str, score: str, sums: np.ndarray) -> tuple[float, ...]:
+        """Value, low and high of one seed's score."""
+        key = (unit, array, score)
+        if key not in self.known:
+            if len(sums) not in self.drawn:
+                self.drawn[len(sums)] = image_counts(len(sums), ROW_RESAMPLES, 0)
+            scores = resampled(
+                sums[None], SCORES[score], self.drawn[len(sums)], seed_weights(1, ROW_RESAMPLES, 0)
+            )
+            low, high = np.nanquantile(scores, [0.025, 0.975])
+            self.known[key] = (float(SCORES[score](sums.sum(axis=0))), float(low), float(high))
+        return self.known[key]
+
+
+def _records(
+    store: ResultStore,
+    unit: str,
+    row: _Row,
+    described: EvaluationSet,
+    settings: Settings,
+    intervals: _Intervals,
+) -> list[dict[str, Any]]:
+    """Rows of the table that a unit gives."""
+    read, sums = store.read(unit), store.sums(unit)
+    records = []
+    for one in read['results']:
+        for score in one['measures']:
+            value, low, high = intervals.of(unit, one['array'], score, sums[one['array']])
+            records.append(
+                dict(
+                    name=row.name,
+                    run=row.run,
+                    set=described.name,
+                    input=one['input'],
+                    probe=one['probe'],
+                    pool=one['pool'],
+                    labels=one['labels'],
+                    measure=score,
+                    value=value,
+                    low=low,
+                    high=high,
+                    images=read['images'],
+                    patch=read['patch'],
+                    img_size=settings.img_size,
+                    normalization=read['normalization'],
+                    seconds=read['seconds'],
+                    checkpoint=row.checkpoint,
+                    unit=unit,
+                    settings=settings.digest,
+                )
+                | one['details']
+            )
+    return records

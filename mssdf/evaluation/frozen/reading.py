@@ -1,0 +1,289 @@
+"""Reading of evaluation sets into memory."""
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import numpy as np
+import rasterio
+import torch
+from numpy.typing import NDArray
+from PIL import Image
+
+from mssdf.datasets.examples.derive import heights_above_ground, land_cover
+
+from ..labelled_images import RASTERS, SUFFIXES, load_labelled_images, read_rgb
+from .buildings import building_chips, chip_layers
+from .cutting import Layers, relative_to_median, resized, windows
+from .data import EvaluationData
+from .sets import EvaluationSet
+
+MANY_FILES = 8  # from so many on, a file is a group; fewer are split into strips
+COVER = ['impervious', 'building', 'low vegetation', 'tree', 'car', 'clutter']
+
+Part = tuple[str, int, Layers]  # name, group within the set, whole raster
+
+
+def load_set(described: EvaluationSet, img_size: int) -> EvaluationData:
+    """Read a set.
+
+    Args:
+        described: description of the set.
+        img_size: side in pixels of the images that encoders will see.
+
+    Raises:
+        FileNotFoundError: if its folder or files are missing.
+        ValueError: if its files are not as described.
+    """
+    if not Path(described.path).is_dir():
+        raise FileNotFoundError(
+            f'set {described.name!r}: {described.path}: expected a folder, found none'
+        )
+    try:
+        if described.kind == 'scenes':
+            data = _scenes(described, img_size)
+        else:
+            data = _dense(described, img_size)
+    except ValueError as error:
+        raise ValueError(f'set {described.name!r}: {error}') from None
+    if described.limit is not None and described.limit < len(data):
+        data = data.take(np.linspace(0, len(data) - 1, described.limit).round().astype(np.int64))
+    return data
+
+
+def files_of(described: EvaluationSet) -> list[Path]:
+    """All files under the folder of a set that are not hidden, sorted."""
+    root = Path(described.path)
+    folders = [root] if described.heights is None else [root, root / described.heights]
+    found = {
+        path
+        for folder in folders
+        for path in folder.rglob('*')
+        if path.is_file() and not path.name.startswith('.')
+    }
+    return sorted(found)
+
+
+def read_heights(path: Path) -> NDArray[np.float32]:
+    """Read the first band as (H, W) metres, NaN where unknown.
+
+    Raises:
+        ValueError: if the file is no raster.
+    """
+    try:
+        with rasterio.open(path) as raster:
+            heights = raster.read(1).astype(np.float32)
+            known = raster.read_masks(1) > 0
+    except (OSError, rasterio.errors.RasterioError) as error:
+        raise ValueError(f'{path}: expected a raster of heights, found: {error}') from None
+    return np.where(known & np.isfinite(heights), heights, np.float32(np.nan))
+
+
+def read_mask(path: Path) -> NDArray[np.int64]:
+    """Read the first band, or the indices of a palette, as (H, W).
+
+    Raises:
+        ValueError: if the file is no image.
+    """
+    try:
+        if path.suffix.lower() in RASTERS:
+            with rasterio.open(path) as raster:
+                return raster.read(1).astype(np.int64)
+        with Image.open(path) as image:
+            mask = np.asarray(image)
+    except (OSError, rasterio.errors.RasterioError) as error:
+        raise ValueError(f'{path}: expected a mask, found: {error}') from None
+    return (mask if mask.ndim == 2 else mask[..., 0]).astype(np.int64)
+
+
+def read_seen(path: Path, shape: tuple[int, ...]) -> NDArray[np.bool_]:
+    """Read where a raster has pixels, (H, W); everywhere for other images."""
+    if path.suffix.lower() not in RASTERS:
+        return np.ones(shape, bool)
+    with rasterio.open(path) as raster:
+        return raster.dataset_mask() > 0
+
+
+def _scenes(described: EvaluationSet, img_size: int) -> EvaluationData:
+    found = load_labelled_images(described.path, img_size)
+    count = len(found.images)
+    modalities = {}
+    if described.heights is not None:
+        folder = Path(described.path, described.heights)
+        layers = []
+        for name in found.paths:
+            path = (folder / name).with_suffix('.tif')
+            heights = read_heights(path)
+            blank = np.zeros((*heights.shape, 3), np.uint8)
+            layers.append(resized(Layers(blank, np.isfinite(heights), None, heights), img_size))
+        modalities[described.modality] = _stack_heights(layers)
+    return EvaluationData(
+        name=described.name,
+        task='scenes',
+        images=found.images,
+        seen=torch.ones(count, 1, 1, 1, dtype=torch.bool).expand(-1, -1, img_size, img_size),
+        target=torch.from_numpy(found.labels).long(),
+        groups=None,
+        classes=found.classes,
+        names=found.paths,
+        modalities=modalities,
+    )
+
+
+def _dense(described: EvaluationSet, img_size: int) -> EvaluationData:
+    readers: dict[str, Callable[[EvaluationSet], Iterator[Part]]] = dict(
+        masks=_mask_parts, height=_height_parts, cover=_cover_parts, buildings=_building_parts
+    )
+    side = described.window
+    if side is None:
+        side = img_size if described.kind in ('height', 'cover') else 0
+    names, places, found = [], [], []
+    for name, group, layers in readers[described.kind](described):
+        for number, (strip, window) in enumerate(windows(layers, side)):
+            names.append(f'{name}#{number}' if side else name)
+            places.append((group, strip))
+            found.append(resized(window, img_size))
+    if not found:
+        raise ValueError(f'{described.path}: expected windows of {side} px, found none')
+    if any(layers.rgb.dtype != np.uint8 for layers in found):
+        for layers in found:
+            layers.rgb = layers.rgb.astype(np.float32)
+
+    task = 'height' if described.kind == 'height' else 'masks'
+    modalities = {}
+    if task == 'masks' and all(layers.heights is not None for layers in found):
+        modalities[described.modality] = _stack_heights(found)
+    classes: list[str] = []
+    if task == 'height':
+        target = np.stack([relative_to_median(_given(layers.heights)) for layers in found])
+    else:
+        target, classes = _relabel(np.stack([_given(layers.labels) for layers in found]), described)
+    return EvaluationData(
+        name=described.name,
+        task=task,
+        images=torch.from_numpy(np.stack([layers.rgb for layers in found]))
+        .permute(0, 3, 1, 2)
+        .contiguous(),
+        seen=torch.from_numpy(np.stack([layers.seen for layers in found]))[:, None],
+        target=torch.from_numpy(target),
+        groups=_groups(places),
+        classes=classes,
+        names=names,
+        modalities=modalities,
+    )
+
+
+def _given(layer: NDArray | None) -> NDArray:
+    if layer is None:
+        raise ValueError('expected a target for every image, found an image without')
+    return layer
+
+
+def _groups(places: list[tuple[int, int]]) -> NDArray[np.int64]:
+    """Groups of windows by file, or by strips across the files where those are few."""
+    few = len({group for group, _ in places}) < MANY_FILES
+    keys = [place if few else (place[0], 0) for place in places]
+    order = {key: number for number, key in enumerate(sorted(set(keys)))}
+    return np.array([order[key] for key in keys], np.int64)
+
+
+def _stack_heights(layers: list[Layers]) -> tuple[torch.Tensor, torch.Tensor]:
+    """Heights (N, 1, S, S) with zeros for unknown ones, and validity."""
+    heights = np.stack([_given(one.heights) for one in layers])[:, None]
+    valid = np.isfinite(heights)
+    return torch.from_numpy(np.where(valid, heights, np.float32(0))), torch.from_numpy(valid)
+
+
+def _relabel(labels: NDArray[np.int64], described: EvaluationSet) -> tuple[NDArray, list[str]]:
+    """Number the values that occur from 0 on; what is ignored becomes -1."""
+    known = dict(buildings=['ground', 'building'], cover=COVER).get(described.kind)
+    values = [int(value) for value in np.unique(labels) if value >= 0]
+    if described.kind == 'masks':
+        kept = [value for value in values if value != described.ignore]
+        # a mask of 0 and 255 has 255 as its class, not as its unknown
+        values = kept if len(kept) > 1 else values
+    if len(values) < 2:
+        raise ValueError(f'{described.path}: expected at least two classes in masks, found {values}')
+    numbered = np.full(labels.shape, -1, np.int64)
+    for number, value in enumerate(values):
+        numbered[labels == value] = number
+    return numbered, [known[value] if known else str(value) for value in values]
+
+
+def _mask_parts(described: EvaluationSet) -> Iterator[Part]:
+    root = Path(described.path)
+    folders = [root / (described.image or 'images'), root / (described.target or 'masks')]
+    for folder in folders:
+        if not folder.is_dir():
+            raise ValueError(f'{folder}: expected a folder, found none')
+    heights = root / (described.heights or 'heights')
+    masks, surfaces = (_by_stem(folder) for folder in (folders[1], heights))
+    images = _by_stem(folders[0])
+    if described.heights is not None and not surfaces:
+        raise ValueError(f'{heights}: expected rasters of heights, found none')
+    for group, (stem, path) in enumerate(images.items()):
+        if stem not in masks:
+            raise ValueError(f'{folders[1]}: expected a mask for {path.name}, found none')
+        rgb = read_rgb(path)
+        surface = None
+        if surfaces:
+            if stem not in surfaces:
+                raise ValueError(f'{heights}: expected heights for {path.name}, found none')
+            surface = read_heights(surfaces[stem])
+        seen = read_seen(path, rgb.shape[:2])
+        yield stem, group, _layers(path, rgb, seen, read_mask(masks[stem]), surface)
+
+
+def _by_stem(folder: Path) -> dict[str, Path]:
+    if not folder.is_dir():
+        return {}
+    return {path.stem: path for path in sorted(folder.iterdir()) if path.suffix.lower() in SUFFIXES}
+
+
+def _height_parts(described: EvaluationSet) -> Iterator[Part]:
+    root, end = Path(described.path), described.image or '_dom.tif'
+    folder = root / 'patch' if (root / 'patch').is_dir() else root
+    images = sorted(path for path in folder.iterdir() if path.name.endswith(end))
+    if not images:
+        raise ValueError(f'{folder}: expected images *{end}, found none')
+    for group, path in enumerate(images):
+        name = path.name[: -len(end)]
+        surface = folder / f'{name}{described.target or "_dsm.tif"}'
+        rgb = read_rgb(path)
+        seen = read_seen(path, rgb.shape[:2])
+        yield name or path.stem, group, _layers(path, rgb, seen, None, read_heights(surface))
+
+
+def _cover_parts(described: EvaluationSet) -> Iterator[Part]:
+    folder = Path(described.path)
+    folder = folder / 'patch' if (folder / 'patch').is_dir() else folder
+    for (name, group, layers), path in zip(
+        _height_parts(described),
+        sorted(folder.glob(f'*{described.image or "_dom.tif"}')),
+        strict=True,
+    ):
+        if layers.heights is None or layers.rgb.dtype != np.uint8:
+            raise ValueError(f'{path}: expected 8-bit colors and heights')
+        with rasterio.open(path) as raster:
+            infrared = raster.read(4) if raster.count >= 4 else None
+        known = np.where(layers.seen, layers.heights, np.nan)
+        labels = land_cover(layers.rgb, heights_above_ground(known), infrared).astype(np.int64)
+        layers.labels = labels - 1  # 0 is not labeled
+        yield name, group, layers
+
+
+def _building_parts(described: EvaluationSet) -> Iterator[Part]:
+    for chip in building_chips(Path(described.path)):
+        yield chip.path.stem, chip.group, chip_layers(chip)
+
+
+def _layers(
+    path: Path,
+    rgb: NDArray,
+    seen: NDArray[np.bool_],
+    labels: NDArray[np.int64] | None,
+    heights: NDArray[np.float32] | None,
+) -> Layers:
+    try:
+        return Layers(rgb, seen, labels, heights)
+    except ValueError as error:
+        raise ValueError(f'{path}: {error}') from None

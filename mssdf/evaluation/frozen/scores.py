@@ -1,0 +1,99 @@
+"""Scores from sums over images, so that any resampling of images gives its own score.
+
+Each function takes sums (..., Q) in the order that its probe keeps and returns scores (...).
+"""
+
+from collections.abc import Callable
+
+import numpy as np
+from numpy.typing import NDArray
+
+Score = Callable[[NDArray[np.float64]], NDArray[np.float64]]
+
+
+def accuracy(sums: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Share of the right ones, from (right, all)."""
+    return _ratio(sums[..., 0], sums[..., 1])
+
+
+def mean_iou(sums: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Mean intersection over union of the classes that occur, from a confusion matrix K * K."""
+    hits, union = _hits_and_union(sums)
+    iou = _ratio(hits, union)
+    occurs = union > 0
+    return _ratio(np.where(occurs, iou, 0).sum(axis=-1), occurs.sum(axis=-1))
+
+
+def foreground_iou(sums: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Intersection over union of class 1, from a confusion matrix K * K."""
+    hits, union = _hits_and_union(sums)
+    return _ratio(hits[..., 1], union[..., 1])
+
+
+def r_squared(sums: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Explained share of the variance, from (count, targets, squared targets, squared errors)."""
+    count, total, squares, errors = np.moveaxis(sums, -1, 0)
+    return 1 - _ratio(errors, squares - _ratio(total**2, count))
+
+
+def rmse(sums: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Root of the mean squared error in metres, from the same sums as :func:`r_squared`."""
+    return np.sqrt(_ratio(sums[..., 3], sums[..., 0]))
+
+
+SCORES: dict[str, Score] = dict(
+    accuracy=accuracy, mIoU=mean_iou, IoU=foreground_iou, R2=r_squared, RMSE=rmse
+)
+LESS_IS_BETTER = ('RMSE',)
+
+
+def confusion_sums(
+    truth: NDArray[np.int64], predicted: NDArray[np.int64], num_classes: int
+) -> NDArray[np.float64]:
+    """Confusion matrix of each image, flat: rows the truth, columns the prediction.
+
+    Args:
+        truth: (N, P) classes, -1 where unknown.
+        predicted: (N, P) classes.
+        num_classes: K.
+
+    Returns:
+        (N, K * K).
+    """
+    size = num_classes**2
+    cell = np.where(truth >= 0, truth * num_classes + predicted, size)
+    rows = np.arange(len(truth))[:, None] * (size + 1)
+    counts = np.bincount((rows + cell).ravel(), minlength=len(truth) * (size + 1))
+    return counts.reshape(len(truth), size + 1)[:, :size].astype(np.float64)
+
+
+def error_sums(
+    truth: NDArray, predicted: NDArray, known: NDArray[np.bool_]
+) -> NDArray[np.float64]:
+    """Count, targets, squared targets and squared errors of each image.
+
+    Args:
+        truth: (N, P) metres.
+        predicted: (N, P) metres.
+        known: (N, P), where the truth is known.
+
+    Returns:
+        (N, 4).
+    """
+    truth = np.where(known, truth, 0).astype(np.float64)
+    error = np.where(known, predicted - truth, 0).astype(np.float64)
+    columns = [known.sum(axis=1), truth.sum(axis=1)]
+    columns += [np.square(truth).sum(axis=1), np.square(error).sum(axis=1)]
+    return np.stack(columns, axis=1).astype(np.float64)
+
+
+def _hits_and_union(sums: NDArray) -> tuple[NDArray, NDArray]:
+    classes = round(sums.shape[-1] ** 0.5)
+    matrix = sums.reshape(*sums.shape[:-1], classes, classes)
+    hits = np.diagonal(matrix, axis1=-2, axis2=-1)
+    return hits, matrix.sum(axis=-1) + matrix.sum(axis=-2) - hits
+
+
+def _ratio(numerator: NDArray, denominator: NDArray) -> NDArray[np.float64]:
+    with np.errstate(divide='ignore', invalid='ignore'):
+        return np.where(denominator == 0, np.nan, numerator / denominator)

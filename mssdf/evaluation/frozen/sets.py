@@ -1,0 +1,196 @@
+"""Descriptions of evaluation sets: on the command line, in a file, or by name."""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+from typing import Any
+
+from mssdf.apis.configs import ROOT
+
+KINDS = ('scenes', 'masks', 'height', 'cover', 'buildings')
+ALIASES = dict(heights='height', dense='masks')
+SYNTAX = f'NAME=KIND:PATH[,OPTION=VALUE...] with KIND one of {", ".join(KINDS)}'
+
+
+@dataclass(frozen=True)
+class EvaluationSet:
+    """What an evaluation set is and where it lies.
+
+    Attributes:
+        name: name of the set in tables.
+        kind: one of ``KINDS``.
+
+            - ``'scenes'``: ``PATH/CLASS/*``; with ``heights``, a folder with a raster of the same
+              relative name for each image.
+            - ``'masks'``: ``PATH/images/*`` and ``PATH/masks/*`` of the same names; with
+              ``PATH/heights/*``, if there, the second modality.
+            - ``'height'``: ``PATH/NAME_dom.tif`` and ``PATH/NAME_dsm.tif``, or both in
+              ``PATH/patch``.
+            - ``'cover'``: laid out like ``'height'``; the target is land cover derived from
+              colors and heights, the heights are the second modality.
+            - ``'buildings'``: chips named after their web mercator tile, and
+              ``labels.geojson`` with outlines.
+        path: folder of the set.
+        image: folder (masks) or end of the names (height, cover) of the images.
+        target: the same for the masks or heights.
+        heights: folder of the second modality (scenes, masks).
+        modality: name of the second modality as encoders know it.
+        window: side in pixels of the windows that rasters are cut into; 0: whole images;
+            None: the size that encoders see for ``'height'`` and ``'cover'``, else whole images.
+        ignore: value of masks that is not scored.
+        limit: largest number of images; more are thinned out at equal steps.
+    """
+
+    name: str
+    kind: str
+    path: str
+    image: str | None = None
+    target: str | None = None
+    heights: str | None = None
+    modality: str = 'dsm'
+    window: int | None = None
+    ignore: int = 255
+    limit: int | None = None
+
+    def __post_init__(self) -> None:
+        """Check what is given.
+
+        Raises:
+            ValueError: for an unknown kind, an empty name, or a negative number.
+        """
+        if self.kind not in KINDS:
+            raise ValueError(f'set {self.name!r}: kind: expected one of {KINDS}, found {self.kind}')
+        if not self.name or any(letter in self.name for letter in '=,/|'):
+            raise ValueError(f'set {self.name!r}: expected a name without any of = , / |')
+        for option, least in (('window', 0), ('limit', 1)):
+            value = getattr(self, option)
+            if value is not None and value < least:
+                raise ValueError(
+                    f'set {self.name!r}: {option}: expected {least} or more, found {value}'
+                )
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """What changes the result, without the name."""
+        return {key: value for key, value in asdict(self).items() if key not in ('name', 'path')}
+
+
+def suite(name: str) -> list[EvaluationSet]:
+    """Sets of a named suite.
+
+    ``'small'`` is made of the imagery that ships: EuroSAT's scenes, Kampala's buildings as masks,
+    Autzen's and IGN's heights, and land cover of both places derived from colors and heights.
+
+    Raises:
+        ValueError: for another name.
+    """
+    if name != 'small':
+        raise ValueError(f"suite: expected 'small', found {name!r}")
+    data = ROOT / 'tests' / 'data'
+    ign = dict(image='rgbn.tif', target='dsm.tif')
+    autzen, france = str(data / 'autzen'), str(data / 'ign_lidarhd')
+    return [
+        EvaluationSet('eurosat', 'scenes', str(data / 'eurosat_rgb')),
+        EvaluationSet('kampala', 'buildings', str(data / 'buildings_kampala')),
+        EvaluationSet('autzen', 'height', autzen),
+        EvaluationSet('ign', 'height', france, **ign),
+        EvaluationSet('autzen-cover', 'cover', autzen),
+        EvaluationSet('ign-cover', 'cover', france, **ign),
+    ]
+
+
+def parse_set(text: str) -> list[EvaluationSet]:
+    """Read sets from an item of the command line.
+
+    Args:
+        text: ``NAME=KIND:PATH[,OPTION=VALUE...]``, a JSON file with a list of such sets as
+            dictionaries, or the name of a set of the small suite.
+
+    Raises:
+        ValueError: if it is none of these.
+    """
+    if text.endswith('.json'):
+        return read_sets(text)
+    if '=' not in text:
+        known = {described.name: described for described in suite('small')}
+        if text in known:
+            return [known[text]]
+        raise ValueError(
+            f'set: expected {SYNTAX}, a JSON file or one of {sorted(known)}, found {text!r}'
+        )
+    name, _, rest = text.partition('=')
+    kind, colon, rest = rest.partition(':')
+    path, *options = rest.split(',')
+    if not colon or not path:
+        raise ValueError(f'set: expected {SYNTAX}, found {text!r}')
+    given: dict[str, Any] = {}
+    for option in options:
+        key, equals, value = option.partition('=')
+        if not equals:
+            raise ValueError(f'set {name!r}: expected OPTION=VALUE, found {option!r}')
+        given[key] = int(value) if value.lstrip('-').isdigit() else value
+    return [make_set(dict(name=name, kind=kind, path=path, **given))]
+
+
+def read_sets(path: str | Path) -> list[EvaluationSet]:
+    """Read sets from a JSON file with a list of dictionaries; paths are relative to the file.
+
+    Raises:
+        FileNotFoundError: if there is no such file.
+        ValueError: if it holds something else.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise FileNotFoundError(f'{path}: expected a JSON file of evaluation sets, found none')
+    try:
+        found = json.loads(path.read_text())
+    except json.JSONDecodeError as error:
+        raise ValueError(f'{path}: expected JSON, found: {error}') from None
+    if not isinstance(found, list) or not all(isinstance(one, dict) for one in found):
+        raise ValueError(f'{path}: expected a list of dictionaries, one for each set')
+    return [
+        make_set({**one, 'path': str(path.parent / one['path'])} if 'path' in one else one)
+        for one in found
+    ]
+
+
+def make_set(given: Mapping[str, Any]) -> EvaluationSet:
+    """Build a set from a dictionary.
+
+    Raises:
+        ValueError: for unknown or lacking keys, or values that do not fit.
+    """
+    known = {item.name for item in fields(EvaluationSet)}
+    unknown = set(given) - known
+    lacking = {'name', 'kind', 'path'} - set(given)
+    if unknown or lacking:
+        raise ValueError(
+            f'set {given.get("name", "")!r}: expected options among {sorted(known)} and at least '
+            f'name, kind and path; unknown {sorted(unknown)}, lacking {sorted(lacking)}'
+        )
+    for option in ('window', 'limit', 'ignore'):
+        if not isinstance(given.get(option, 0), int | None):
+            raise ValueError(
+                f'set {given["name"]!r}: {option}: expected a whole number, '
+                f'found {given[option]!r}'
+            )
+    return EvaluationSet(**{**given, 'kind': ALIASES.get(given['kind'], given['kind'])})
+
+
+def resolve_sets(sets: Sequence[str | Mapping[str, Any] | EvaluationSet]) -> list[EvaluationSet]:
+    """Turn texts, dictionaries and sets into sets.
+
+    Raises:
+        ValueError: if two have one name, or one is not understood.
+    """
+    found: list[EvaluationSet] = []
+    for item in sets:
+        if isinstance(item, EvaluationSet):
+            found.append(item)
+        else:
+            found.extend(parse_set(item) if isinstance(item, str) else [make_set(item)])
+    names = [item.name for item in found]
+    if len(set(names)) < len(names):
+        raise ValueError(f'sets: expected different names, found {names}')
+    return found

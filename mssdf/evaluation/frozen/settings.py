@@ -1,0 +1,72 @@
+"""Settings of a measurement: everything beside encoder and set that changes a figure."""
+
+import hashlib
+import json
+from dataclasses import asdict, dataclass
+from typing import Any
+
+VERSION = 1  # raised whenever a figure changes for the same settings
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How features are measured.
+
+    Attributes:
+        img_size: side in pixels of the images that encoders see.
+        k: numbers of neighbors.
+        scene_folds: folds of a cross-validation over scenes; every image is a query once.
+        dense_folds: folds over groups of windows.
+        shares: shares of the training labels of the logistic regression on scenes, in percent.
+        penalties: grid of the logistic and the ridge regression, chosen inside the training folds.
+        conv: whether the convolutional probe is trained.
+        conv_steps: its number of steps.
+        seed: seed of the folds, the shares and the convolutional probe.
+    """
+
+    img_size: int = 128
+    k: tuple[int, ...] = (20, 5)
+    scene_folds: int = 5
+    dense_folds: int = 4
+    shares: tuple[float, ...] = (1.0, 10.0, 100.0)
+    penalties: tuple[float, ...] = (1e-4, 1e-3, 1e-2, 1e-1, 1.0)
+    conv: bool = True
+    conv_steps: int = 200
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        """Check the values.
+
+        Raises:
+            ValueError: for values that cannot be used.
+        """
+        wrong = [
+            name
+            for name, good in dict(
+                img_size=self.img_size > 0,
+                k=bool(self.k) and min(self.k) > 0,
+                scene_folds=self.scene_folds > 1,
+                dense_folds=self.dense_folds > 1,
+                shares=bool(self.shares) and 0 < min(self.shares) <= max(self.shares) <= 100,
+                penalties=bool(self.penalties) and min(self.penalties) > 0,
+                conv_steps=self.conv_steps > 0,
+                seed=self.seed >= 0,
+            ).items()
+            if not good
+        ]
+        if wrong:
+            raise ValueError(
+                f'{wrong[0]}: expected positive values (at least 2 folds, shares up to 100 %), '
+                f'found {getattr(self, wrong[0])}'
+            )
+
+    @property
+    def digest(self) -> str:
+        """Short hash of all settings and of the instrument's version."""
+        return digest_of(asdict(self), VERSION)
+
+
+def digest_of(*values: Any) -> str:
+    """Short hash of plain values."""
+    text = json.dumps(values, sort_keys=True, default=str)
+    return hashlib.sha256(text.encode()).hexdigest()[:20]

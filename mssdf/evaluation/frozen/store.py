@@ -1,0 +1,146 @@
+"""Results on disk: one file for each encoder and set, and the table made of them."""
+
+import csv
+import io
+import json
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mssdf.engine.atomic_file import partial_file, remove_partial_files, write_atomically
+
+from .probing import Probed
+
+UNITS = 'units'
+COLUMNS = (
+    'name', 'run', 'set', 'input', 'probe', 'pool', 'labels', 'measure', 'value', 'low', 'high',
+    'images', 'k', 'folds', 'metric', 'penalty', 'training', 'level', 'patch', 'img_size',
+    'normalization', 'seconds', 'checkpoint', 'unit', 'settings',
+)  # fmt: skip
+
+
+class ResultStore:
+    """A folder of results.
+
+    What one encoder gives on one set is a unit: a JSON file with what was measured how, and an
+    NPZ file with the sums over each image, from which any interval follows. Both are written
+    whole or not at all, the JSON file last.
+
+    Args:
+        folder: where results are kept.
+    """
+
+    def __init__(self, folder: str | Path) -> None:
+        self.folder = Path(folder)
+        (self.folder / UNITS).mkdir(parents=True, exist_ok=True)
+        remove_partial_files(self.folder)
+        remove_partial_files(self.folder / UNITS)
+
+    def has(self, unit: str) -> bool:
+        """Whether a unit is complete."""
+        return self._path(unit, 'json').is_file() and self._path(unit, 'npz').is_file()
+
+    def write(
+        self, unit: str, header: Mapping[str, Any], results: Mapping[str, Sequence[Probed]]
+    ) -> None:
+        """Write a unit.
+
+        Args:
+            unit: name of the unit, a hash of all that its figures depend on.
+            header: what all its results share.
+            results: results by the name of the input.
+        """
+        arrays, found = {}, []
+        for name, probed in results.items():
+            for one in probed:
+                key = f'a{len(arrays)}'
+                arrays[key] = one.sums
+                found.append(
+                    dict(
+                        input=name,
+                        probe=one.probe,
+                        pool=one.pool,
+                        labels=one.labels,
+                        measures=list(one.measures),
+                        details=one.details,
+                        array=key,
+                    )
+                )
+        with partial_file(self._path(unit, 'npz')) as partial, open(partial, 'wb') as file:
+            np.savez_compressed(file, **arrays)
+        self._write_json(self._path(unit, 'json'), dict(header, results=found))
+
+    def read(self, unit: str) -> dict[str, Any]:
+        """Read what was measured how; ``results`` are as :meth:`write` lists them."""
+        return json.loads(self._path(unit, 'json').read_text())
+
+    def sums(self, unit: str) -> dict[str, NDArray[np.float64]]:
+        """Read the sums over each image, by the name of the array."""
+        with np.load(self._path(unit, 'npz')) as file:
+            return {key: file[key] for key in file.files}
+
+    def write_table(self, records: Sequence[Mapping[str, Any]], header: Mapping[str, Any]) -> None:
+        """Write ``table.json`` and ``table.csv``.
+
+        Rows of other names, sets or settings that are there stay.
+
+        Args:
+            records: rows with the keys ``COLUMNS``.
+            header: further keys of the JSON file.
+        """
+        replaced = {_place(record) for record in records}
+        kept = [record for record in self.records() if _place(record) not in replaced]
+        rows = [*kept, *records]
+        self._write_json(self.folder / 'table.json', dict(header, rows=rows))
+        self.write_csv('table.csv', rows, COLUMNS)
+
+    def write_csv(
+        self, name: str, rows: Sequence[Mapping[str, Any]], columns: Sequence[str]
+    ) -> None:
+        """Write a CSV file into the folder."""
+        text = io.StringIO()
+        writer = csv.DictWriter(text, columns, restval='', extrasaction='ignore')
+        writer.writeheader()
+        writer.writerows({k: '' if v is None else v for k, v in row.items()} for row in rows)
+        write_atomically(self.folder / name, text.getvalue().encode())
+
+    def records(self) -> list[dict[str, Any]]:
+        """Rows of ``table.json``; none if there is no table."""
+        return list(self.header().get('rows', []))
+
+    def header(self) -> dict[str, Any]:
+        """Content of ``table.json``.
+
+        Raises:
+            ValueError: if the file is no table.
+        """
+        path = self.folder / 'table.json'
+        if not path.is_file():
+            return {}
+        try:
+            return json.loads(path.read_text())
+        except json.JSONDecodeError as error:
+            raise ValueError(f'{path}: expected a table of features, found: {error}') from None
+
+    def _path(self, unit: str, end: str) -> Path:
+        return self.folder / UNITS / f'{unit}.{end}'
+
+    def _write_json(self, path: Path, content: Mapping[str, Any]) -> None:
+        write_atomically(path, (json.dumps(content, indent=1, default=_plain) + os.linesep).encode())
+
+
+def _place(record: Mapping[str, Any]) -> tuple[Any, ...]:
+    """Name, set and settings: what a later measurement replaces."""
+    return record['name'], record['set'], record['settings']
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, np.generic):
+        return value.item()
+    if isinstance(value, Path):
+        return value.as_posix()
+    raise TypeError(f'expected a plain value, found {type(value).__name__}')
