@@ -1,7 +1,7 @@
 """Fine-tune encoders for small tasks with few labels, and compare them in one table.
 
 Each encoder, and a random one (`scratch`), is fine-tuned and tested by tools/train.py and
-tools/test.py with the configs of 300 iterations, for every task and seed. One seed draws the same
+tools/test.py with the configs of 200 iterations, for every task and seed. One seed draws the same
 labels for all encoders. Finished runs are kept: started again, it goes on.
 """
 
@@ -81,7 +81,7 @@ def parse_args(arguments: list[str] | None) -> argparse.Namespace:
         '--source', type=Path, default=ROOT / 'tests/data', help='the imagery that ships'
     )
     parser.add_argument(
-        '--iterations', type=int, help="iterations of each run (default: the configs', 300)"
+        '--iterations', type=int, help="iterations of each run (default: the configs', 200)"
     )
     return parser.parse_args(arguments)
 
@@ -98,16 +98,16 @@ def read_encoders(given: Sequence[str], seeds: Sequence[int]) -> dict[str, list[
         name, equals, files = text.partition('=')
         if not equals or not name or '/' in name or name in encoders:
             raise ValueError(f'{text}: expected NAME=CHECKPOINT with a name of its own, no /')
-        paths = [Path(file).absolute() for file in files.split(',')]
+        paths: list[Path | None] = [Path(file).absolute() for file in files.split(',')]
         if len(paths) not in (1, len(seeds)):
             raise ValueError(
                 f'{name}: expected one checkpoint or {len(seeds)}, one for each seed, '
                 f'found {len(paths)}'
             )
         for path in paths:
-            if not path.is_file():
+            if path is None or not path.is_file():
                 raise FileNotFoundError(f'{path}: no such checkpoint ({name})')
-        encoders[name] = list(paths) * (len(seeds) // len(paths))
+        encoders[name] = paths if len(paths) > 1 else paths * len(seeds)
     return encoders
 
 
@@ -198,7 +198,7 @@ def stop(signum: int, frame: FrameType | None) -> NoReturn:
 def main(arguments: list[str] | None = None) -> int:
     """Run everything that is missing; 1 if a run fails, 2 for a wrong input, 130 when stopped."""
     args = parse_args(arguments)
-    signal.signal(signal.SIGTERM, stop)
+    before = signal.signal(signal.SIGTERM, stop)
     try:
         out = args.out.absolute()
         tasks = [parse_task(name) for name in dict.fromkeys(args.tasks)]
@@ -229,6 +229,8 @@ def main(arguments: list[str] | None = None) -> int:
     except KeyboardInterrupt:
         print('Stopped. Finished runs are kept; the same command goes on.', file=sys.stderr)
         return 128 + signal.SIGINT
+    finally:
+        signal.signal(signal.SIGTERM, before)
     return 0
 
 

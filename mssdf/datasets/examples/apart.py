@@ -53,8 +53,9 @@ def kampala_buildings(source: Path, out: Path) -> None:
     """
     for area in ('east', 'west'):
         image = read_mosaic(source, area)
-        mask = building_mask(image.shape[:2], read_outlines(source, area))
-        for top, left in corners(*mask.shape, WINDOW, WINDOW):
+        height, width = image.shape[:2]
+        mask = building_mask((height, width), read_outlines(source, area))
+        for top, left in corners(height, width, WINDOW, WINDOW):
             split = 'val'
             if area == 'east' and left < TRAINING_COLUMNS:
                 split = 'train'

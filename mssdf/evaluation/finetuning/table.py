@@ -115,8 +115,8 @@ def _row(
     common = sorted(set(seeds) & set(reference or ()))
     difference = None
     if reference is not None and common:
-        pair = [np.stack([side[seed] for seed in common]) for side in (sums, reference)]
-        difference = paired_difference(*pair, SCORES[score])
+        ours, theirs = (np.stack([side[seed] for seed in common]) for side in (sums, reference))
+        difference = paired_difference(ours, theirs, SCORES[score])
     return Row(task, name, score, seeds, images, value, difference)
 
 

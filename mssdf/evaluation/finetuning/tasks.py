@@ -5,14 +5,14 @@ from dataclasses import dataclass
 
 KINDS = dict(
     buildings=(
-        'segmentation/mssdf_vit-t-p16-upernet_1xb8-adamw-300it_kampala-buildings-128.py',
+        'segmentation/mssdf_vit-t-p16-upernet_1xb8-adamw-200it_kampala-buildings-128.py',
         ('IoU', 'mIoU'),
     ),
     heights=(
-        'height_estimation/mssdf_vit-t-p16-vpd_1xb8-adamw-300it_autzen-ign-128.py',
+        'height_estimation/mssdf_vit-t-p16-vpd_1xb8-adamw-200it_autzen-ign-128.py',
         ('RMSE', 'R2'),
     ),
-    scenes=('classification/mssdf_vit-t-p16_1xb8-adamw-300it_eurosat-128.py', ('accuracy',)),
+    scenes=('classification/mssdf_vit-t-p16_1xb8-adamw-200it_eurosat-128.py', ('accuracy',)),
 )
 WITH_SHARES = ('buildings', 'scenes')
 DEFAULT_TASKS = ('buildings-10', 'buildings', 'heights', 'scenes-10')

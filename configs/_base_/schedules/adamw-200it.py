@@ -1,9 +1,9 @@
 # A minute or two on one CPU core: for comparing encoders on small sets, from a checkpoint and from
 # scratch alike (tools/benchmarks/benchmark_finetuning.py). The rate is high enough for a random
-# encoder to learn in 300 iterations; layer-wise decay is off, as it would hold one back.
+# encoder to learn in 200 iterations; layer-wise decay is off, as it would hold one back.
 _base_ = ['./adamw_layer-decay.py']
 
-iterations, warm_up = 300, 30
+iterations, warm_up = 200, 20
 optim_wrapper = dict(
     optimizer=dict(lr=5e-4, weight_decay=0.05),
     paramwise_cfg=dict(layer_decay_rate=1.0),

@@ -1,7 +1,7 @@
 _base_ = [
     '../_base_/models/classifier_vit-t-p16.py',
     '../_base_/datasets/scenes_128.py',
-    '../_base_/schedules/adamw-300it.py',
+    '../_base_/schedules/adamw-200it.py',
 ]
 
 model = dict(
@@ -11,6 +11,6 @@ model = dict(
     train_cfg=None,  # no Mixup, no CutMix
 )
 default_hooks = dict(
-    logger=dict(log_metric_by_epoch=False), checkpoint=dict(by_epoch=False, interval=300)
+    logger=dict(log_metric_by_epoch=False), checkpoint=dict(by_epoch=False, interval=200)
 )
 log_processor = dict(by_epoch=False)

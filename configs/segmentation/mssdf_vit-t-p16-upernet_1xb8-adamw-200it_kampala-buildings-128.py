@@ -1,7 +1,7 @@
 _base_ = [
     '../_base_/models/upernet_vit-t-p16.py',
     '../_base_/datasets/buildings_128.py',
-    '../_base_/schedules/adamw-300it.py',
+    '../_base_/schedules/adamw-200it.py',
 ]
 
 # half of the neck's and the heads' width: on a CPU they would take most of the time
@@ -12,4 +12,4 @@ model = dict(
     decode_head=dict(in_channels=widths, channels=64, num_classes=2),
     auxiliary_head=dict(in_channels=96, channels=32, num_classes=2),
 )
-default_hooks = dict(checkpoint=dict(interval=300))
+default_hooks = dict(checkpoint=dict(interval=200))
