@@ -2,6 +2,7 @@
 
 import json
 import math
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -43,11 +44,30 @@ class Scene:
 
 
 def read_scene(source: Path, area: str) -> Scene:
-    """Put the chips of an area together.
+    """Put the chips of an area together, with boxes around its buildings.
 
     Args:
         source: folder of the imagery that ships.
         area: of ``AREAS``.
+    """
+    image = read_mosaic(source, area)
+    boxes = []
+    for outline in read_outlines(source, area):
+        label = int(np.searchsorted(SIZES, area_of(outline) * METRES**2))
+        boxes.append(box_of(outline, label))
+    scene = Scene(image, boxes)
+    return crop(scene, 0, 0, image.shape[1], image.shape[0])
+
+
+def read_mosaic(source: Path, area: str) -> NDArray[np.uint8]:
+    """Put the chips of an area together.
+
+    Args:
+        source: folder of the imagery that ships.
+        area: name in ``AREAS``.
+
+    Returns:
+        (H, W, 3) red, green and blue.
     """
     folder = source / 'buildings_kampala'
     column, row, columns, rows = AREAS[area]
@@ -55,16 +75,24 @@ def read_scene(source: Path, area: str) -> Scene:
         [read_chip(folder / f'{ZOOM}-{column + x}-{row + y}.jpg') for x in range(columns)]
         for y in range(rows)
     ]
-    image = np.concatenate([np.concatenate(line, axis=1) for line in lines], axis=0)
-    features = json.loads((folder / 'labels.geojson').read_text())['features']
-    boxes = []
-    for feature in features:
+    return np.concatenate([np.concatenate(line, axis=1) for line in lines], axis=0)
+
+
+def read_outlines(source: Path, area: str) -> Iterator[NDArray[np.float64]]:
+    """Read the outlines of all buildings, in or out of an area, in pixels of its mosaic.
+
+    Args:
+        source: folder of the imagery that ships.
+        area: name in ``AREAS``.
+
+    Yields:
+        (N, 2) corners of each building, columns first.
+    """
+    column, row, *_ = AREAS[area]
+    labels = source / 'buildings_kampala/labels.geojson'
+    for feature in json.loads(labels.read_text())['features']:
         degrees = np.array(feature['geometry']['coordinates'][0])[:-1, :2]
-        outline = to_pixels(degrees) - np.array([column, row]) * CHIP
-        label = int(np.searchsorted(SIZES, area_of(outline) * METRES**2))
-        boxes.append(box_of(outline, label))
-    scene = Scene(image, boxes)
-    return crop(scene, 0, 0, image.shape[1], image.shape[0])
+        yield to_pixels(degrees) - np.array([column, row]) * CHIP
 
 
 def read_chip(path: Path) -> NDArray[np.uint8]:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from ..classes import AID, EUROSAT, NWPU_RESISC45, UC_MERCED
 from ..progress import track
+from .apart import autzen_ign_heights, kampala_buildings
 from .change import levir_cd, second
 from .classification import eurosat_scenes, sentinel_scenes
 from .dense import isaid, loveda, potsdam, us3d, vaihingen
@@ -28,6 +29,8 @@ LAYOUTS: dict[str, Callable[[Path, Path], None]] = {
     'dior': dior,
     'nwpu-vhr10': nwpu_vhr10,
     'dota': dota,
+    'kampala-buildings': kampala_buildings,
+    'autzen-ign-heights': autzen_ign_heights,
 }
 
 

@@ -1,0 +1,47 @@
+# Masks of buildings on windows of 128 px: Kampala's, as
+# `tools/dataset_tools/make_examples.py DIR kampala-buildings` lays them out, or yours.
+loader = dict(num_workers=0, persistent_workers=False)
+train_pipeline = [
+    dict(type='LoadImageFromFile'),
+    dict(type='LoadAnnotations'),
+    dict(type='RandomCrop', crop_size=(128, 128)),
+    dict(type='RandomRotate', prob=0.5, degree=180.0, seg_pad_val=255),  # there is no up
+    dict(type='RandomFlip', prob=[0.25, 0.25], direction=['horizontal', 'vertical']),
+    dict(type='PhotoMetricDistortion'),
+    dict(type='PackSegInputs'),
+]
+test_pipeline = [
+    dict(type='LoadImageFromFile'),
+    dict(type='LoadAnnotations'),
+    dict(type='PackSegInputs'),
+]
+dataset = dict(
+    type='BaseSegDataset',
+    data_root='data/kampala-buildings',
+    img_suffix='.png',
+    seg_map_suffix='.png',
+    metainfo=dict(classes=('background', 'building'), palette=[[0, 0, 0], [255, 255, 255]]),
+)
+train_dataloader = dict(
+    batch_size=8,
+    sampler=dict(type='InfiniteSampler', shuffle=True),
+    dataset=dict(
+        data_prefix=dict(img_path='img_dir/train', seg_map_path='ann_dir/train'),
+        pipeline=train_pipeline,
+        **dataset,
+    ),
+    **loader,
+)
+val_dataloader = dict(
+    batch_size=1,
+    sampler=dict(type='DefaultSampler', shuffle=False),
+    dataset=dict(
+        data_prefix=dict(img_path='img_dir/val', seg_map_path='ann_dir/val'),
+        pipeline=test_pipeline,
+        **dataset,
+    ),
+    **loader,
+)
+test_dataloader = val_dataloader
+val_evaluator = dict(type='mssdf.SegmentationMetric')
+test_evaluator = val_evaluator

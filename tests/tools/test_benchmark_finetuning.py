@@ -1,0 +1,431 @@
+"""Data, runs and table of the fine-tuning benchmark."""
+
+import csv
+import importlib.util
+import json
+import shutil
+from pathlib import Path
+from threading import Event
+
+import numpy as np
+import pytest
+import rasterio
+from PIL import Image
+from rasterio.features import rasterize
+
+from mssdf.datasets.examples import make_examples
+from mssdf.datasets.examples.apart import building_mask
+from mssdf.datasets.examples.buildings import AREAS, CHIP, read_mosaic, read_outlines
+from mssdf.evaluation.finetuning import (
+    DEFAULT_TASKS,
+    Prepared,
+    Result,
+    Run,
+    RunFailedError,
+    compare,
+    paired_difference,
+    parse_task,
+    prepare,
+    run_all,
+    to_csv,
+    to_markdown,
+)
+from mssdf.evaluation.finetuning.chips import split_by_ground
+from mssdf.evaluation.finetuning.runs import execute
+from mssdf.evaluation.finetuning.scoring import image_sums
+from mssdf.evaluation.frozen.bootstrap import image_counts, seed_weights
+from mssdf.evaluation.frozen.buildings import Chip
+from mssdf.evaluation.frozen.scores import rmse
+
+PATH = Path(__file__).resolve().parents[2] / 'tools/benchmarks/benchmark_finetuning.py'
+spec = importlib.util.spec_from_file_location('benchmark_finetuning', PATH)
+benchmark = importlib.util.module_from_spec(spec)
+spec.loader.exec_module(benchmark)
+
+
+# data
+
+
+def boxes(folder: Path, split: str) -> list[tuple[str, int, int, int]]:
+    """Raster, left, top and size of each window, from its name and its image."""
+    found = []
+    for path in sorted((folder / 'img_dir' / split).iterdir()):
+        scene, left, top = path.stem.split('_')
+        with rasterio.open(path) as image:
+            assert image.width == image.height
+            found.append((scene, int(left), int(top), image.width))
+    return found
+
+
+def distance(one: tuple[int, int, int], other: tuple[int, int, int]) -> int:
+    """Pixels between two squares (left, top, size): the larger of those along both axes."""
+    gaps = [max(a - b - other[2], b - a - one[2]) for a, b in zip(one, other[:2], strict=False)]
+    return max(gaps[:2])
+
+
+@pytest.mark.parametrize('name', ['kampala-buildings', 'autzen-ign-heights'])
+def test_test_windows_lie_apart_from_the_training_ground(name, data_root, tmp_path):
+    (root,) = make_examples(data_root, tmp_path, [name])
+    corner = {area: (x * CHIP, y * CHIP) for area, (x, y, *_) in AREAS.items()}
+
+    def places(split: str) -> list[tuple[str, tuple[int, int, int]]]:
+        # Kampala's two areas lie on one map, the other scenes each on its own
+        return [
+            ('map', (left + corner[scene][0], top + corner[scene][1], size))
+            if scene in corner
+            else (scene, (left, top, size))
+            for scene, left, top, size in boxes(root, split)
+        ]
+
+    train, val = places('train'), places('val')
+    assert len(train) >= 60 and len(val) >= 40
+    assert len({scene for scene, _ in train}) == len({scene for scene, _ in val})
+    apart = [distance(a, b) for s, a in train for t, b in val if s == t]
+    assert min(apart) >= 128
+
+
+def test_windows_are_the_chips_and_masks_the_outlines(data_root, tmp_path):
+    (root,) = make_examples(data_root, tmp_path, ['kampala-buildings'])
+    image = np.asarray(Image.open(root / 'img_dir/val/west_128_256.png'))
+    np.testing.assert_array_equal(image, read_mosaic(data_root, 'west')[256:384, 128:256])
+
+    shape = (1024, 1536)
+    outlines = list(read_outlines(data_root, 'east'))
+    polygons = [dict(type='Polygon', coordinates=[outline.tolist()]) for outline in outlines]
+    expected = rasterize(polygons, out_shape=shape)
+    mask = building_mask(shape, iter(outlines))
+    assert 0.1 < expected.mean() < 0.5
+    # OpenCV draws the pixels along an edge too, GDAL those whose center is inside
+    assert (mask >= expected).mean() > 0.999 and (mask != expected).mean() < 0.01
+
+
+def test_no_ground_of_chips_is_on_both_sides_at_any_zoom():
+    chips = [
+        Chip(Path(f'{zoom}-{x}-{y}.png'), zoom, x, y, 0, [])
+        for zoom in (18, 19, 20, 21)
+        for x in range(40 << max(zoom - 18, 0), 44 << max(zoom - 18, 0))
+        for y in (0, 1)
+    ]
+    splits = split_by_ground(chips)
+
+    def west_and_east(chip: Chip) -> tuple[float, float]:
+        return chip.x / 2**chip.zoom, (chip.x + 1) / 2**chip.zoom
+
+    border = max(west_and_east(chip)[1] for chip in splits['train'])
+    assert min(west_and_east(chip)[0] for chip in splits['val']) >= border + 1 / 2**19
+    assert {chip.zoom for chip in splits['train']} == {18, 19, 20, 21}
+    with pytest.raises(ValueError, match='too few for a split'):
+        split_by_ground([chip for chip in chips if chip.zoom == 19 and chip.x < 82])
+
+
+def test_a_seed_draws_its_share_of_labels(data_root, tmp_path):
+    task = parse_task('buildings-10')
+    lists = []
+    for seed in (0, 1, 0):
+        prepared = prepare(task, seed, data_root, tmp_path)
+        chosen = Path(prepared.options['train_dataloader.dataset.ann_file'])
+        lists.append(chosen.read_text().split())
+    names = {path.stem for path in (prepared.root / 'img_dir/train').iterdir()}
+    assert [len(names), len(lists[0])] == [64, 6] and set(lists[0]) <= names
+    assert lists[0] == lists[2] != lists[1]
+    assert set(prepared.truths) == {path.stem for path in (prepared.root / 'img_dir/val').iterdir()}
+
+
+def test_scenes_are_drawn_by_class_and_never_tested(data_root, tmp_path):
+    drawn = {}
+    for name in ('scenes', 'scenes-10'):
+        options = prepare(parse_task(name), 3, data_root, tmp_path).options
+        for split in ('train', 'test'):
+            lines = Path(options[f'{split}_dataloader.dataset.ann_file']).read_text().splitlines()
+            drawn[name, split] = [line.split() for line in lines]
+    assert drawn['scenes', 'test'] == drawn['scenes-10', 'test']
+    assert not {p for p, _ in drawn['scenes', 'train']} & {p for p, _ in drawn['scenes', 'test']}
+    assert np.bincount([int(k) for _, k in drawn['scenes-10', 'train']]).tolist() == [4] * 10
+    assert np.bincount([int(k) for _, k in drawn['scenes-10', 'test']]).tolist() == [18] * 10
+    classes = options['train_dataloader.dataset.metainfo.classes']
+    assert all(path.split('/')[0] == classes[int(k)] for path, k in drawn['scenes', 'train'])
+
+
+def test_lists_of_other_data_are_refused(data_root, tmp_path):
+    task = parse_task('scenes-10')
+    prepare(task, 0, data_root, tmp_path / 'out')
+    for name in ('a', 'b'):
+        (tmp_path / 'mine' / name).mkdir(parents=True)
+        for index in range(3):
+            Image.new('RGB', (8, 8)).save(tmp_path / 'mine' / name / f'{index}.png')
+    with pytest.raises(FileExistsError, match='scenes-10_seed0'):
+        prepare(task, 0, data_root, tmp_path / 'out', tmp_path / 'mine')
+
+
+@pytest.mark.parametrize('name', ['roads', 'heights-10', 'buildings-0', 'buildings-100', ''])
+def test_unknown_tasks_are_refused(name):
+    with pytest.raises(ValueError, match='expected one of'):
+        parse_task(name)
+
+
+# table
+
+
+def test_sums_are_those_of_all_pixels(tmp_path):
+    rng = np.random.default_rng(0)
+    truths, predicted = {}, {}
+    for name in ('a', 'b'):
+        truth = rng.normal(5, 3, (6, 7)).astype(np.float32)
+        truth[0, :3] = -9999
+        predicted[name] = rng.normal(5, 3, (6, 7)).astype(np.float32)
+        truths[name] = tmp_path / f'truth_{name}.tif'
+        profile = dict(driver='GTiff', height=6, width=7, count=1, dtype='float32')
+        with rasterio.open(truths[name], 'w', nodata=-9999, **profile) as file:
+            file.write(truth, 1)
+        with rasterio.open(tmp_path / f'{name}.tif', 'w', **profile) as file:
+            file.write(predicted[name], 1)
+    images, sums = image_sums('heights', tmp_path, truths)
+    assert images == ['a', 'b']
+
+    pairs = [(rasterio.open(truths[n]).read(1), predicted[n]) for n in images]
+    errors = np.concatenate([(p - t)[t > -9999] for t, p in pairs])
+    assert rmse(sums.sum(axis=0)) == pytest.approx(np.sqrt(np.mean(errors**2)), rel=1e-6)
+
+
+def confusions(rng: np.random.Generator, images: int, quality: float) -> np.ndarray:
+    """Confusion matrices (N, 4) of masks of 100 pixels, of which a share is right."""
+    result = []
+    for _ in range(images):
+        truth = rng.integers(0, 2, 100)
+        guess = np.where(rng.random(100) < quality, truth, 1 - truth)
+        result.append(np.bincount(2 * truth + guess, minlength=4))
+    return np.array(result, float)
+
+
+def test_table_is_numpys(tmp_path):
+    rng = np.random.default_rng(1)
+    sums = {
+        (name, seed): confusions(rng, 12, quality)
+        for name, quality in (('scratch', 0.6), ('ours', 0.9))
+        for seed in (0, 1, 2)
+    }
+    task = parse_task('buildings')
+    images = [f'{index}' for index in range(12)]
+    results = [Result(task.name, name, seed, images, s) for (name, seed), s in sums.items()]
+    rows = compare(results, [task], 'scratch')
+
+    def iou(matrix: np.ndarray) -> float:
+        return matrix[3] / (matrix[1] + matrix[2] + matrix[3])
+
+    means = {
+        name: np.mean([iou(sums[name, seed].sum(axis=0)) for seed in (0, 1, 2)])
+        for name in ('scratch', 'ours')
+    }
+    found = {row.name: row for row in rows if row.score == 'IoU'}
+    for name, mean in means.items():
+        assert found[name].value.value == pytest.approx(mean)
+        assert found[name].value.low < mean < found[name].value.high
+    gain = found['ours'].difference
+    assert gain.value == pytest.approx(means['ours'] - means['scratch']) and gain.beyond_zero
+    assert found['scratch'].difference is None
+
+    lines = list(csv.DictReader(to_csv(rows, 'scratch').splitlines()))
+    assert [line['name'] for line in lines] == ['scratch', 'scratch', 'ours', 'ours']
+    assert float(lines[2]['difference']) == pytest.approx(gain.value, rel=1e-5)
+    text = to_markdown(rows, 'scratch')
+    assert f'{means["ours"]:.3f} [' in text and f'**{gain.value:+.3f} [' in text
+
+
+def test_difference_draws_the_same_images_and_seeds_for_both():
+    rng = np.random.default_rng(2)
+    ours, theirs = (np.abs(rng.normal(3, 1, (3, 10, 4))) for _ in range(2))
+    counts, weights = image_counts(10, 200, 5), seed_weights(3, 200, 6)
+    differences = []
+    for draw in range(200):
+        total = 0.0
+        for seed in range(3):
+            for sign, row in ((1, ours), (-1, theirs)):
+                count = squares = 0.0
+                for image in range(10):
+                    count += counts[draw, image] * row[seed, image, 0]
+                    squares += counts[draw, image] * row[seed, image, 3]
+                total += sign * weights[draw, seed] * (squares / count) ** 0.5
+        differences.append(total)
+    interval = paired_difference(ours, theirs, rmse, resamples=200, seed=5)
+    expected = np.quantile(differences, [0.025, 0.975])
+    np.testing.assert_allclose([interval.low, interval.high], expected)
+
+    same = paired_difference(ours, ours, rmse)
+    assert (same.value, same.low, same.high) == (0, 0, 0) and not same.beyond_zero
+    with pytest.raises(ValueError, match='same seeds and images'):
+        paired_difference(ours, theirs[:, :9], rmse)
+
+
+def test_other_test_images_are_not_compared():
+    task, sums = parse_task('scenes-10'), np.ones((1, 2))
+    results = [Result(task.name, name, 0, [name], sums) for name in ('a', 'b')]
+    with pytest.raises(ValueError, match='same test images'):
+        compare(results, [task], 'a')
+
+
+# runs
+
+TRAIN = """
+import sys, time
+from pathlib import Path
+work = Path(sys.argv[sys.argv.index('--work-dir') + 1])
+work.mkdir(parents=True)
+with open(Path(__file__).with_name('calls.txt'), 'a') as calls:
+    calls.write(' '.join(sys.argv[1:]) + '\\n')
+if 'slow' in str(work):
+    time.sleep(600)
+if 'broken' in str(work):
+    sys.exit('out of luck')
+(work / 'iter_1.pth').write_text('weights')
+(work / 'last_checkpoint').write_text(str(work / 'iter_1.pth'))
+"""
+TEST = """
+import sys
+from pathlib import Path
+assert Path(sys.argv[2]).read_text() == 'weights'
+out = Path(sys.argv[sys.argv.index('--out') + 1])
+out.mkdir()
+(out / 'predictions.csv').write_text(
+    'file,truth,predicted,a,b\\nx/a/2.png,a,b,0,1\\nx/a/1.png,a,a,1,0\\nx/b/1.png,b,b,0,1\\n'
+)
+"""
+
+
+@pytest.fixture
+def tools(tmp_path) -> Path:
+    """Stand-ins for train.py and test.py, which note how they are called."""
+    folder = tmp_path / 'tools'
+    folder.mkdir()
+    (folder / 'train.py').write_text(TRAIN)
+    (folder / 'test.py').write_text(TEST)
+    return folder
+
+
+def calls(tools: Path) -> list[str]:
+    path = tools / 'calls.txt'
+    return path.read_text().splitlines() if path.exists() else []
+
+
+def stand_in_runs(tmp_path: Path, *names: str) -> list[tuple[Run, Prepared]]:
+    prepared = Prepared(tmp_path / 'data', {'a.b': ('x', 'y')}, {})
+    checkpoint = tmp_path / 'mae.pth'
+    checkpoint.write_bytes(b'weights')
+    return [
+        (Run(parse_task('scenes-10'), name, None if name == 'scratch' else checkpoint, 4), prepared)
+        for name in names
+    ]
+
+
+def test_finished_runs_are_kept(tools, tmp_path):
+    runs, told = stand_in_runs(tmp_path, 'scratch', 'mae'), []
+    run_all(runs, tmp_path, tools, 1, lambda run, seconds: told.append(run.name))
+    assert told == ['scratch', 'mae'] and len(calls(tools)) == 2
+    first, second = calls(tools)
+    assert 'model.backbone.init_cfg=None' in first and '--checkpoint' not in first
+    assert '--checkpoint' in second and 'init_cfg' not in second
+    assert '--seed 4' in first and 'a.b=(x,y)' in first
+    found = json.loads(runs[0][0].path(tmp_path).read_text())
+    assert found['images'] == ['a/1.png', 'a/2.png', 'b/1.png']
+    assert found['sums'] == [[1, 1], [0, 1], [1, 1]]
+    assert not list(tmp_path.rglob('*iter_1.pth'))
+
+    run_all(runs, tmp_path, tools, 1, lambda run, seconds: told.append(run.name))
+    assert len(told) == 2 and len(calls(tools)) == 2
+
+    (tmp_path / 'mae.pth').write_bytes(b'others')
+    with pytest.raises(FileExistsError, match='checkpoint'):
+        run_all(runs, tmp_path, tools, 1, lambda run, seconds: None)
+
+
+def test_a_failed_run_tells_why_and_keeps_the_others(tools, tmp_path):
+    runs = stand_in_runs(tmp_path, 'scratch', 'broken', 'mae')
+    with pytest.raises(RunFailedError, match='out of luck'):
+        run_all(runs, tmp_path, tools, 1, lambda run, seconds: None)
+    assert runs[0][0].path(tmp_path).exists() and not runs[1][0].path(tmp_path).exists()
+
+
+def test_stopping_ends_the_tools_at_once(tools, tmp_path):
+    runs = stand_in_runs(tmp_path, 'scratch', 'slow')
+
+    def stop_after_the_first(run: Run, seconds: float) -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):  # else it would wait ten minutes
+        run_all(runs, tmp_path, tools, 2, stop_after_the_first)
+    assert runs[0][0].path(tmp_path).exists() and not runs[1][0].path(tmp_path).exists()
+
+
+# command line
+
+
+def test_checkpoints_go_with_the_seeds(tmp_path):
+    for name in 'abc':
+        (tmp_path / name).touch()
+    files = [tmp_path / name for name in 'abc']
+    given = [f'ours={",".join(map(str, files))}', f'mae={files[0]}']
+    encoders = benchmark.read_encoders(given, [5, 6, 7])
+    assert encoders == dict(scratch=[None] * 3, ours=files, mae=[files[0]] * 3)
+    with pytest.raises(ValueError, match='one checkpoint or 2'):
+        benchmark.read_encoders(given, [5, 6])
+
+
+@pytest.mark.parametrize(
+    'arguments, message',
+    [
+        (['ours=nothing.pth'], 'no such checkpoint'),
+        (['nothing.pth'], 'expected NAME=CHECKPOINT'),
+        (['--against', 'mae'], '--against: expected one of'),
+        (['--tasks', 'roads'], "task 'roads'"),
+        (['--data', 'roads=here'], '--data roads=here'),
+        (['--data', 'heights=here'], 'no such folder'),
+        (['--iterations', '1'], '--iterations'),
+    ],
+)
+def test_wrong_inputs_are_one_line(arguments, message, tmp_path, capsys):
+    assert benchmark.main(['--out', str(tmp_path), *arguments]) == 2
+    error = capsys.readouterr().err
+    assert message in error and len(error.splitlines()) == 1
+
+
+def test_default_tasks_are_tasks(project_root):
+    for name in DEFAULT_TASKS:
+        assert (project_root / 'configs' / parse_task(name).config).is_file()
+
+
+@pytest.mark.slow
+def test_the_tools_score_the_same(data_root, project_root, tmp_path):
+    """Two iterations of each kind: our sums against the scores that test.py has measured."""
+    source = tmp_path / 'all'
+    roots = make_examples(data_root, source, ['kampala-buildings', 'autzen-ign-heights'])
+    given = {}
+    for kind, root in zip(('buildings', 'heights'), roots, strict=True):
+        given[kind] = tmp_path / kind
+        for folder in root.iterdir():
+            for split in ('train', 'val'):
+                for path in sorted((folder / split).iterdir())[30:33]:
+                    target = given[kind] / folder.name / split / path.name
+                    target.parent.mkdir(parents=True, exist_ok=True)
+                    shutil.copy(path, target)
+    given['scenes'] = tmp_path / 'scenes'
+    for name in ('Forest', 'Highway'):
+        (given['scenes'] / name).mkdir(parents=True)
+        for path in sorted((data_root / 'eurosat_rgb' / name).iterdir())[:6]:
+            shutil.copy(path, given['scenes'] / name)
+
+    options = {**benchmark.shorten(2), 'train_dataloader.batch_size': 2}
+    measured = dict(buildings='mIoU', heights='RMSE', scenes='accuracy/top1')
+    for kind, key in measured.items():
+        task = parse_task(kind)
+        run = Run(task, 'scratch', None, 0, options)
+        prepared = prepare(task, 0, data_root, tmp_path / 'data', given[kind])
+        execute(run, prepared, tmp_path, project_root / 'tools', 1, Event())
+        scores = tmp_path / 'work' / kind / 'scratch_seed0/test/scores.json'
+        theirs = json.loads(scores.read_text())['scores'][key]
+        found = json.loads(run.path(tmp_path).read_text())
+        result = Result(kind, 'scratch', 0, found['images'], np.array(found['sums']))
+        ours = {row.score: row.value.value for row in compare([result], [task], 'scratch')}
+        if kind == 'heights':
+            assert ours['RMSE'] == pytest.approx(theirs, rel=1e-3)
+        else:
+            score = ours['mIoU' if kind == 'buildings' else 'accuracy']
+            assert 100 * score == pytest.approx(theirs, abs=0.01)

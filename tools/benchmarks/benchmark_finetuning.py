@@ -1,0 +1,238 @@
+"""Fine-tune encoders for small tasks with few labels, and compare them in one table.
+
+Each encoder, and a random one (`scratch`), is fine-tuned and tested by tools/train.py and
+tools/test.py with the configs of 200 iterations, for every task and seed. One seed draws the same
+labels for all encoders. Finished runs are kept: started again, it goes on.
+"""
+
+import argparse
+import signal
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from types import FrameType
+from typing import NoReturn
+
+from mssdf.engine.atomic_file import write_atomically
+from mssdf.evaluation.finetuning import (
+    DEFAULT_TASKS,
+    Prepared,
+    Run,
+    RunFailedError,
+    Task,
+    compare,
+    load_results,
+    parse_task,
+    prepare,
+    run_all,
+    to_csv,
+    to_markdown,
+)
+from mssdf.evaluation.finetuning.tasks import KINDS
+
+ROOT = Path(__file__).resolve().parents[2]
+SCRATCH = 'scratch'
+EPILOG = """\
+tasks:
+  buildings      masks of buildings, IoU and mIoU; buildings-10 with 10 % of the labels
+  heights        heights above ground, RMSE and R2
+  scenes         classes of images, top-1; scenes-10 with 10 % of the labels
+
+data of one's own (--data TASK=FOLDER):
+  buildings      FOLDER/img_dir/{train,val}/*, FOLDER/ann_dir/{train,val}/*.png (0, 1, 255 unknown);
+                 or chips ZOOM-X-Y.* with labels.geojson, which are split by the ground they show
+  heights        FOLDER/img_dir/{train,val}/*, FOLDER/height_dir/{train,val}/*.tif (metres)
+  scenes         FOLDER/CLASS/*
+
+writes under --out:
+  table.md, table.csv                  after every run
+  runs/TASK/NAME_seedN.json            sums over each test image, and the settings
+  work/TASK/NAME_seedN/                logs, predictions, pictures
+
+example:
+  python tools/benchmarks/benchmark_finetuning.py ours=ours_0.pth,ours_1.pth,ours_2.pth \\
+      mae=mae_0.pth,mae_1.pth,mae_2.pth --out work_dirs/finetuning --against mae
+"""
+
+
+def parse_args(arguments: list[str] | None) -> argparse.Namespace:
+    """Read the command line."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, epilog=EPILOG, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument(
+        'encoders',
+        nargs='*',
+        metavar='NAME=CKPT[,CKPT...]',
+        help='pre-training checkpoints of ViT-T: one, or one for each seed in their order',
+    )
+    parser.add_argument('--out', type=Path, required=True, help='folder of the results')
+    parser.add_argument('--tasks', nargs='+', default=list(DEFAULT_TASKS), metavar='TASK')
+    parser.add_argument('--seeds', nargs='+', type=int, default=[0, 1, 2])
+    parser.add_argument('--jobs', type=int, default=1, help='runs at a time')
+    parser.add_argument(
+        '--against', default=SCRATCH, metavar='NAME', help=f'row to compare with ({SCRATCH})'
+    )
+    parser.add_argument(
+        '--data', nargs='+', default=[], metavar='TASK=FOLDER', help='data of your own'
+    )
+    parser.add_argument(
+        '--source', type=Path, default=ROOT / 'tests/data', help='the imagery that ships'
+    )
+    parser.add_argument(
+        '--iterations', type=int, help="iterations of each run (default: the configs', 200)"
+    )
+    return parser.parse_args(arguments)
+
+
+def read_encoders(given: Sequence[str], seeds: Sequence[int]) -> dict[str, list[Path | None]]:
+    """Checkpoint of each seed by the encoder's name, the random encoder first.
+
+    Raises:
+        FileNotFoundError: if a checkpoint is missing.
+        ValueError: if a name or the number of checkpoints is wrong.
+    """
+    encoders: dict[str, list[Path | None]] = {SCRATCH: [None] * len(seeds)}
+    for text in given:
+        name, equals, files = text.partition('=')
+        if not equals or not name or '/' in name or name in encoders:
+            raise ValueError(f'{text}: expected NAME=CHECKPOINT with a name of its own, no /')
+        paths: list[Path | None] = [Path(file).absolute() for file in files.split(',')]
+        if len(paths) not in (1, len(seeds)):
+            raise ValueError(
+                f'{name}: expected one checkpoint or {len(seeds)}, one for each seed, '
+                f'found {len(paths)}'
+            )
+        for path in paths:
+            if path is None or not path.is_file():
+                raise FileNotFoundError(f'{path}: no such checkpoint ({name})')
+        encoders[name] = paths if len(paths) > 1 else paths * len(seeds)
+    return encoders
+
+
+def read_data(given: Sequence[str]) -> dict[str, Path]:
+    """Folder of a user's own data, by the kind of task.
+
+    Raises:
+        ValueError: for a kind that there is not.
+    """
+    folders = {}
+    for text in given:
+        kind, equals, folder = text.partition('=')
+        if kind not in KINDS or not equals:
+            raise ValueError(f'--data {text}: expected TASK=FOLDER with one of {list(KINDS)}')
+        folders[kind] = Path(folder).absolute()
+    return folders
+
+
+def shorten(iterations: int | None) -> dict[str, int]:
+    """Settings of runs of another length, with a tenth of it to warm up.
+
+    Raises:
+        ValueError: for a length below 2.
+    """
+    if iterations is None:
+        return {}
+    if iterations < 2:
+        raise ValueError(f'--iterations: expected at least 2, found {iterations}')
+    warm_up = max(iterations // 10, 1)
+    return {
+        'train_cfg.max_iters': iterations,
+        'train_cfg.val_interval': iterations,
+        'default_hooks.checkpoint.interval': iterations,
+        'param_scheduler.0.end': warm_up,
+        'param_scheduler.1.begin': warm_up,
+        'param_scheduler.1.end': iterations,
+    }
+
+
+class Report:
+    """Progress, and the table as it grows.
+
+    Args:
+        runs: all runs.
+        out: folder of the results.
+        against: name of the row to compare with.
+    """
+
+    def __init__(self, runs: Sequence[Run], out: Path, against: str) -> None:
+        self.runs, self.out, self.against = runs, out, against
+        self.done = sum(run.path(out).exists() for run in runs)
+        self.left_at_start = len(runs) - self.done
+        self.begun = time.monotonic()
+        if self.done:
+            print(f'{self.done} of {len(runs)} runs are there already', flush=True)
+
+    def __call__(self, run: Run, seconds: float) -> None:
+        """Tell that a run is finished."""
+        self.done += 1
+        (result,) = load_results([run.path(self.out)])
+        rows = compare([result], [run.task], run.name)
+        scores = ', '.join(f'{row.score} {row.value.value:.3f}' for row in rows)
+        made = self.left_at_start - (len(self.runs) - self.done)
+        left = (time.monotonic() - self.begun) / made * (len(self.runs) - self.done)
+        print(
+            f'[{self.done}/{len(self.runs)}] {run.task.name}, {run.name}, seed {run.seed}: '
+            f'{scores} ({seconds:.0f} s; {left / 60:.0f} min left)',
+            flush=True,
+        )
+        self.write()
+
+    def write(self) -> str:
+        """Write the table of what is there, and return it."""
+        results = load_results(run.path(self.out) for run in self.runs)
+        tasks: list[Task] = list(dict.fromkeys(run.task for run in self.runs))
+        rows = compare(results, tasks, self.against)
+        text = to_markdown(rows, self.against) if rows else ''
+        write_atomically(self.out / 'table.csv', to_csv(rows, self.against).encode())
+        write_atomically(self.out / 'table.md', text.encode())
+        return text
+
+
+def stop(signum: int, frame: FrameType | None) -> NoReturn:
+    """End as on Ctrl-C: the tools must not go on alone."""
+    raise KeyboardInterrupt
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run everything that is missing; 1 if a run fails, 2 for a wrong input, 130 when stopped."""
+    args = parse_args(arguments)
+    before = signal.signal(signal.SIGTERM, stop)
+    try:
+        out = args.out.absolute()
+        tasks = [parse_task(name) for name in dict.fromkeys(args.tasks)]
+        encoders, data = read_encoders(args.encoders, args.seeds), read_data(args.data)
+        if args.against not in encoders:
+            raise ValueError(f'--against: expected one of {list(encoders)}, found {args.against}')
+        if args.jobs < 1:
+            raise ValueError(f'--jobs: expected at least 1, found {args.jobs}')
+        options = shorten(args.iterations)
+
+        runs: list[tuple[Run, Prepared]] = []
+        for task in tasks:
+            for index, seed in enumerate(args.seeds):
+                prepared = prepare(task, seed, args.source, out / 'data', data.get(task.kind))
+                runs += [
+                    (Run(task, name, files[index], seed, options), prepared)
+                    for name, files in encoders.items()
+                ]
+        report = Report([run for run, _ in runs], out, args.against)
+        run_all(runs, out, ROOT / 'tools', args.jobs, report)
+        print(report.write())
+    except (OSError, ValueError) as error:
+        print(f'{Path(__file__).name}: {error}', file=sys.stderr)
+        return 2
+    except RunFailedError as error:
+        print(f'{Path(__file__).name}: {error}', file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print('Stopped. Finished runs are kept; the same command goes on.', file=sys.stderr)
+        return 128 + signal.SIGINT
+    finally:
+        signal.signal(signal.SIGTERM, before)
+    return 0
+
+
+if __name__ == '__main__':
+    sys.exit(main())
