@@ -6,14 +6,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from mssdf.models.utils.crops import CropParameters, crop, crop_parameters, source_points
+
 from .in_memory import Tiles
-from .transforms.batched_crops import (
-    CropSettings,
-    change_colors,
-    draw_colors,
-    draw_crops,
-    sample_crops,
-)
+from .transforms.batched_crops import CropSettings, change_colors, draw_colors
 
 
 class TileStream:
@@ -86,19 +82,31 @@ class TileStream:
             ``data_samples``, which is None.
         """
         indices = self.next_indices()
-        matrices = draw_crops(self.batch_size, self.crops, self._geometry)
+        tile = next(iter(self.tiles.images.values()))
+        device, host = tile.device, torch.device('cpu')
+        # drawn on the host: the same windows on any device
+        drawn = crop_parameters(
+            self.batch_size,
+            (tile.shape[-2], tile.shape[-1]),
+            host,
+            self._geometry,
+            self.crops.scale,
+            self.crops.ratio,
+            self.crops.flip,
+        )
         factors = draw_colors(self.batch_size, self.crops, self._geometry)
+
+        parts = CropParameters(*(value.to(device, non_blocking=True) for value in drawn))
+        points = source_points(parts, (self.crops.size, self.crops.size))
+        chosen = indices.to(device, non_blocking=True)
         inputs, valid = {}, {}
         for name in self.modalities:
-            images = self.tiles.images[name]
-            chosen = indices.to(images.device, non_blocking=True)
-            inputs[name], valid[name] = sample_crops(
-                images[chosen],
-                self.tiles.valid[name][chosen],
-                matrices.to(images.device, non_blocking=True),
-                self.crops.size,
-                complete=bool(self._complete[name][indices].all()),
-            )
+            complete = bool(self._complete[name][indices].all())
+            known = None if complete else self.tiles.valid[name][chosen]
+            inputs[name], known = crop(self.tiles.images[name][chosen], known, points)
+            if known is None:
+                known = torch.ones_like(inputs[name][:, :1], dtype=torch.bool)
+            valid[name] = known
         if self.colored in inputs and (self.crops.brightness or self.crops.contrast):
             image = inputs[self.colored]
             inputs[self.colored] = change_colors(

@@ -149,8 +149,8 @@ def test_the_convolutional_probe_learns_what_the_tokens_tell(task):
     scores = [float(SCORES[measure](one.sums.sum(axis=0))) for one in (told, blind)]
     assert scores[0] > scores[1] + 0.2
     pixels = (
-        data.target.isfinite() if task == 'height' else data.target >= 0
-    ).flatten(1).sum(dim=1)
+        (data.target.isfinite() if task == 'height' else data.target >= 0).flatten(1).sum(dim=1)
+    )
     counted = told.sums[:, 0] if task == 'height' else told.sums.sum(axis=1)
     np.testing.assert_array_equal(counted, pixels.numpy())
 

@@ -108,9 +108,7 @@ def test_windows_are_the_pixels_of_the_raster(data_root):
         if known[top : top + 128, left : left + 128].mean() >= 0.5
     ]
     top, left = places[20]
-    np.testing.assert_array_equal(
-        data.images[index], image[:, top : top + 128, left : left + 128]
-    )
+    np.testing.assert_array_equal(data.images[index], image[:, top : top + 128, left : left + 128])
     window = np.where(known, heights, np.nan)[top : top + 128, left : left + 128]
     np.testing.assert_allclose(data.target[index], window - np.nanmedian(window), atol=1e-4)
     assert data.groups[index] == left // 128

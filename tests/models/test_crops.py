@@ -2,6 +2,7 @@
 
 import math
 
+import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
@@ -47,6 +48,27 @@ def test_a_part_on_whole_pixels_is_cut_and_resized_as_torch_does(turns):
     # at its edges a crop sees the pixels beyond
     inside = (..., slice(1, -1), slice(1, -1))
     torch.testing.assert_close(found[inside], expected[inside], atol=1e-4, rtol=0)
+
+
+def test_a_crop_is_that_of_a_plain_loop():
+    """Bilinear interpolation at pixel centers, written out in NumPy."""
+    image, size = 255 * torch.rand(1, 3, 32, 32), 8
+    points = source_points(parameters(top=0.05, left=0.325, height=0.4, width=0.6), (size, size))
+    found, _ = crop(image, None, points)
+    source = image[0].numpy().astype(float)
+    for row in range(size):
+        for column in range(size):
+            top = 32 * (0.05 + 0.4 * (row + 0.5) / size) - 0.5
+            left = 32 * (0.325 + 0.6 * (column + 0.5) / size) - 0.5
+            i, j = math.floor(top), math.floor(left)
+            down, right = top - i, left - j
+            expected = (
+                source[:, i, j] * (1 - down) * (1 - right)
+                + source[:, i, j + 1] * (1 - down) * right
+                + source[:, i + 1, j] * down * (1 - right)
+                + source[:, i + 1, j + 1] * down * right
+            )
+            np.testing.assert_allclose(found[0, :, row, column], expected, atol=1e-2)
 
 
 def test_invalid_pixels_leave_no_trace():

@@ -1,11 +1,9 @@
-"""Random resized crops, flips and quarter turns of a whole batch, on its device."""
+"""Settings of random windows of a whole batch, and their colors."""
 
-import math
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
-from torch.nn import functional
 
 
 @dataclass(frozen=True)
@@ -44,92 +42,6 @@ class CropSettings:
                 'brightness and contrast: expected at least 0 and at most 1, found '
                 f'{self.brightness} and {self.contrast}'
             )
-
-
-def crop_matrices(extent: Tensor, center: Tensor, turns: Tensor, mirrored: Tensor) -> Tensor:
-    """Affine maps from the coordinates of windows to those of their tiles.
-
-    Coordinates run from -1 to 1 over the outer edges of the pixels, x before y.
-
-    Args:
-        extent: width and height of the parts as shares of the tile (B, 2), before the turn.
-        center: middle of the parts (B, 2) in the tile's coordinates.
-        turns: quarter turns (B,), counted as ``torch.rot90`` over the last two axes counts them.
-        mirrored: whether a window is mirrored left to right after the turn (B,), bool.
-
-    Returns:
-        (B, 2, 3), for :func:`torch.nn.functional.affine_grid`.
-    """
-    angle = turns.to(extent.dtype) * (math.pi / 2)
-    cos, sin = angle.cos().round(), angle.sin().round()
-    sign = torch.where(mirrored, -1.0, 1.0).to(extent.dtype)
-    rotation = torch.stack(
-        [torch.stack([cos * sign, -sin], dim=-1), torch.stack([sin * sign, cos], dim=-1)], dim=-2
-    )
-    return torch.cat([extent.unsqueeze(-1) * rotation, center.unsqueeze(-1)], dim=-1)
-
-
-def draw_crops(count: int, settings: CropSettings, generator: torch.Generator) -> Tensor:
-    """Draw the geometry of a batch of windows.
-
-    The same count of numbers is drawn whatever the settings, so that what comes after does not
-    depend on them.
-
-    Args:
-        count: windows of the batch, B.
-        settings: ranges to draw from.
-        generator: source of the random numbers, on the host.
-
-    Returns:
-        (B, 2, 3), see :func:`crop_matrices`.
-    """
-    draws = torch.rand(count, 6, generator=generator)
-    area = settings.scale[0] + (settings.scale[1] - settings.scale[0]) * draws[:, 0]
-    low, high = (math.log(value) for value in settings.ratio)
-    ratio = (low + (high - low) * draws[:, 1]).exp()
-    extent = torch.stack([(area * ratio).sqrt(), (area / ratio).sqrt()], dim=1).clamp(max=1)
-    center = (draws[:, 2:4] * 2 - 1) * (1 - extent)  # the part stays inside the tile
-    turns = (draws[:, 4] * 4).long() * settings.flip
-    mirrored = (draws[:, 5] < 0.5) & settings.flip
-    return crop_matrices(extent, center, turns, mirrored)
-
-
-def sample_crops(
-    images: Tensor, valid: Tensor, matrices: Tensor, size: int, complete: bool = False
-) -> tuple[Tensor, Tensor]:
-    """Cut windows out of tiles and resize them.
-
-    Values are interpolated bilinearly, invalid pixels left out; validity goes by the nearest
-    pixel.
-
-    Args:
-        images: tiles (B, C, S, S) of any type.
-        valid: validity (B, 1, S, S) of the tiles, bool.
-        matrices: geometry (B, 2, 3) of :func:`draw_crops`.
-        size: side of the windows in pixels.
-        complete: whether every pixel is known to be valid, which saves looking.
-
-    Returns:
-        Values (B, C, size, size), float32, zero where invalid, and validity (B, 1, size, size).
-    """
-    grid = functional.affine_grid(matrices, [len(images), 1, size, size], align_corners=False)
-    values = images.float()
-    if complete:
-        windows = _sample(values, grid, 'bilinear')
-        return windows, valid.new_ones(len(images), 1, size, size)
-
-    weight = valid.float()
-    known = _sample(weight, grid, 'bilinear')
-    windows = _sample(values * weight, grid, 'bilinear')
-    inside = (_sample(weight, grid, 'nearest') > 0.5) & (known > 1e-3)
-    # invalid pixels count as zero, so that the sum is that of the valid ones
-    return torch.where(inside, windows / known.clamp(min=1e-3), 0.0), inside
-
-
-def _sample(values: Tensor, grid: Tensor, mode: str) -> Tensor:
-    return functional.grid_sample(
-        values, grid, mode=mode, padding_mode='border', align_corners=False
-    )
 
 
 def draw_colors(count: int, settings: CropSettings, generator: torch.Generator) -> Tensor:
