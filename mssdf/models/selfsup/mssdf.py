@@ -38,6 +38,7 @@ from .teacher import EMATeacher
 
 PAPER = dict(rec=1.0, align=0.5, hsic=0.2, cls=0.1, pix=0.0)
 POOLS = ('mean', 'cls')
+CLS_PATHS = ('detached', 'trained', 'none')
 
 
 def total(values: Iterable[Tensor]) -> Tensor:
@@ -79,6 +80,8 @@ class MSSDF(BaseSelfSupervisor):
             of position.
         monitor_gradients: log the norm of each term's weighted gradient at the encoder's output,
             too, at the same interval.
+        cls_path: how the cls token reaches the decoders, added to the patch tokens:
+            ``'detached'`` (the paper: no gradient comes back), ``'trained'``, or ``'none'``.
         checkpoint_activations: compute each transformer layer of the student again
             in the backward pass instead of keeping its activations.
         init_cfg: of the whole model.
@@ -102,6 +105,7 @@ class MSSDF(BaseSelfSupervisor):
         pixel_floor: dict[str, float] | None = None,
         monitor_interval: int = 50,
         monitor_gradients: bool = False,
+        cls_path: str = 'detached',
         checkpoint_activations: bool = False,
         init_cfg: dict | None = None,
     ) -> None:
@@ -137,6 +141,9 @@ class MSSDF(BaseSelfSupervisor):
         self.teacher = (
             EMATeacher(self.backbone, self.embedding, **teacher) if self._uses('rec') else None
         )
+        if cls_path not in CLS_PATHS:
+            raise ValueError(f'cls_path: expected one of {CLS_PATHS}, found {cls_path!r}')
+        self.cls_path = cls_path
         self.monitor_interval = monitor_interval
         self.monitor_gradients = monitor_gradients
         checkpoint_layers(self, checkpoint_activations)  # the teacher keeps nothing anyway
@@ -301,13 +308,22 @@ class MSSDF(BaseSelfSupervisor):
             (B, N or Q, D) tokens of each modality.
         """
         fused = self.fusion_decoder(
-            {name: one.tokens + one.cls_token.detach()[:, None] for name, one in encoded.items()},
+            {name: self._with_cls(one) for name, one in encoded.items()},
             {name: one.locations for name, one in encoded.items()},
             {name: one.keep for name, one in encoded.items()},
             grid,
             length,
         )
         return self.modality_decoder(*fused, grid, queries)
+
+    def _with_cls(self, encoded: Encoded) -> Tensor:
+        """Add what the window is as a whole to its patch tokens (B, K, D)."""
+        if self.cls_path == 'none':
+            return encoded.tokens
+        cls_token = encoded.cls_token
+        if self.cls_path == 'detached':
+            cls_token = cls_token.detach()
+        return encoded.tokens + cls_token[:, None]
 
     def _decode_batch(
         self, encoded: dict[str, Encoded], batch: MaskedBatch, everywhere: bool = False
