@@ -135,3 +135,29 @@ def test_predicted_pairs_need_all_locations():
         tiny_model(**{'modality_decoder.queries': 'hidden'})
     with pytest.raises(ValueError, match=r'modality_decoder\.queries: expected one of'):
         tiny_model(**{'modality_decoder.queries': 'masked'})
+
+
+@pytest.mark.parametrize(
+    ('path', 'learns'), [('detached', False), ('trained', True), ('none', False)]
+)
+def test_the_cls_token_learns_from_the_decoders_only_if_its_path_is_trained(path, learns):
+    model = tiny_model(losses=dict.fromkeys(ALL_LOSSES, 0.0) | dict(pix=1.0), cls_path=path)
+    batch = model.data_preprocessor(tiny_batch(2))['inputs']
+    encoded = model.encode(batch)
+    for one in encoded.values():
+        one.cls_token.retain_grad()
+    decoded = model.decode(encoded, batch.grid)
+    sum(values.square().sum() for values in decoded.values()).backward()
+    for one in encoded.values():
+        assert (one.cls_token.grad is not None and bool(one.cls_token.grad.any())) == learns
+
+    # without it, what it is makes no difference
+    for one in encoded.values():
+        one.cls_token = one.cls_token + 1.0
+    changed = model.decode(encoded, batch.grid)
+    assert torch.equal(changed['rgb'], decoded['rgb']) == (path == 'none')
+
+
+def test_a_wrong_cls_path_names_the_key():
+    with pytest.raises(ValueError, match='cls_path: expected one of'):
+        tiny_model(cls_path='attached')
