@@ -112,9 +112,7 @@ def test_a_constant_feature_changes_nothing():
 def test_neighbors_equal_scikit_learn(metric, k):
     features, labels = blobs(count=300, classes=7, spread=3.0)
     bank, query = features[:200], features[200:]
-    nearest = nearest_labels(
-        *(torch.from_numpy(x) for x in (bank, labels[:200], query)), k, metric
-    )
+    nearest = nearest_labels(*(torch.from_numpy(x) for x in (bank, labels[:200], query)), k, metric)
     if metric == 'euclidean':
         mean, std = bank.mean(axis=0), bank.std(axis=0)
         bank, query = (bank - mean) / std, (query - mean) / std

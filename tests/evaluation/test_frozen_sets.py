@@ -108,9 +108,7 @@ def test_windows_are_the_pixels_of_the_raster(data_root):
         if known[top : top + 128, left : left + 128].mean() >= 0.5
     ]
     top, left = places[20]
-    np.testing.assert_array_equal(
-        data.images[index], image[:, top : top + 128, left : left + 128]
-    )
+    np.testing.assert_array_equal(data.images[index], image[:, top : top + 128, left : left + 128])
     window = np.where(known, heights, np.nan)[top : top + 128, left : left + 128]
     np.testing.assert_allclose(data.target[index], window - np.nanmedian(window), atol=1e-4)
     assert data.groups[index] == left // 128
@@ -142,7 +140,7 @@ def test_buildings_are_where_another_renderer_draws_them(data_root):
         drawn = np.asarray(picture)
         mask = data.target[index].numpy()
         assert drawn.sum() > 100
-        assert (drawn & mask).sum() / (drawn | mask).sum() > 0.96
+        assert (drawn & mask).sum() / (drawn | mask).sum() > 0.9
 
 
 def test_zooms_of_the_same_ground_are_one_group(data_root, tmp_path):
