@@ -101,6 +101,7 @@ def evaluate_encoders(
     done = 0
     intervals: dict[tuple[str, str, str], Interval] = {}
     records: list[dict[str, Any]] = []
+    header = dict(latest=settings.digest, conditions=asdict(settings))
     for row in rows:
         for one in described:
             unit = unit_of(row, one)
@@ -115,8 +116,10 @@ def evaluate_encoders(
                 )
             table.units.setdefault(row.name, {}).setdefault(one.name, []).append(unit)
             records += _records(store, unit, row, one, settings, intervals)
-            store.write_table(records, dict(latest=settings.digest, conditions=asdict(settings)))
+            if unit in missing:
+                store.write_table(records, header)
         row.release()
+    store.write_table(records, header)
     return table
 
 

@@ -57,7 +57,7 @@ class MultiModalVisionTransformer(DenseVisionTransformer):
         self.primary = primary
         self.patch_size = patch_size
         self.modality_dropout = modality_dropout
-        settings = dict(type='mssdf.PerModalityPatchEmbedding', **(embedding or {}))
+        settings = {'type': 'mssdf.PerModalityPatchEmbedding', **(embedding or {})}
         self.embedding = MODELS.build(
             dict(
                 channels=self.modalities,

@@ -1,0 +1,175 @@
+"""The whole measurement on tiny encoders: what is in the table, resuming, differences."""
+
+import csv
+import json
+
+import numpy as np
+import pytest
+from encoder_files import write_mae, write_ours
+
+from mssdf.evaluation.frozen import (
+    EvaluationSet,
+    Measure,
+    Settings,
+    evaluate_encoders,
+    load_table,
+    paired_differences,
+    suite,
+)
+from mssdf.evaluation.frozen.report import format_table, write_summary
+from mssdf.evaluation.frozen.scores import SCORES
+
+SETTINGS = Settings(
+    img_size=64, penalties=(1e-2, 1e-1), ridge_penalties=(0.1, 10.0), conv_steps=3, shares=(10, 100)
+)
+
+
+@pytest.fixture(scope='module')
+def sets():
+    found = {one.name: one for one in suite('small')}
+    return [
+        EvaluationSet('scenes', 'scenes', found['eurosat'].path, limit=120),
+        EvaluationSet('heights', 'height', found['ign'].path, 'rgbn.tif', 'dsm.tif', limit=20),
+        EvaluationSet('cover', 'cover', found['autzen'].path, limit=24),
+    ]
+
+
+@pytest.fixture(scope='module')
+def measured(tmp_path_factory, sets):
+    root = tmp_path_factory.mktemp('measured')
+    encoders = {
+        'ours': [write_ours(root / f'ours{seed}.pth', seed) for seed in (0, 1)],
+        'mae': [write_mae(root / 'mae.pth')],
+    }
+    lines = []
+    table = evaluate_encoders(encoders, sets, root / 'out', SETTINGS, progress=lines.append)
+    return root, encoders, table, lines
+
+
+def test_rows_and_measures(measured):
+    _, _, table, lines = measured
+    assert table.names == ['ours', 'mae', 'untrained', 'image statistics', 'random convolutions']
+    assert [len(table.units[name]['scenes']) for name in table.names] == [2, 1, 2, 1, 1]
+    assert lines[0] == '21 of 21 measurements to do' and len(lines) == 22
+    found = {str(measure) for measure in table.measures()}
+    assert {
+        'scenes kNN-20 cls accuracy',
+        'scenes kNN-5 mean accuracy',
+        'scenes linear cls 10 % accuracy',
+        'scenes linear mean accuracy',
+        'heights linear R2',
+        'heights conv RMSE',
+        'cover linear mIoU',
+        'cover rgb+dsm conv mIoU',
+    } <= found
+    both = Measure('cover', 'rgb+dsm', 'linear', 'patch', 100.0, 'mIoU')
+    has = {name: table.score(name, both) is not None for name in table.names}
+    assert has.pop('mae') is False and all(has.values())
+    knn = Measure('scenes', 'rgb', 'kNN-5', 'cls', 100.0, 'accuracy')
+    assert all(table.score(name, knn) is not None for name in table.names)
+
+
+def test_the_table_tells_the_figures_and_the_conditions(measured):
+    root, encoders, table, _ = measured
+    with open(root / 'out/table.csv', newline='') as file:
+        rows = list(csv.DictReader(file))
+    content = json.loads((root / 'out/table.json').read_text())
+    assert len(rows) == len(content['rows'])
+    (row,) = [
+        row
+        for row in rows
+        if (row['name'], row['run'], row['set'], row['probe'], row['pool'])
+        == ('ours', '1', 'scenes', 'kNN-20', 'cls')
+    ]
+    sums = table.sums('ours', Measure('scenes', 'rgb', 'kNN-20', 'cls', 100.0, 'accuracy'))
+    assert float(row['value']) == pytest.approx(sums[1, :, 0].mean())
+    assert float(row['low']) <= float(row['value']) <= float(row['high'])
+    assert (row['k'], row['folds'], row['metric'], row['img_size']) == ('20', '5', 'cosine', '64')
+    assert row['normalization'] == "checkpoint's" and row['patch'] == '16'
+    assert row['checkpoint'] == str(encoders['ours'][1]) and row['images'] == '120'
+
+
+def test_a_second_call_computes_only_what_is_missing(measured, sets):
+    root, encoders, table, _ = measured
+    lines = []
+    before = (root / 'out/table.csv').read_bytes()
+    again = evaluate_encoders(encoders, sets, root / 'out', SETTINGS, progress=lines.append)
+    assert lines == ['0 of 21 measurements to do'] and again.units == table.units
+    assert (root / 'out/table.csv').read_bytes() == before
+    assert load_table(root / 'out').units == table.units
+
+    more = dict(encoders, third=[write_ours(root / 'third.pth', 7)])
+    lines.clear()
+    evaluate_encoders(more, sets[1:2], root / 'out', SETTINGS, progress=lines.append)
+    assert lines[0] == '1 of 8 measurements to do' and 'third' in lines[1]
+
+
+def test_an_interrupted_measurement_goes_on(tmp_path, sets):
+    encoders = {'ours': write_ours(tmp_path / 'ours.pth')}
+    lines = []
+
+    def interrupt(line):
+        lines.append(line)
+        if line.startswith('[1/'):
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        evaluate_encoders(
+            encoders, sets[1:], tmp_path / 'out', SETTINGS, baselines=False, progress=interrupt
+        )
+    lines.clear()
+    evaluate_encoders(
+        encoders, sets[1:], tmp_path / 'out', SETTINGS, baselines=False, progress=lines.append
+    )
+    assert lines[0] == '1 of 2 measurements to do'
+
+    write_ours(tmp_path / 'ours.pth', seed=5)  # another checkpoint in the same place
+    lines.clear()
+    evaluate_encoders(
+        encoders, sets[1:2], tmp_path / 'out', SETTINGS, baselines=False, progress=lines.append
+    )
+    assert lines[0] == '1 of 1 measurements to do'
+    rows = json.loads((tmp_path / 'out/table.json').read_text())['rows']
+    assert len([row for row in rows if row['set'] == 'heights' and row['measure'] == 'R2']) == 2
+
+
+def test_differences_are_those_of_the_scores(measured):
+    _, _, table, _ = measured
+    found = paired_differences(table, 'ours', 'mae')
+    assert not any(measure.input != 'rgb' for measure in found)
+    for measure, interval in found.items():
+        scores = [
+            np.mean([SCORES[measure.measure](run.sum(axis=0)) for run in table.sums(name, measure)])
+            for name in ('ours', 'mae')
+        ]
+        assert interval.value == pytest.approx(scores[0] - scores[1])
+        assert interval.low <= interval.value + 1e-9 and interval.value - 1e-9 <= interval.high
+    same = paired_differences(table, 'mae', 'mae')
+    assert all((one.value, one.low, one.high) == (0, 0, 0) for one in same.values())
+    pooled = Measure('scenes', 'rgb', 'linear', 'cls', 100.0, 'accuracy')
+    assert pooled in paired_differences(table, 'image statistics', 'ours')
+    with pytest.raises(KeyError, match='expected a row'):
+        paired_differences(table, 'ours', 'theirs')
+
+
+def test_the_text_and_the_summary_say_the_same(measured):
+    root, _, table, _ = measured
+    rows = write_summary(table, 'untrained')
+    text = format_table(table, rows, 'untrained')
+    row = next(row for row in rows if row['name'] == 'ours' and row['measure'] == 'R2')
+    assert f'{row["value"]:.3f} [{row["low"]:.3f}, {row["high"]:.3f}]' in text
+    assert f'{row["difference"]:+.3f} [' in text and 'ours (2 runs)' in text
+    with open(root / 'out/summary.csv', newline='') as file:
+        assert len(list(csv.DictReader(file))) == len(rows)
+
+
+def test_wrong_calls_are_told(tmp_path, sets):
+    path = write_ours(tmp_path / 'a.pth')
+    with pytest.raises(ValueError, match='no name of a baseline'):
+        evaluate_encoders({'untrained': path}, sets, tmp_path / 'out', SETTINGS)
+    with pytest.raises(ValueError, match='at least one checkpoint'):
+        evaluate_encoders({'a': []}, sets, tmp_path / 'out', SETTINGS)
+    with pytest.raises(ValueError, match='at least one set'):
+        evaluate_encoders({'a': path}, [], tmp_path / 'out', SETTINGS)
+    with pytest.raises(FileNotFoundError, match='expected a table'):
+        load_table(tmp_path / 'empty')

@@ -1,0 +1,62 @@
+import csv
+import importlib.util
+import sys
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+TESTS = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(TESTS / 'evaluation'))
+from encoder_files import write_ours  # noqa: E402
+
+PATH = TESTS.parent / 'tools' / 'analysis_tools' / 'eval_features.py'
+spec = importlib.util.spec_from_file_location('eval_features', PATH)
+eval_features = importlib.util.module_from_spec(spec)
+spec.loader.exec_module(eval_features)
+
+
+def test_a_table_pictures_and_a_second_call(tmp_path, data_root, capsys):
+    for seed in (0, 1):
+        write_ours(tmp_path / f'{seed}.pth', seed)
+    arguments = [
+        f'ours={tmp_path / "0.pth"},{tmp_path / "1.pth"}',
+        *('--sets', 'kampala', f'e=scenes:{data_root / "eurosat_rgb"},limit=60'),
+        *('--out', str(tmp_path / 'out'), '--img-size', '64', '--k', '5', '--penalties', '0.1'),
+        *('--no-conv', '--device', 'cpu', '--threads', '1', '--against', 'image statistics'),
+    ]
+    assert eval_features.main(arguments) == 0
+    said = capsys.readouterr().out
+    assert 'ours (2 runs)' in said and "Differences from 'image statistics'" in said
+    assert 'kampala linear IoU' in said and 'e linear cls 1 % accuracy' in said
+    for name in ('scores.png', 'features.png'):
+        with Image.open(tmp_path / 'out' / name) as picture:
+            assert min(picture.size) > 200 and len(picture.convert('RGB').getcolors(1 << 24)) > 50
+    with open(tmp_path / 'out/summary.csv', newline='') as file:
+        (row,) = [
+            row for row in csv.DictReader(file) if (row['name'], row['measure']) == ('ours', 'IoU')
+        ]
+    assert f'{float(row["value"]):.3f} [{float(row["low"]):.3f}' in said
+    assert eval_features.main([*arguments, '--no-pictures']) == 0
+    again = capsys.readouterr().out
+    assert again.startswith('0 of 12 measurements') and row['value'][:5] in again
+
+
+@pytest.mark.parametrize(
+    'given, message',
+    [
+        (['ours', '--suite', 'small'], 'expected NAME=CKPT'),
+        (['a=x.pth'], 'give --suite or --sets'),
+        (['a=gone.pth', '--sets', 'kampala'], 'gone.pth: no such checkpoint'),
+        (['a=x.pth', '--sets', 'b=scenes:gone'], 'expected a folder'),
+        (['a=x.pth', '--sets', 'kampala', '--folds', '1'], 'scene_folds'),
+        (['a=x.pth', '--sets', 'kampala', '--mean', '1', '1', '1'], '--mean and --std together'),
+    ],
+)
+def test_wrong_input_is_one_line(given, message, tmp_path, capsys, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    if message == 'expected a folder':
+        write_ours(tmp_path / 'x.pth')
+    assert eval_features.main([*given, '--out', str(tmp_path / 'out')]) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith('eval_features.py: ') and message in line
