@@ -11,7 +11,7 @@ model = dict(
     backbone=dict(img_size=128),
     neck=dict(out_channels=96),
     decode_head=dict(
-        in_channels=widths, embed_dim=24, feature_dim=384, max_depth={{_base_.max_height}}
+        in_channels=widths, embed_dim=24, feature_dim=192, max_depth={{_base_.max_height}}
     ),
 )
 default_hooks = dict(
