@@ -2,10 +2,22 @@
 _base_ = ['./mssdf-paper_vit-b-p16.py']
 
 model = dict(
-    data_preprocessor=dict(cross_modal=None),  # it would hide the locations that L_align looks at
-    embedding=dict(type='mssdf.PerModalityPatchEmbedding'),  # metres stay metres
-    teacher=dict(target_norm='batch', average_layers=6),
-    pairwise=dict(features='encoder'),  # predictions can meet L_align by position alone
-    losses=dict(rec=0.5, align=1.0, pix=1.0),
-    ramps=dict(rec=(1000, 5000)),  # distillation sets in when the teacher knows something
+    data_preprocessor=dict(
+        cross_modal=None,  # it would hide the locations that L_align looks at
+        same_masks=True,  # every visible location can be aligned, each hidden one is decoded once
+        weights=(1.0, 1.0, 1.0),  # hiding flat patches first makes noise the target of L_pix
+    ),
+    embedding=dict(type='mssdf.PerModalityPatchEmbedding'),  # meters stay meters
+    fusion_decoder=dict(filled=True, num_layers=0),  # what it cost goes into more windows
+    modality_decoder=dict(queries='hidden', joint=True),
+    pairwise=dict(
+        features='encoder',  # predictions can meet L_align by position alone
+        negatives='location',  # and so can any features, with negatives from everywhere
+        num_locations=64,
+        projector=128,
+    ),
+    pixel_target=dict(dsm='raw'),  # flat ground, normalized, is noise
+    # L_align at 1 leaves L_pix a tenth of the encoder's gradient
+    losses=dict(rec=0.0, align=0.2, hsic=0.0, cls=0.0, pix=1.0),
+    cls_path='trained',
 )

@@ -453,7 +453,7 @@ class MSSDF(BaseSelfSupervisor):
     def _heights(self, batch: MaskedBatch) -> dict[str, Heights]:
         """Range of each patch in meters, for the modalities in ``pairwise.flat``."""
         heights = {}
-        for name in self.pairwise.flat:
+        for name in self.pairwise.flat.keys() & batch.images.keys():
             low, high = patch_range(batch.images[name], batch.pixel_valid[name], self.patch_size)
             heights[name] = (low * self.units[name], high * self.units[name])
         return heights

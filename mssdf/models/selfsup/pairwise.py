@@ -39,7 +39,7 @@ class PairwiseOptions:
         projector: width of the projections that L_align compares, by a network for each modality;
             None compares the features themselves.
         flat: for heights, the range in meters within which two patches count as alike, and are no
-            negatives with ``'location'``.
+            negatives with ``'location'``; modalities that the model lacks are left out.
     """
 
     features: str = 'predicted'
