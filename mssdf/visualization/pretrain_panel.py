@@ -24,13 +24,19 @@ ABSENT = (0.82, 0.82, 0.82)
 
 EXPLANATION = (
     'Each row is one modality of one window. Information score: how much edge and texture a '
-    'patch has, over all modalities; patches with little are hidden more often. The student sees '
-    'only the bright patches of each modality and has to predict the features that the teacher (a '
-    'slow average of the student) computes from the whole window. Features are vectors; their '
-    "first three principal components, found once on the teacher's features of all windows and "
-    'modalities, are shown as red, green and blue, so the same colour means the same features in '
-    'both columns and all rows. Hatched: no data.'
+    'patch has, over all modalities. The student sees only the bright patches of each modality. '
+    'Hatched: no data.'
 )
+RECONSTRUCTION = (
+    'Reconstruction: hidden patches as the student predicts them; photographs have the true mean '
+    'and contrast of each patch, heights are as predicted.'
+)
+COLORS = (
+    'Features are vectors; their first three principal components, found once over all windows and '
+    'modalities, are shown as red, green and blue, so the same color means the same features in '
+    'all rows.'
+)
+TEACHER = "The teacher is a slow average of the student; its features are the student's targets."
 
 
 @dataclass
@@ -46,6 +52,10 @@ class PanelData:
         grid: (h, w).
         predicted: (B, N, D) of each modality; None without.
         targets: (B, N, D) of each modality, of the teacher; None without.
+        features: (B, N, D) of each modality, of the student that sees whole windows; shown where
+            there are no targets.
+        reconstructed: (B, C, H, W) of each modality, in its own unit, with predicted pixels in the
+            place of hidden patches; None without.
         units: unit of the modalities that are one measured quantity, such as a DSM's metres;
             they get colours with a scale, the others are shown as photographs.
         names: of the windows.
@@ -59,17 +69,28 @@ class PanelData:
     grid: tuple[int, int]
     predicted: Mapping[str, np.ndarray] | None = None
     targets: Mapping[str, np.ndarray] | None = None
+    features: Mapping[str, np.ndarray] | None = None
+    reconstructed: Mapping[str, np.ndarray] | None = None
     units: Mapping[str, str] = field(default_factory=dict)
     names: Sequence[str] = ()
 
 
-def stretch(image: np.ndarray, valid: np.ndarray) -> np.ndarray:
+def stretch(image: np.ndarray, valid: np.ndarray, scale_of: np.ndarray | None = None) -> np.ndarray:
     """Photograph (C, H, W) to (H, W, 3) in 0...1: bands 2 to 98 % of the valid pixels, together.
 
     Of one or two bands the first is grey; of more, the first three are red, green and blue.
+
+    Args:
+        image: (C, H, W).
+        valid: (H, W) bool.
+        scale_of: (C, H, W) image whose range is taken; ``image`` if None.
     """
-    bands = image[:3] if len(image) >= 3 else np.repeat(image[:1], 3, axis=0)
-    values = bands[:, valid]
+
+    def shown(values: np.ndarray) -> np.ndarray:
+        return values[:3] if len(values) >= 3 else np.repeat(values[:1], 3, axis=0)
+
+    bands = shown(image)
+    values = (bands if scale_of is None else shown(scale_of))[:, valid]
     if not values.size:
         return np.zeros((*valid.shape, 3))
     low, high = np.percentile(values, [2, 98])
@@ -85,7 +106,7 @@ def to_pixels(patches: np.ndarray, grid: tuple[int, int], shape: tuple[int, int]
 
 def fit_colours(data: PanelData) -> FeaturePCA | None:
     """Fit the colours to the teacher's valid tokens, to the predicted ones if there is none."""
-    features = data.targets or data.predicted
+    features = data.targets or data.predicted or data.features
     if not features:
         return None
     tokens = [values[data.patch_valid[name]] for name, values in features.items()]
@@ -95,8 +116,9 @@ def fit_colours(data: PanelData) -> FeaturePCA | None:
 def draw_pretrain_panel(data: PanelData, caption: str = '') -> Figure:
     """Draw windows as blocks of rows, one row for each modality.
 
-    Columns: the window, its information score, what the student sees, the teacher's features and
-    the predicted ones (the last two where the recipe has them).
+    Columns: the window, its information score, what the student sees, and where the recipe has
+    them the reconstruction, the teacher's features and the predicted ones; without a teacher, the
+    student's features of the whole window.
 
     Args:
         data: what to show.
@@ -112,7 +134,16 @@ def draw_pretrain_panel(data: PanelData, caption: str = '') -> Figure:
         ('Information score', 'bright: much edge and texture', _draw_score),
         ('Seen by the student', _visible_subtitle(data), _draw_visible),
     ]
+    explanation = [EXPLANATION]
+    if data.reconstructed:
+        columns.append(('Reconstructed', 'hidden patches as predicted', _draw_reconstruction))
+        explanation.append(RECONSTRUCTION)
+    if colours is not None:
+        explanation.append(COLORS)
+    if colours is not None and data.features and not data.targets:
+        columns.append(("Student's features", 'of the whole window', _draw_features('features')))
     if colours is not None and data.targets:
+        explanation.append(TEACHER)
         columns.append(
             ("Teacher's features", 'of the whole window: the target', _draw_features('targets'))
         )
@@ -155,7 +186,7 @@ def draw_pretrain_panel(data: PanelData, caption: str = '') -> Figure:
         )
         top -= len(modalities) * (CELL + GAP) + GAP
     figure.text(LEFT / width, 1 - 0.3 / height, caption, fontsize=13, weight='bold', va='center')
-    lines = textwrap.fill(EXPLANATION, int((width - LEFT - RIGHT) * 14))
+    lines = textwrap.fill(' '.join(explanation), int((width - LEFT - RIGHT) * 14))
     figure.text(
         LEFT / width, (FOOTER - 0.15) / height, lines, fontsize=9, va='top', linespacing=1.4
     )
@@ -206,13 +237,18 @@ class _Cell:
         """Values of this window's patches, as pixels."""
         return to_pixels(patches, self.data.grid, self.shape)
 
-    def photograph(self) -> np.ndarray:
-        """(H, W, 3) in 0...1, heights as colours too, grey where there are no data."""
+    def photograph(self, image: np.ndarray | None = None) -> np.ndarray:
+        """(H, W, 3) in 0...1, heights as colours too, grey where there are no data.
+
+        Args:
+            image: (C, H, W) to show on the window's own scale; the window itself if None.
+        """
+        image = self.image if image is None else image
         if self.name in self.data.units:
             low, high = self.limits()
-            rgb = colormaps['viridis']((self.image[0] - low) / max(high - low, 1e-12))[..., :3]
+            rgb = colormaps['viridis']((image[0] - low) / max(high - low, 1e-12))[..., :3]
         else:
-            rgb = stretch(self.image, self.pixel_valid)
+            rgb = stretch(image, self.pixel_valid, self.image)
         rgb[~self.pixel_valid] = 0.5
         return rgb
 
@@ -318,6 +354,12 @@ def _draw_visible(cell: _Cell) -> None:
     photograph = cell.photograph()
     photograph[masked] *= HIDDEN
     cell.axes.imshow(photograph)
+    _hatch(cell, ~cell.spread(cell.patch_valid))
+
+
+def _draw_reconstruction(cell: _Cell) -> None:
+    assert cell.data.reconstructed is not None
+    cell.axes.imshow(cell.photograph(cell.data.reconstructed[cell.name][cell.window]))
     _hatch(cell, ~cell.spread(cell.patch_valid))
 
 

@@ -16,7 +16,7 @@ from mssdf.models.losses import (
     patchify,
     sample_locations,
 )
-from mssdf.models.losses.pixels import normalised_patches
+from mssdf.models.losses.pixels import normalised_patches, reconstruct, unpatchify
 from mssdf.models.selfsup.pairwise import pairwise_terms
 
 
@@ -213,3 +213,24 @@ def test_pairwise_terms_without_pairs_are_zero():
     terms = pairwise_terms(features, eligible)
     assert terms['align'] == 0
     assert terms['hsic'] == 0
+
+
+def test_patches_are_put_together_as_they_were_cut():
+    image = torch.randn(2, 3, 8, 12)
+    assert torch.equal(unpatchify(patchify(image, 4), (2, 3), 4), image)
+
+
+@pytest.mark.parametrize('target', ['normalized', 'raw'])
+def test_a_perfect_prediction_reconstructs_the_window(target):
+    image = torch.randn(2, 3, 8, 12) * 3 + 1
+    valid = torch.ones(2, 1, 8, 12, dtype=torch.bool)
+    mask = torch.rand(2, 6) > 0.5
+    patches = patchify(image, 4)
+    if target == 'normalized':
+        patches = normalised_patches(image, valid, 4)[0]
+    found = reconstruct(patches.flatten(2), image, valid, mask, 4, target=target)
+    torch.testing.assert_close(found, image, atol=1e-5, rtol=1e-5)
+    # zeros show in hidden patches alone
+    blank = reconstruct(torch.zeros(2, 6, 48), image, valid, mask, 4, target='raw')
+    hidden = unpatchify(mask[:, :, None, None].expand(2, 6, 16, 3).float(), (2, 3), 4) > 0
+    assert torch.equal(blank, image.masked_fill(hidden, 0.0))

@@ -152,3 +152,26 @@ def test_array_has_the_size_and_no_pyplot_state():
     assert (image[0, 0] == 255).all() and image.std() > 20
     code = 'import sys, mssdf.visualization; sys.exit("matplotlib.pyplot" in sys.modules)'
     assert subprocess.run([sys.executable, '-c', code], check=False).returncode == 0
+
+
+def test_reconstructions_are_on_the_windows_own_scale():
+    data = make()
+    reconstructed = {name: image.copy() for name, image in data.images.items()}
+    reconstructed['rgb'][:, :, :16, :16] = 1e4  # beyond the window's range: white
+    shown = make(images=data.images, reconstructed=reconstructed, targets=None, predicted=None)
+    figure = draw_pretrain_panel(shown)
+    figure_to_array(figure)
+    grid = cells(figure, 4)
+    window, cell = (grid[0, column].images[0].get_array() for column in (0, 3))
+    assert (cell[:16, :16] == 1.0).all()
+    np.testing.assert_allclose(cell[16:, 16:], window[16:, 16:], atol=1e-6)
+    assert 'Reconstructed' in texts(figure)
+
+
+def test_without_a_teacher_the_students_features_are_shown():
+    features = {name: np.random.default_rng(1).normal(size=(B, 16, 5)) for name in ('rgb', 'dsm')}
+    figure = draw_pretrain_panel(make(targets=None, predicted=None, features=features))
+    assert "Student's features" in texts(figure)
+    assert cells(figure, 4).shape == (4, 4)
+    with_teacher = draw_pretrain_panel(make(features=features))
+    assert "Student's features" not in texts(with_teacher)

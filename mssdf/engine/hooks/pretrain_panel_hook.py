@@ -46,10 +46,12 @@ def panel_data(model: Any, collated: dict) -> PanelData:
     """What :func:`~mssdf.visualization.draw_pretrain_panel` shows of a collated batch."""
     batch, inspected = inspect_in_eval(model, collated)
     preprocessor = model.data_preprocessor
-    images, units = {}, {}
+    images, units, reconstructed = {}, {}, {}
     for name, image in inspected['images'].items():
         mean, std = getattr(preprocessor, f'mean_{name}'), getattr(preprocessor, f'std_{name}')
         images[name] = to_array(image.float() * std + mean)
+        if inspected['reconstructed'] is not None:
+            reconstructed[name] = to_array(inspected['reconstructed'][name] * std + mean)
         if preprocessor.modalities[name].get('relative_to_median'):
             units[name] = 'm, relative'
     return PanelData(
@@ -61,6 +63,8 @@ def panel_data(model: Any, collated: dict) -> PanelData:
         grid=inspected['grid'],
         predicted=to_array(inspected['predicted']),
         targets=to_array(inspected['targets']),
+        features=to_array(inspected['features']),
+        reconstructed=reconstructed or None,
         units=units,
         names=[str(sample.get('scene', '')) for sample in collated.get('data_samples') or []],
     )

@@ -34,11 +34,60 @@ def normalised_patches(
     """
     patches = patchify(image.float(), patch_size)
     weight = patchify(valid, patch_size)
+    _, deviation, centered = _statistics(patches, weight, floor)
+    return centered / deviation, weight
+
+
+def unpatchify(patches: Tensor, grid: tuple[int, int], patch_size: int) -> Tensor:
+    """Put patches (B, N, p * p, C) in raster order together: (B, C, H, W)."""
+    batch, bands, p = len(patches), patches.shape[-1], patch_size
+    image = patches.reshape(batch, *grid, p, p, bands).permute(0, 5, 1, 3, 2, 4)
+    return image.reshape(batch, bands, grid[0] * p, grid[1] * p)
+
+
+@torch.no_grad()
+def reconstruct(
+    predicted: Tensor,
+    image: Tensor,
+    valid: Tensor,
+    mask: Tensor,
+    patch_size: int,
+    floor: float = 1e-3,
+    target: str = 'normalized',
+) -> Tensor:
+    """Put predicted pixels in the place of the masked patches, for pictures.
+
+    Normalized patches get the true mean and deviation, as in MAE's pictures: they show what is
+    predicted and nothing else.
+
+    Args:
+        predicted: (B, N, p * p * C) predictions of all patches.
+        image: (B, C, H, W).
+        valid: (B, 1, H, W) bool.
+        mask: (B, N) bool, true at patches to replace.
+        patch_size: side of a patch in pixels.
+        floor: see :func:`normalised_patches`.
+        target: what was predicted, see :func:`masked_pixel_loss`.
+
+    Returns:
+        (B, C, H, W) float32.
+    """
+    grid = (image.shape[-2] // patch_size, image.shape[-1] // patch_size)
+    true = patchify(image.float(), patch_size)
+    patches = predicted.float().view_as(true)
+    if target == 'normalized':
+        mean, deviation, _ = _statistics(true, patchify(valid, patch_size), floor)
+        patches = patches * deviation + mean
+    return unpatchify(torch.where(mask[..., None, None], patches, true), grid, patch_size)
+
+
+def _statistics(patches: Tensor, weight: Tensor, floor: float) -> tuple[Tensor, Tensor, Tensor]:
+    """Mean and deviation of each patch's valid pixels, and what is left without the mean."""
     count = (weight.sum(dim=2, keepdim=True) * patches.shape[-1]).clamp(min=1)
     mean = (patches * weight).sum(dim=(2, 3), keepdim=True) / count
-    centred = (patches - mean) * weight
-    variance = centred.square().sum(dim=(2, 3), keepdim=True) / count
-    return centred / variance.clamp(min=floor**2).sqrt(), weight
+    centered = (patches - mean) * weight
+    variance = centered.square().sum(dim=(2, 3), keepdim=True) / count
+    return mean, variance.clamp(min=floor**2).sqrt(), centered
 
 
 def raw_patches(image: Tensor, valid: Tensor, patch_size: int) -> tuple[Tensor, Tensor]:

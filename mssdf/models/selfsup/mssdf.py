@@ -21,7 +21,7 @@ from ..losses import (
     masked_pixel_loss,
     modality_loss,
 )
-from ..losses.pixels import TARGETS, patch_range
+from ..losses.pixels import TARGETS, patch_range, reconstruct
 from ..losses.reduction import (
     gather_windows,
     gather_windows_with_gradient,
@@ -34,7 +34,7 @@ from .loss_terms import TERMS, Ramp, parse_loss_terms
 from .monitor import feature_monitor, gradient_norms
 from .pairwise import Heights, PairwiseOptions, pairwise_terms
 from .parts import Decoded, Encoded
-from .teacher import EMATeacher
+from .teacher import EMATeacher, encode_windows
 
 PAPER = dict(rec=1.0, align=0.5, hsic=0.2, cls=0.1, pix=0.0)
 POOLS = ('mean', 'cls')
@@ -573,24 +573,45 @@ class MSSDF(BaseSelfSupervisor):
 
     @torch.no_grad()
     def inspect(self, batch: MaskedBatch) -> dict:
-        """What a picture of the method shows, on a batch of the data preprocessor.
+        """Collect what a picture of the method shows of a batch of the data preprocessor.
 
         Returns:
             ``score`` (B, N); ``masks``, ``patch_valid`` (B, N), ``images`` (B, C, H, W),
-            ``predicted`` (B, N, D) and ``targets`` (B, N, D) per modality (None where the recipe
-            has none); ``grid``.
+            ``features`` (B, N, D) of the student that sees whole windows, ``predicted`` (B, N, D),
+            ``targets`` (B, N, D) and ``reconstructed`` (B, C, H, W) per modality (None where the
+            recipe has none); ``grid``.
         """
         encoded = self.encode(batch)
-        predicted = self.predict(self._decode_batch(encoded, batch, everywhere=True)) or None
-        targets = None
-        if self.teacher is not None:
-            targets = self.teacher(batch.images, batch.patch_valid, batch.grid)[0]
+        decoded = self._decode_batch(encoded, batch, everywhere=True)
+        seen = (batch.images, batch.patch_valid, batch.grid)
         return dict(
             score=batch.score,
             masks=batch.masks,
             patch_valid=batch.patch_valid,
             images=batch.images,
-            predicted=predicted,
-            targets=targets,
+            features=encode_windows(self.backbone, self.embedding, *seen),
+            predicted=self.predict(decoded) or None,
+            targets=None if self.teacher is None else self.teacher(*seen)[0],
+            reconstructed=self._reconstruct(decoded, batch),
             grid=batch.grid,
         )
+
+    def _reconstruct(
+        self, decoded: dict[str, Decoded], batch: MaskedBatch
+    ) -> dict[str, Tensor] | None:
+        """Windows with the predicted pixels of their hidden patches; None without L_pix."""
+        if self.pixel_head is None:
+            return None
+        pixels = self.pixel_head({name: one.tokens for name, one in decoded.items()})
+        return {
+            name: reconstruct(
+                pixels[name],
+                batch.images[name],
+                batch.pixel_valid[name],
+                one.hidden,
+                self.patch_size,
+                max(self.pixel_floor[name], 1e-3),
+                self.pixel_target[name],
+            )
+            for name, one in decoded.items()
+        }

@@ -10,6 +10,36 @@ from ..losses import normalise_targets
 from ..utils.ema import update_ema
 
 
+def encode_windows(
+    backbone: MaskedVisionTransformer,
+    embedding: nn.Module,
+    images: dict[str, Tensor],
+    patch_valid: dict[str, Tensor],
+    grid: tuple[int, int],
+    average_layers: int = 1,
+) -> dict[str, Tensor]:
+    """Encode whole, unmasked windows, each modality by itself.
+
+    Args:
+        backbone: encoder.
+        embedding: patch embeddings of the other modalities.
+        images: (B, C_m, H, W) of each modality, normalized.
+        patch_valid: (B, N) bool; patches without data are not attended to.
+        grid: rows and columns of patches.
+        average_layers: see :meth:`~mssdf.models.MaskedVisionTransformer.encode`.
+
+    Returns:
+        (B, N, D) patch tokens of each modality.
+    """
+    names = list(images)
+    tokens = torch.cat(
+        [embedding(name, image, backbone.patch_embed) for name, image in images.items()]
+    )  # (M * B, N, D)
+    key_mask = torch.cat([patch_valid[name] for name in names])
+    encoded = backbone.encode(backbone.add_positions(tokens, grid), key_mask, average_layers)
+    return dict(zip(names, encoded[:, 1:].chunk(len(names)), strict=True))
+
+
 class EMATeacher(nn.Module):
     """Patch embedding and encoder without gradient, always in eval mode.
 
@@ -78,18 +108,9 @@ class EMATeacher(nn.Module):
         Returns:
             Targets and features before normalisation, each (B, N, D) per modality.
         """
-        names = list(images)
-        tokens = torch.cat(
-            [
-                self.embedding(name, image, self.backbone.patch_embed)
-                for name, image in images.items()
-            ]
-        )  # (M * B, N, D)
-        key_mask = torch.cat([patch_valid[name] for name in names])
-        encoded = self.backbone.encode(
-            self.backbone.add_positions(tokens, grid), key_mask, self.average_layers
-        )[:, 1:]
-        features = dict(zip(names, encoded.chunk(len(names)), strict=True))
+        features = encode_windows(
+            self.backbone, self.embedding, images, patch_valid, grid, self.average_layers
+        )
         targets = {
             name: normalise_targets(feature, patch_valid[name], self.target_norm)
             for name, feature in features.items()
