@@ -161,3 +161,18 @@ def test_the_cls_token_learns_from_the_decoders_only_if_its_path_is_trained(path
 def test_a_wrong_cls_path_names_the_key():
     with pytest.raises(ValueError, match='cls_path: expected one of'):
         tiny_model(cls_path='attached')
+
+
+def test_nothing_hidden_leaves_nothing_to_decode():
+    model = tiny_model(
+        losses=ALL_LOSSES,
+        **ENCODER,
+        **{
+            'modality_decoder.queries': 'hidden',
+            'data_preprocessor.mask_ratio': 0.0,
+            'data_preprocessor.cross_modal': None,
+        },
+    )
+    losses = model.loss(**model.data_preprocessor(tiny_batch(2)))
+    assert losses['pix'] == 0
+    assert torch.isfinite(losses['loss'])

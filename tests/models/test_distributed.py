@@ -33,7 +33,7 @@ def prepare(term: str, features: str):
     if features == 'location':
         settings |= {'pairwise.features': 'encoder', 'pairwise.negatives': 'location'}
         settings |= {'pairwise.num_locations': 9, 'pairwise.projector': 16}
-        settings |= {'pairwise.flat': dict(dsm=59.7)}  # of heights within 60 m: some are alike
+        settings |= {'pairwise.flat': dict(dsm=59.0)}  # of heights within 60 m: some count as flat
         settings |= {'data_preprocessor.mask_ratio': 0.25}
         settings |= {'modality_decoder.queries': 'hidden', 'fusion_decoder.filled': True}
     settings['teacher'] = dict(target_norm='batch', average_layers=2)

@@ -119,3 +119,24 @@ def test_lengths_told_to_the_model_are_those_of_the_masks(model, kind, target, c
             visible = (~batch.masks[name]).sum(dim=1)
             assert visible.max() <= batch.num_visible[name]
             assert batch.ragged[name] or (visible == batch.num_visible[name]).all()
+
+
+@pytest.mark.parametrize('kind', ['complete', 'single', 'partial'])
+@pytest.mark.parametrize('joint', [False, True])
+def test_no_hidden_pixel_reaches_the_student_of_our_recipe(kind, joint):
+    ours = tiny_model(
+        NAMES,
+        **{
+            'data_preprocessor.cross_modal': None,
+            'data_preprocessor.same_masks': True,
+            'fusion_decoder.filled': True,
+            'modality_decoder.joint': joint,
+        },
+    )
+    for ratio in (0.0, 0.25, 0.75, 0.9):
+        ours.data_preprocessor.mask_ratio = ratio
+        batch = ours.data_preprocessor(holes(kind))['inputs']
+        before = outputs(ours, batch)
+        after = outputs(ours, spoil_hidden(batch, ours.patch_size))
+        for name, value in before.items():
+            assert torch.equal(value, after[name]), (ratio, name)

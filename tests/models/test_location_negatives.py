@@ -108,30 +108,26 @@ def test_draws_locations_and_not_rows():
     assert found.item() == pytest.approx(losses.mean(), rel=1e-4)
 
 
-def test_patches_whose_heights_are_alike_are_no_negatives():
+def test_windows_that_are_both_flat_at_a_location_are_no_negatives():
     features = {name: torch.randn(4, 1, 8) for name in ('rgb', 'dsm')}
     eligible = {name: torch.ones(4, 1, dtype=torch.bool) for name in features}
-    # windows 0 and 1 are flat ground, 2 is a flat roof, 3 a slope that begins at the ground
-    low = torch.tensor([0.0, 0.1, 8.0, 0.0]).unsqueeze(1)
-    high = torch.tensor([0.2, 0.3, 8.1, 3.0]).unsqueeze(1)
+    flat = torch.tensor([True, True, False, True]).unsqueeze(1)
     options = PairwiseOptions(negatives='location', num_locations=1, flat=dict(dsm=0.5))
-    found = pairwise_terms(features, eligible, options, heights=dict(dsm=(low, high)), hsic=False)
+    found = pairwise_terms(features, eligible, options, flat=dict(dsm=flat), hsic=False)
     indistinct = np.zeros((1, 4, 4), dtype=bool)
-    indistinct[0, [0, 1], [1, 0]] = True
+    indistinct[0] = flat.numpy() & flat.numpy().T
     arrays = [features[name].transpose(0, 1).numpy() for name in ('rgb', 'dsm')]
-    losses, _ = numpy_by_location(*arrays, np.ones((1, 4), dtype=bool), 0.07, indistinct)
-    assert found['align'].item() == pytest.approx(losses.mean(), rel=1e-4)
+    losses, counted = numpy_by_location(*arrays, np.ones((1, 4), dtype=bool), 0.07, indistinct)
+    assert found['align'].item() == pytest.approx(losses[counted].mean(), rel=1e-4)
 
 
-def test_the_model_measures_heights_in_meters():
-    model = tiny_model(
-        losses=ALL_LOSSES,
-        pairwise=dict(features='encoder', negatives='location', flat=dict(dsm=1.0)),
-    )
+def test_the_model_measures_flatness_in_meters():
+    pairwise = dict(features='encoder', negatives='location', flat=dict(dsm=59.0))
+    model = tiny_model(losses=ALL_LOSSES, pairwise=pairwise)
     data = tiny_batch(3)
     data['valid']['dsm'][1, :, :20, :20] = False
     batch = model.data_preprocessor(data)['inputs']
-    low, high = model._heights(batch)['dsm']
+    found = model._flat_patches(batch)['dsm']
     for window in range(3):
         heights = data['inputs']['dsm'][window, 0].numpy()
         known = data['valid']['dsm'][window, 0].numpy()
@@ -139,7 +135,8 @@ def test_the_model_measures_heights_in_meters():
         patches = patches.reshape(16, -1)
         some = ~np.isnan(patches).all(axis=1)
         span = np.nanmax(patches[some], axis=1) - np.nanmin(patches[some], axis=1)
-        np.testing.assert_allclose((high - low)[window].numpy()[some], span, rtol=1e-4)
+        np.testing.assert_array_equal(found[window].numpy()[some], span <= 59.0)
+    assert found.any() and not found.all()  # random heights within 60 m: 59 tells them apart
 
 
 def test_cost_is_bounded_by_locations():

@@ -76,3 +76,35 @@ def test_a_term_that_does_not_reach_the_encoder_has_no_gradient():
     norms = gradient_norms(dict(a=(2 * feature).sum(), b=torch.tensor(1.0)), [feature])
     assert norms['grad_a'].item() == pytest.approx(12**0.5)
     assert norms['grad_b'] == 0
+
+
+def test_both_views_count():
+    settings = {'data_preprocessor.second_view': dict(kind='masking')}
+    losses = dict.fromkeys(ALL_LOSSES, 0.0) | dict(inst=1.0)
+    model = tiny_model(losses=losses, monitor_gradients=True, **settings)
+    batch = model.data_preprocessor(tiny_batch(3))['inputs']
+    norm = model.loss(batch)['grad_inst']
+
+    encode, outputs = model.encode, []
+
+    def keep(batch):
+        encoded = encode(batch)
+        for one in encoded.values():
+            one.cls_token.retain_grad()
+            outputs.append(one.cls_token)
+        return encoded
+
+    model.encode = keep
+    model.monitor_interval = 0
+    model.loss(batch)['inst'].backward()
+    assert len(outputs) == 4  # two modalities in two views
+    expected = torch.stack([value.grad.square().sum() for value in outputs]).sum().sqrt()
+    torch.testing.assert_close(norm, expected, rtol=1e-4, atol=1e-7)
+
+
+def test_gradients_of_compiled_layers_are_refused():
+    model = tiny_model(losses=ALL_LOSSES, monitor_gradients=True)
+    model.backbone.layers[0].compile(backend='eager')
+    batch = model.data_preprocessor(tiny_batch(2))['inputs']
+    with pytest.raises(ValueError, match='monitor_gradients: expected a model that is neither'):
+        model.loss(batch)

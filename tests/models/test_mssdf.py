@@ -1,5 +1,7 @@
 """The algorithm: batching against a loop, independence of samples, switches, precision."""
 
+import re
+
 import pytest
 import torch
 from mmengine.optim import OptimWrapper
@@ -217,6 +219,12 @@ def test_wrong_settings_name_the_key():
         (dict(losses=dict.fromkeys(ALL_LOSSES, 0.0)), ValueError, 'at least one weight'),
         (dict(losses=dict(rec=-1.0)), ValueError, 'must not be negative'),
         (dict(ramps=dict(rec=(30, 10))), ValueError, 'ramps.rec'),
+        (dict(losses=dict(align=float('nan'))), ValueError, 'infinite or NaN'),
+        (dict(teacher=dict(target_nrom='batch')), ValueError, "found ['target_nrom']"),
+        (dict(instance=dict(temperature=0.0)), ValueError, 'instance.temperature'),
+        (dict(discrimination=dict(temperature=-1.0)), ValueError, 'discrimination'),
+        ({'data_preprocessor.cross_modal': dict(targt='dsm')}, ValueError, "found ['targt']"),
+        ({'data_preprocessor.modalities.dsm.min_spam': 5}, ValueError, "found ['min_spam']"),
         (dict(primary='sar'), ValueError, "found 'sar'"),
         (dict(pairwise=dict(features='tokens')), ValueError, "found 'tokens'"),
         (dict(teacher=dict(target_norm='layer')), ValueError, "found 'layer'"),
@@ -226,7 +234,7 @@ def test_wrong_settings_name_the_key():
         ({'data_preprocessor.cross_modal': dict(target='ms')}, ValueError, "found 'ms'"),
         ({'modality_decoder.embed_dims': 64}, ValueError, 'modality_decoder.embed_dims'),
     ):
-        with pytest.raises(error, match=message.replace('.', r'\.')):
+        with pytest.raises(error, match=re.escape(message)):
             from mssdf.registry import MODELS
 
             MODELS.build(tiny_config(**settings))

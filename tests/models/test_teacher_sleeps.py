@@ -32,6 +32,37 @@ def test_the_teacher_runs_only_while_its_term_weighs_something():
     assert tiny_model(losses=ALL_LOSSES | dict(rec=0.0)).teacher is None
 
 
+@pytest.mark.parametrize(
+    ('names', 'losses', 'pairwise'),
+    [
+        (('rgb', 'dsm'), dict(rec=1.0, align=0.5), dict(features='encoder')),
+        (('rgb', 'dsm'), dict(rec=1.0), {}),
+        (('rgb',), dict(rec=1.0, align=0.5), {}),
+    ],
+)
+def test_what_sleeps_is_not_run_and_still_has_a_gradient(names, losses, pairwise):
+    model = tiny_model(
+        names,
+        losses=dict.fromkeys(ALL_LOSSES, 0.0) | losses,
+        ramps=dict(rec=(10, 20)),
+        pairwise=pairwise,
+    )
+    calls = count_calls(model.modality_decoder)
+    batch = model.data_preprocessor(tiny_batch(2, names))
+    for iteration, runs in ((0, 0), (15, 1)):
+        model.set_progress(iteration)
+        model.loss(**batch)['loss'].backward()
+        assert len(calls) == runs
+        gradients = [p.grad for p in model.parameters() if p.requires_grad]
+        assert all(gradient is not None and gradient.isfinite().all() for gradient in gradients)
+        model.zero_grad(set_to_none=True)
+
+
+def test_a_single_modality_needs_a_term_of_its_own():
+    with pytest.raises(ValueError, match='losses: expected a term that one modality alone'):
+        tiny_model(('rgb',), losses=dict.fromkeys(ALL_LOSSES, 0.0) | dict(align=1.0))
+
+
 def test_ramps_in_shares_mean_the_same_at_every_length():
     term = LossTerm(2.0, (0.25, 0.75))
     for length in (40, 4000):

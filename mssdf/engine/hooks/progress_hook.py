@@ -70,9 +70,9 @@ class CrossModalMaskingHook(Hook):
         """Set p for this iteration and log it."""
         position = runner.epoch if self.by_epoch else runner.iter
         preprocessor: Any = unwrap(runner.model).data_preprocessor
-        ratio = 0.0
-        if preprocessor.target is not None:
-            ratio = staircase(position, self.start, self.increment, self.every, self.maximum)
+        if preprocessor.target is None:
+            return
+        ratio = staircase(position, self.start, self.increment, self.every, self.maximum)
         preprocessor.cross_modal_ratio = ratio
         runner.message_hub.update_scalar('train/p_cross', ratio)
 
@@ -104,7 +104,7 @@ class TeacherMomentumHook(Hook):
         self, runner: Runner, batch_idx: int, data_batch: Any = None, outputs: Any = None
     ) -> None:
         """Move the teacher, unless gradients are still being accumulated."""
-        if not runner.optim_wrapper.should_update():
+        if unwrap(runner.model).teacher is None or not runner.optim_wrapper.should_update():
             return
         momentum = cosine(runner.iter, runner.max_iters, self.start, self.end)
         unwrap(runner.model).update_teacher(momentum)

@@ -85,6 +85,9 @@ class MaskingDataPreprocessor(MultiModalDataPreprocessor):
         if len(weights) != 3 or min(weights) <= 0:
             raise ValueError(f'weights must be three positive numbers, found {weights}')
         cross_modal = dict(cross_modal or {})
+        unknown = sorted(cross_modal.keys() - {'target', 'complementary'})
+        if unknown:
+            raise ValueError(f'cross_modal: expected target and complementary, found {unknown}')
         target: str | None = cross_modal.get('target')
         if target is not None and target not in (*self.modalities, 'random'):
             raise ValueError(

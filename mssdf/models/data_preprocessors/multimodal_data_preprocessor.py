@@ -11,6 +11,8 @@ from torch import Tensor
 from mssdf.registry import MODELS
 from mssdf.utils.limits import LARGEST_DEVIATION, LARGEST_VALUE
 
+SETTINGS = {'mean', 'std', 'relative_to_median', 'min_span'}
+
 
 def relative_to_median(image: Tensor, valid: Tensor) -> Tensor:
     """Subtract from each window the median of its valid pixels (the lower one of two).
@@ -68,6 +70,12 @@ class MultiModalDataPreprocessor(BaseDataPreprocessor):
         self.modalities: dict[str, dict] = {}
         for name, settings in modalities.items():
             settings = dict(settings)
+            unknown = sorted(settings.keys() - SETTINGS)
+            if unknown:
+                raise ValueError(
+                    f'modalities.{name}: expected settings among {sorted(SETTINGS)}, '
+                    f'found {unknown}'
+                )
             measured = known.get(name, {})
             if settings.get('relative_to_median'):
                 measured = measured.get('relative', measured)

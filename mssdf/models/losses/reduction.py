@@ -77,7 +77,7 @@ def gather_windows_with_gradient(values: Tensor) -> Tensor:
         return values
     # every rank fills its own places, and the sum puts them together
     everyone = values.new_zeros(len(values), world_size, *values.shape[1:])
-    place = torch.tensor([rank], device=values.device)
+    place = torch.full((1,), rank, device=values.device)
     everyone = everyone.index_copy(1, place, values.unsqueeze(1))
     return sum_with_gradient(everyone.flatten(0, 1))
 

@@ -100,7 +100,7 @@ class ModalityDecoder(BaseModule):
 
         sequence = torch.cat([context.repeat(count, 1, 1), asked.to(context.dtype)], dim=1)
         key_mask = safe_key_mask(torch.cat([keep.repeat(count, 1), asked_keep], dim=1))
-        decoded = self.decoder(sequence, key_mask)[:, -asked.shape[1] :]
+        decoded = self.decoder(sequence, key_mask)[:, context.shape[1] :]
         if self.joint:
             return dict.fromkeys(self.modalities, decoded)
         return dict(zip(self.modalities, decoded.chunk(count), strict=True))

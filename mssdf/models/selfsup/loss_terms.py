@@ -1,5 +1,6 @@
 """Weights of the loss terms and how they set in (method.md, sections 5 and 6)."""
 
+import math
 from dataclasses import dataclass
 
 TERMS = ('rec', 'align', 'hsic', 'cls', 'pix', 'inst', 'disc')
@@ -72,8 +73,8 @@ def parse_loss_terms(
         unknown = set(given) - set(TERMS)
         if unknown:
             raise KeyError(f'{key}: expected keys among {TERMS}, found {sorted(unknown)}')
-    if min(weights.values(), default=0) < 0:
-        raise ValueError(f'losses: weights must not be negative, found {weights}')
+    if not all(0 <= weight < math.inf for weight in weights.values()):
+        raise ValueError(f'losses: weights must not be negative, infinite or NaN, found {weights}')
     if not any(weights.values()):
         raise ValueError(f'losses: at least one weight must be above 0, found {weights}')
 

@@ -1,10 +1,12 @@
 """MSSDF, the algorithm (method.md, sections 4 to 6)."""
 
+import logging
 from collections.abc import Iterable, Sequence
 from typing import Any
 
 import torch
 from mmengine.dist import all_reduce
+from mmengine.logging import print_log
 from mmpretrain.models import BaseSelfSupervisor
 from mmpretrain.structures import DataSample
 from torch import Tensor, nn
@@ -32,7 +34,7 @@ from ..utils.attention import checkpoint_layers
 from ..utils.positions import gather_tokens, visible_indices
 from .loss_terms import TERMS, Ramp, parse_loss_terms
 from .monitor import feature_monitor, gradient_norms
-from .pairwise import Heights, PairwiseOptions, pairwise_terms
+from .pairwise import PairwiseOptions, pairwise_terms
 from .parts import Decoded, Encoded
 from .teacher import EMATeacher, encode_windows
 
@@ -115,6 +117,11 @@ class MSSDF(BaseSelfSupervisor):
         self.modalities = tuple(sorted(channels))
         self.primary = self._check_primary(primary, channels)
         self.terms = parse_loss_terms(losses or PAPER, ramps)
+        if len(self.modalities) < 2 and not self._uses('rec', 'cls', 'pix', 'inst', 'disc'):
+            raise ValueError(
+                f'losses: expected a term that one modality alone can have, found {losses} for '
+                f'{self.modalities}'
+            )
         self.patch_size = self.backbone.patch_size
         if self.data_preprocessor.patch_size != self.patch_size:
             raise ValueError(
@@ -138,6 +145,11 @@ class MSSDF(BaseSelfSupervisor):
 
         teacher = dict(teacher or {})
         self.start_from = teacher.pop('checkpoint', None)
+        unknown = sorted(teacher.keys() - {'target_norm', 'average_layers'})
+        if unknown:
+            raise ValueError(
+                f'teacher: expected target_norm, average_layers and checkpoint, found {unknown}'
+            )
         self.teacher = (
             EMATeacher(self.backbone, self.embedding, **teacher) if self._uses('rec') else None
         )
@@ -169,11 +181,14 @@ class MSSDF(BaseSelfSupervisor):
     def _pairs(self) -> bool:
         return len(self.modalities) > 1 and self._uses('align', 'hsic')
 
+    @property
+    def _predicts_pairs(self) -> bool:
+        return self._pairs and self.pairwise.features == 'predicted'
+
     def _build_decoders(
         self, fusion: dict, modality: dict, width: int, channels: dict[str, int]
     ) -> None:
-        pairs_predicted = self._pairs and self.pairwise.features == 'predicted'
-        predicts = self._uses('rec') or pairs_predicted
+        predicts = self._uses('rec') or self._predicts_pairs
         self.fusion_decoder: Any = None
         self.modality_decoder: Any = None
         self.feature_head: nn.Module | None = None
@@ -188,7 +203,7 @@ class MSSDF(BaseSelfSupervisor):
                 f"modality_decoder.embed_dims must equal the fusion decoder's "
                 f'{self.fusion_decoder.embed_dims}, found {decoded}'
             )
-        if pairs_predicted and self.modality_decoder.queries != 'all':
+        if self._predicts_pairs and self.modality_decoder.queries != 'all':
             raise ValueError(
                 "modality_decoder.queries: expected 'all' with pairwise.features='predicted', "
                 f'found {self.modality_decoder.queries!r}'
@@ -220,6 +235,13 @@ class MSSDF(BaseSelfSupervisor):
                 f'instance: expected pool (one of {POOLS}), temperature and projector, found '
                 f'{dict(pool=self.instance_pool, **instance)}'
             )
+        if not self.instance_temperature > 0:
+            raise ValueError(
+                'instance.temperature: expected a positive number, found '
+                f'{self.instance_temperature}'
+            )
+        if not self._uses('inst'):
+            self.data_preprocessor.second_view = None  # nobody would look at it
         if self._uses('inst'):
             if len(self.modalities) < 2 and not self.data_preprocessor.second_view:
                 raise ValueError(
@@ -229,8 +251,11 @@ class MSSDF(BaseSelfSupervisor):
             self.instance_head = ProjectionHead(['all'], width, projector)
 
         self.patch_temperature = discrimination.pop('temperature', 0.1)
-        if discrimination:
-            raise ValueError(f'discrimination: expected temperature, found {discrimination}')
+        if discrimination or not self.patch_temperature > 0:
+            raise ValueError(
+                'discrimination: expected a positive temperature and nothing else, found '
+                f'{dict(temperature=self.patch_temperature, **discrimination)}'
+            )
         if self._uses('disc'):
             self.patch_projection = FrozenPatchProjection(channels, self.patch_size, width)
             self.patch_head = nn.Linear(self.modality_decoder.embed_dims, width)
@@ -240,6 +265,19 @@ class MSSDF(BaseSelfSupervisor):
             if kind not in TARGETS:
                 raise ValueError(f'pixel_target.{name}: expected one of {TARGETS}, found {kind!r}')
         modalities = self.data_preprocessor.modalities
+        for key, given in (
+            ('pixel_target', target),
+            ('pixel_floor', floor),
+            ('pairwise.flat', self.pairwise.flat),
+        ):
+            absent = sorted(given.keys() - modalities.keys())
+            if absent:  # a base may name what a child's data lack
+                print_log(
+                    f'{key}: {absent} are no modalities of this model ({list(modalities)}) and '
+                    'are left out',
+                    'current',
+                    logging.WARNING,
+                )
         self.pixel_target = {name: target.get(name, 'normalized') for name in modalities}
         # from the modality's own unit to that of its normalized values
         self.units = {
@@ -445,24 +483,26 @@ class MSSDF(BaseSelfSupervisor):
             self.pairwise,
             noise=batch.noise,
             projected=projected,
-            heights=self._heights(batch),
+            flat=self._flat_patches(batch),
             align=self._uses('align'),
             hsic=self._uses('hsic'),
         )
 
-    def _heights(self, batch: MaskedBatch) -> dict[str, Heights]:
-        """Range of each patch in meters, for the modalities in ``pairwise.flat``."""
-        heights = {}
+    def _flat_patches(self, batch: MaskedBatch) -> dict[str, Tensor]:
+        """Patches (B, N) whose heights lie within ``pairwise.flat`` meters."""
+        flat = {}
         for name in self.pairwise.flat.keys() & batch.images.keys():
             low, high = patch_range(batch.images[name], batch.pixel_valid[name], self.patch_size)
-            heights[name] = (low * self.units[name], high * self.units[name])
-        return heights
+            flat[name] = (high - low) * self.units[name] <= self.pairwise.flat[name]
+        return flat
 
-    def _instance_loss(self, batch: MaskedBatch, encoded: dict[str, Encoded]) -> Tensor:
+    def _instance_loss(
+        self, batch: MaskedBatch, encoded: dict[str, Encoded], second: dict[str, Encoded]
+    ) -> Tensor:
         """Compare whole windows: their modalities, and two views of them if there are."""
         assert self.instance_head is not None
         views, present = [], []
-        seconds = [] if batch.second is None else [(batch.second, self.encode(batch.second))]
+        seconds = [] if batch.second is None else [(batch.second, second)]
         for view, parts in [(batch, encoded), *seconds]:
             for name, one in parts.items():
                 pooled = one.mean_token() if self.instance_pool == 'mean' else one.cls_token
@@ -501,11 +541,17 @@ class MSSDF(BaseSelfSupervisor):
             for path in (sample.get('files') or {}).values()
         ]
         encoded = self.encode(inputs)
-        decoded = self._decode_batch(encoded, inputs)
+        second = {}
+        if self.instance_head is not None and inputs.second is not None:
+            second = self.encode(inputs.second)
+        teaches = self.teacher is not None and self._weight('rec') > 0
+        decodes = teaches or self._uses('pix', 'disc') or self._predicts_pairs
+        decoded = self._decode_batch(encoded, inputs) if decodes else {}
         predicted = self.predict(decoded)
         targets, teacher_features = {}, {}
-        if self.teacher is not None and self._weight('rec') > 0:
+        if self.teacher is not None and teaches:
             targets, teacher_features = self.teacher(inputs.images, inputs.patch_valid, inputs.grid)
+
         with torch.autocast(inputs.score.device.type, enabled=False):
             terms = {
                 name: value.mean()
@@ -516,27 +562,69 @@ class MSSDF(BaseSelfSupervisor):
             if self._pairs:
                 terms |= self._pairwise_losses(inputs, encoded, predicted)
             if self.instance_head is not None:
-                terms['inst'] = self._instance_loss(inputs, encoded)
+                terms['inst'] = self._instance_loss(inputs, encoded, second)
             weighted = {name: self._weight(name) * terms[name] for name in terms}
-            loss = total(weighted.values())
-            if self.teacher is not None and not targets and self.feature_head is not None:
-                # a sleeping head takes part with a gradient of zero, or DDP would wait for it
-                loss = loss + 0.0 * total(one.sum() for one in self.feature_head.parameters())
+            loss = total([*weighted.values(), self._asleep(bool(weighted), decodes, teaches)])
 
         log: dict[str, Tensor] = {name: terms[name] for name in TERMS if name in terms}
         for name in inputs.images:
             visible = (~inputs.masks[name]).sum(dim=1).float()
             log[f'visible_{name}'] = visible.mean().detach()
         if self.monitor_interval and self.iteration % self.monitor_interval == 0:
-            log |= self._monitor(inputs, encoded, teacher_features, weighted)
+            outputs = [*encoded.values(), *second.values()]
+            log |= self._monitor(inputs, encoded, teacher_features)
+            if self.monitor_gradients and torch.is_grad_enabled():
+                log |= self._gradient_norms(weighted, outputs)
         return dict(loss=loss, **log)
 
+    def _asleep(self, learns: bool, decodes: bool, teaches: bool) -> Tensor:
+        """Zero, with a zero gradient for what takes no part in this step, or DDP waits for it.
+
+        Args:
+            learns: whether any term is computed.
+            decodes: whether the decoders run.
+            teaches: whether the teacher does.
+        """
+        modules: list[nn.Module | None] = []
+        if self.teacher is not None and not teaches and not self._predicts_pairs:
+            modules.append(self.feature_head)
+        if not decodes:
+            modules += [self.fusion_decoder, self.modality_decoder]
+        if not learns:
+            modules = [self]
+        parameters = [
+            parameter
+            for module in modules
+            if module is not None
+            for parameter in module.parameters()
+            # sharded parameters need no gradient to go on
+            if parameter.requires_grad and not hasattr(parameter, 'full_tensor')
+        ]
+        zero = self.backbone.pos_embed.new_zeros((), dtype=torch.float32)
+        return zero + 0.0 * total(one.float().sum() for one in parameters) if parameters else zero
+
+    def _gradient_norms(
+        self, weighted: dict[str, Tensor], outputs: list[Encoded]
+    ) -> dict[str, Tensor]:
+        """Norm of each term's gradient at the encoder's outputs.
+
+        Raises:
+            ValueError: if the model is sharded or compiled, whose graph can be used once only.
+        """
+        sharded = any(hasattr(parameter, 'full_tensor') for parameter in self.parameters())
+        compiled = any(
+            getattr(module, '_compiled_call_impl', None) is not None for module in self.modules()
+        )
+        if sharded or compiled:
+            raise ValueError(
+                'monitor_gradients: expected a model that is neither sharded nor compiled, found '
+                f'{"a sharded" if sharded else "a compiled"} one; set it to False'
+            )
+        features = [value for one in outputs for value in (one.tokens, one.cls_token)]
+        return gradient_norms(weighted, features)
+
     def _monitor(
-        self,
-        batch: MaskedBatch,
-        encoded: dict[str, Encoded],
-        teacher: dict[str, Tensor],
-        weighted: dict[str, Tensor],
+        self, batch: MaskedBatch, encoded: dict[str, Encoded], teacher: dict[str, Tensor]
     ) -> dict[str, Tensor]:
         num_patches = batch.score.shape[1]
         tokens = [one.on_grid(one.tokens.detach(), num_patches) for one in encoded.values()]
@@ -544,9 +632,6 @@ class MSSDF(BaseSelfSupervisor):
         if teacher:
             keep = [batch.patch_valid[name] for name in teacher]
             log |= feature_monitor(list(teacher.values()), keep, 'teacher')
-        if self.monitor_gradients and torch.is_grad_enabled():
-            outputs = [value for one in encoded.values() for value in (one.tokens, one.cls_token)]
-            log |= gradient_norms(weighted, outputs)
         return log
 
     def parse_losses(self, losses: dict[str, Tensor]) -> tuple[Tensor, dict[str, Tensor]]:

@@ -20,8 +20,6 @@ from ..losses.reduction import (
 GOLDEN = 0.6180339887
 CHOICES = dict(features=('predicted', 'encoder'), negatives=('all', 'location'))
 
-Heights = tuple[Tensor, Tensor]
-
 
 @dataclass(frozen=True)
 class PairwiseOptions:
@@ -38,8 +36,9 @@ class PairwiseOptions:
         temperature: divisor of L_align's cosine similarities.
         projector: width of the projections that L_align compares, by a network for each modality;
             None compares the features themselves.
-        flat: for heights, the range in meters within which two patches count as alike, and are no
-            negatives with ``'location'``; modalities that the model lacks are left out.
+        flat: for heights, the range in meters within which a patch counts as flat. With
+            ``'location'``, windows that are both flat at a location are no negatives there: their
+            heights don't tell them apart.
     """
 
     features: str = 'predicted'
@@ -81,7 +80,7 @@ def pairwise_terms(
     options: PairwiseOptions | None = None,
     noise: Tensor | None = None,
     projected: dict[str, Tensor] | None = None,
-    heights: dict[str, Heights] | None = None,
+    flat: dict[str, Tensor] | None = None,
     align: bool = True,
     hsic: bool = True,
 ) -> dict[str, Tensor]:
@@ -93,8 +92,7 @@ def pairwise_terms(
         options: settings of the terms.
         noise: (B, N) random numbers in 0...1 from which the locations are drawn.
         projected: (B, N, d) features of each modality that L_align compares; ``features`` if None.
-        heights: lowest and highest value of each patch, (B, N) each, in meters, of the modalities
-            in ``options.flat``.
+        flat: (B, N) bool, patches of a modality that are flat.
         align: whether to compute ``'align'``.
         hsic: whether to compute ``'hsic'``.
 
@@ -118,12 +116,8 @@ def pairwise_terms(
         by_location = align and options.negatives == 'location'
         if by_location:
             pair = (projected[first], projected[second])
-            alike = {
-                name: (options.flat[name], values)
-                for name, values in (heights or {}).items()
-                if name in (first, second)
-            }
-            value = align_by_location(*pair, mask, share, shifted, options, alike)
+            level = [values for name, values in (flat or {}).items() if name in (first, second)]
+            value = align_by_location(*pair, mask, share, shifted, options, level)
             found.setdefault('align', []).append(value)
         if hsic or (align and not by_location):
             values = (features[first], features[second], projected[first], projected[second])
@@ -145,7 +139,7 @@ def align_by_location(
     share: Tensor,
     noise: Tensor,
     options: PairwiseOptions,
-    alike: dict[str, tuple[float, Heights]],
+    flat: list[Tensor],
 ) -> tuple[Tensor, Tensor]:
     """Sum L_align over drawn locations, with negatives from the same location.
 
@@ -156,7 +150,7 @@ def align_by_location(
         share: (B,) weight of each window.
         noise: (B, N) random numbers; those of the first window of all ranks decide.
         options: settings.
-        alike: range in meters and heights of modalities whose alike patches are no negatives.
+        flat: (B, N) bool for each modality of which two flat patches are no negatives.
 
     Returns:
         The weighted sum over this rank's anchors times the number of ranks, and the sum of the
@@ -166,9 +160,6 @@ def align_by_location(
     # the same locations on every rank, so that all have each other's windows there
     chosen = gather_windows(noise[:1])[0].topk(count, largest=False, sorted=False).indices  # (L,)
 
-    def at_locations(values: Tensor) -> Tensor:
-        return values[:, chosen].transpose(0, 1)  # (L, B, ...)
-
     sides = [
         gather_windows_with_gradient(values[:, chosen].float()).transpose(0, 1)
         for values in (first, second)
@@ -177,14 +168,10 @@ def align_by_location(
     anchors = own_windows(len(mask), mask.device)
 
     indistinct = None
-    for meters, (low, high) in alike.values():
-        low, high = at_locations(low), at_locations(high)  # (L, B)
-        all_low = gather_windows(low.T.contiguous()).T.unsqueeze(1)  # (L, 1, G)
-        all_high = gather_windows(high.T.contiguous()).T.unsqueeze(1)
-        span = torch.maximum(high.unsqueeze(-1), all_high)
-        span = span - torch.minimum(low.unsqueeze(-1), all_low)
-        within = span <= meters
-        indistinct = within if indistinct is None else indistinct | within
+    for level in flat:
+        own = level[:, chosen].T  # (L, B)
+        both = own.unsqueeze(-1) & gather_windows(level[:, chosen]).T.unsqueeze(1)  # (L, B, G)
+        indistinct = both if indistinct is None else indistinct | both
 
     loss, counted = location_info_nce(
         sides[0], sides[1], valid, anchors, indistinct, options.temperature
