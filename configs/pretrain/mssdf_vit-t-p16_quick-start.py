@@ -11,7 +11,7 @@ model = dict(
     data_preprocessor=dict(modalities={{_base_.modality_statistics}}),
     backbone=dict(arch='deit-tiny', img_size=128),
     fusion_decoder=dict(embed_dims=192, num_heads=3),
-    modality_decoder=dict(embed_dims=192, num_layers=4, num_heads=3),
+    modality_decoder=dict(embed_dims=192, num_heads=3),
 )
 train_dataloader = dict(dataset=dict(windows=dict(per_epoch=512)))
 default_hooks = dict(

@@ -9,12 +9,13 @@ model = dict(
     ),
     embedding=dict(type='mssdf.PerModalityPatchEmbedding'),  # meters stay meters
     fusion_decoder=dict(filled=True, num_layers=0),  # what it cost goes into more windows
-    modality_decoder=dict(queries='hidden', joint=True),
+    modality_decoder=dict(queries='hidden', joint=True, num_layers=2),
     pairwise=dict(
         features='encoder',  # predictions can meet L_align by position alone
         negatives='location',  # and so can any features, with negatives from everywhere
         num_locations=64,
         projector=128,
+        flat=dict(dsm=0.3),  # meters: heights of flat ground don't tell windows apart
     ),
     pixel_target=dict(dsm='raw'),  # flat ground, normalized, is noise
     # L_align at 1 leaves L_pix a tenth of the encoder's gradient
