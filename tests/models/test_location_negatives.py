@@ -76,6 +76,43 @@ def test_pure_position_codes_leave_the_loss_at_chance():
     assert met < chance + 0.1 < math.log(both.sum()) - 3
 
 
+def test_centered_features_cannot_be_met_by_codes_of_the_window_either():
+    """A code of the window alone meets L_align with negatives of other windows, unless centered."""
+    codes = torch.eye(16)[:, None].expand(-1, 64, -1)  # (B, N, d)
+    features = dict(rgb=codes, dsm=codes * 3.0)
+    eligible = {name: torch.rand(16, 64) > 0.4 for name in features}
+    met, blind = (
+        pairwise_terms(
+            features,
+            eligible,
+            PairwiseOptions(negatives='location', num_locations=64, centered=centered),
+            hsic=False,
+        )['align'].item()
+        for centered in (False, True)
+    )
+    count = (eligible['rgb'] & eligible['dsm']).sum(dim=0)
+    chance = (count * count.clamp(min=1).log()).sum() / (count * (count > 1)).sum()
+    assert met < 0.01
+    assert blind == pytest.approx(chance.item(), rel=1e-3)
+
+
+def test_centered_features_are_those_less_the_windows_mean():
+    generator = torch.Generator().manual_seed(2)
+    features = {name: torch.randn(5, 4, 8, generator=generator) for name in 'ab'}
+    eligible = {name: torch.rand(5, 4, generator=generator) > 0.3 for name in 'ab'}
+    options = PairwiseOptions(negatives='location', num_locations=4, centered=True)
+    found = pairwise_terms(features, eligible, options, hsic=False)['align']
+    arrays = []
+    for name in 'ab':
+        array = features[name].numpy().copy()
+        for window in range(5):
+            array[window] -= array[window][eligible[name][window].numpy()].mean(axis=0)
+        arrays.append(array.transpose(1, 0, 2))
+    valid = (eligible['a'] & eligible['b']).T.numpy()
+    losses, counted = numpy_by_location(*arrays, valid, 0.07)
+    assert found.item() == pytest.approx(losses.sum() / counted.sum(), rel=1e-4)
+
+
 def test_every_pair_of_modalities_is_averaged_over_the_windows_that_have_it():
     generator = torch.Generator().manual_seed(0)
     features = {name: torch.randn(6, 4, 8, generator=generator) for name in 'abc'}

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from mssdf.models.selfsup.monitor import gradient_norms, position_share
+from mssdf.models.selfsup.monitor import feature_monitor, gradient_norms, position_share
 
 from .tiny import ALL_LOSSES, tiny_batch, tiny_model
 
@@ -42,6 +42,16 @@ def test_position_share_of_codes_and_of_noise():
     shares = [position_share(torch.randn(4, 16, 8), torch.ones(4, 16).bool()) for _ in range(50)]
     assert torch.stack(shares).mean() < 0.05  # not the quarter that four windows give by chance
     assert position_share(torch.randn(1, 16, 8), torch.ones(1, 16).bool()) == 0
+
+
+def test_shares_of_position_and_window_add_up():
+    positions, windows = torch.randn(1, 16, 8), torch.randn(32, 1, 8)
+    keep = torch.ones(32, 16, dtype=torch.bool)
+    log = feature_monitor([positions + 2 * windows], [keep], 'student')
+    assert log['position_student'].item() == pytest.approx(0.2, abs=0.08)
+    assert log['window_student'].item() == pytest.approx(0.8, abs=0.08)
+    codes = feature_monitor([windows.expand(-1, 16, -1)], [keep], 'student')
+    assert codes['window_student'].item() == pytest.approx(1.0, abs=1e-4)
 
 
 def test_gradients_of_the_terms_are_autograds():

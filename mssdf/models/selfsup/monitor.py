@@ -77,14 +77,19 @@ def feature_monitor(tokens: list[Tensor], keep: list[Tensor], name: str) -> dict
         name: ending of the keys, ``'student'`` or ``'teacher'``.
 
     Returns:
-        ``std_*``, ``rank_*`` and ``position_*``, the last as the mean over modalities.
+        ``std_*``, ``rank_*``, ``position_*`` and ``window_*``: the shares of the variance that the
+        location, and that the window alone explains, as means over modalities.
     """
     std, rank = _spread(tokens, keep)
-    shares = [position_share(*pair) for pair in zip(tokens, keep, strict=True)]
+    pairs = list(zip(tokens, keep, strict=True))
+    position = [position_share(*pair) for pair in pairs]
+    # a window is to its locations what a location is to the windows
+    window = [position_share(values.transpose(0, 1), mask.T) for values, mask in pairs]
     return {
         f'std_{name}': std,
         f'rank_{name}': rank,
-        f'position_{name}': torch.stack(shares).mean(),
+        f'position_{name}': torch.stack(position).mean(),
+        f'window_{name}': torch.stack(window).mean(),
     }
 
 

@@ -36,6 +36,9 @@ class PairwiseOptions:
         temperature: divisor of L_align's cosine similarities.
         projector: width of the projections that L_align compares, by a network for each modality;
             None compares the features themselves.
+        centered: compare what is left of L_align's features without their mean over the window,
+            so that knowing the window tells nothing either: with ``'location'``, negatives are
+            all of other windows.
         flat: for heights, the range in meters within which a patch counts as flat. With
             ``'location'``, windows that are both flat at a location are no negatives there: their
             heights don't tell them apart.
@@ -47,6 +50,7 @@ class PairwiseOptions:
     max_rows: int = 8192
     temperature: float = 0.07
     projector: int | None = None
+    centered: bool = False
     flat: dict[str, float] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -102,6 +106,8 @@ def pairwise_terms(
     """
     options = options or PairwiseOptions()
     projected = features if projected is None else projected
+    if options.centered:
+        projected = {name: center(values, eligible[name]) for name, values in projected.items()}
     pairs = list(combinations(features, 2))
     both = {pair: eligible[pair[0]] & eligible[pair[1]] for pair in pairs}
     pairs_of_window = torch.stack([mask.any(dim=1) for mask in both.values()]).sum(dim=0)
@@ -130,6 +136,22 @@ def pairwise_terms(
         / torch.stack([weight for _, weight in values]).sum().clamp(min=1e-6)
         for name, values in found.items()
     }
+
+
+def center(features: Tensor, eligible: Tensor) -> Tensor:
+    """Take from features what their window is as a whole.
+
+    Args:
+        features: (B, N, d), anything where not eligible.
+        eligible: (B, N) bool.
+
+    Returns:
+        (B, N, d) float32: features less their mean over the window's eligible locations.
+    """
+    features = features.float()
+    weight = eligible.unsqueeze(-1)
+    total = features.masked_fill(~weight, 0.0).sum(dim=1, keepdim=True)
+    return features - total / weight.sum(dim=1, keepdim=True).clamp(min=1)
 
 
 def align_by_location(
