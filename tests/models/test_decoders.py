@@ -138,7 +138,7 @@ def test_predicted_pairs_need_all_locations():
 
 
 @pytest.mark.parametrize(
-    ('path', 'learns'), [('detached', False), ('trained', True), ('none', False)]
+    ('path', 'learns'), [('detached', False), ('added', True), ('token', True), ('none', False)]
 )
 def test_the_cls_token_learns_from_the_decoders_only_if_its_path_is_trained(path, learns):
     model = tiny_model(losses=dict.fromkeys(ALL_LOSSES, 0.0) | dict(pix=1.0), cls_path=path)
@@ -156,6 +156,35 @@ def test_the_cls_token_learns_from_the_decoders_only_if_its_path_is_trained(path
         one.cls_token = one.cls_token + 1.0
     changed = model.decode(encoded, batch.grid)
     assert torch.equal(changed['rgb'], decoded['rgb']) == (path == 'none')
+
+
+def test_cls_tokens_of_their_own_are_what_all_queries_see():
+    model = tiny_model(cls_path='token')
+    data = drop(tiny_batch(3), 'dsm', [1])
+    data['valid']['rgb'][2, :, :40] = False
+    batch = model.data_preprocessor(data)['inputs']
+    encoded = model.encode(batch)
+    found = model.decode(encoded, batch.grid)
+    fusion, modality = model.fusion_decoder, model.modality_decoder
+    fused, where, keep = fusion(
+        {name: one.tokens for name, one in encoded.items()},
+        {name: one.locations for name, one in encoded.items()},
+        {name: one.keep for name, one in encoded.items()},
+        batch.grid,
+    )
+    positions = sincos_positions(batch.grid, fusion.embed_dims)[0]
+    for b in range(3):
+        summary = [
+            fusion.project(encoded[name].cls_token[b])
+            for name in sorted(encoded)
+            if encoded[name].keep[b].any()
+        ]
+        context = fused[b][keep[b]] + positions[where[b][keep[b]]]
+        for index, name in enumerate(sorted(encoded)):
+            queries = modality.mask_tokens[index] + positions
+            sequence = torch.cat([torch.stack(summary), context, queries])
+            expected = modality.decoder(sequence[None])[0, -16:]
+            torch.testing.assert_close(found[name][b], expected, atol=1e-5, rtol=1e-4)
 
 
 def test_a_wrong_cls_path_names_the_key():

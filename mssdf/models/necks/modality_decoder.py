@@ -70,6 +70,7 @@ class ModalityDecoder(BaseModule):
         keep: Tensor,
         grid: tuple[int, int],
         queries: dict[str, tuple[Tensor, Tensor]] | None = None,
+        summary: tuple[Tensor, Tensor] | None = None,
     ) -> dict[str, Tensor]:
         """Decode all modalities in one batch.
 
@@ -80,6 +81,8 @@ class ModalityDecoder(BaseModule):
             grid: rows and columns of patches, N in all.
             queries: (B, Q) locations to decode of each modality and (B, Q) bool, false at
                 padding, with one Q for all, the same ones if ``joint``; all N locations if None.
+            summary: (B, S, D) tokens without a location that all queries see, and (B, S) bool,
+                false where a window lacks one.
 
         Returns:
             (B, Q, D) tokens of each modality.
@@ -88,6 +91,9 @@ class ModalityDecoder(BaseModule):
         batch, num_patches, count = len(fused), grid[0] * grid[1], len(names)
         positions = sincos_positions(grid, self.embed_dims, device=fused.device)
         context = fused + gather_tokens(positions, locations)
+        if summary is not None:
+            context = torch.cat([summary[0].to(context.dtype), context], dim=1)
+            keep = torch.cat([summary[1], keep], dim=1)
 
         if queries is None:
             asked = (self.mask_tokens + positions).repeat_interleave(batch, dim=0)  # (M * B, N, D)

@@ -40,7 +40,7 @@ from .teacher import EMATeacher, encode_windows
 
 PAPER = dict(rec=1.0, align=0.5, hsic=0.2, cls=0.1, pix=0.0)
 POOLS = ('mean', 'cls')
-CLS_PATHS = ('detached', 'trained', 'none')
+CLS_PATHS = ('detached', 'added', 'token', 'none')
 
 
 def total(values: Iterable[Tensor]) -> Tensor:
@@ -82,8 +82,9 @@ class MSSDF(BaseSelfSupervisor):
             of position.
         monitor_gradients: log the norm of each term's weighted gradient at the encoder's output,
             too, at the same interval.
-        cls_path: how the cls token reaches the decoders, added to the patch tokens:
-            ``'detached'`` (the paper: no gradient comes back), ``'trained'``, or ``'none'``.
+        cls_path: how the cls token reaches the decoders: ``'detached'`` adds it to the patch
+            tokens, without a gradient back (the paper), ``'added'`` with one; ``'token'`` hands it
+            to the modality decoder as a token of its own, as MAE does; ``'none'``.
         checkpoint_activations: compute each transformer layer of the student again
             in the backward pass instead of keeping its activations.
         init_cfg: of the whole model.
@@ -352,16 +353,22 @@ class MSSDF(BaseSelfSupervisor):
             grid,
             length,
         )
-        return self.modality_decoder(*fused, grid, queries)
+        summary = self._summary(encoded) if self.cls_path == 'token' else None
+        return self.modality_decoder(*fused, grid, queries, summary)
 
     def _with_cls(self, encoded: Encoded) -> Tensor:
-        """Add what the window is as a whole to its patch tokens (B, K, D)."""
-        if self.cls_path == 'none':
-            return encoded.tokens
-        cls_token = encoded.cls_token
+        """Patch tokens (B, K, D) as the fusion decoder takes them."""
         if self.cls_path == 'detached':
-            cls_token = cls_token.detach()
-        return encoded.tokens + cls_token[:, None]
+            return encoded.tokens + encoded.cls_token.detach()[:, None]
+        if self.cls_path == 'added':
+            return encoded.tokens + encoded.cls_token[:, None]
+        return encoded.tokens
+
+    def _summary(self, encoded: dict[str, Encoded]) -> tuple[Tensor, Tensor]:
+        """Cls tokens (B, M, D') in the decoders' width, and which windows have them."""
+        tokens = torch.stack([encoded[name].cls_token for name in self.modalities], dim=1)
+        present = torch.stack([encoded[name].keep.any(dim=1) for name in self.modalities], dim=1)
+        return self.fusion_decoder.project(tokens), present
 
     def _decode_batch(
         self, encoded: dict[str, Encoded], batch: MaskedBatch, everywhere: bool = False
