@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from scipy import stats
 from sklearn.metrics import confusion_matrix, r2_score
 
 from mssdf.evaluation.confusion import segmentation_scores
@@ -42,24 +43,41 @@ def test_sums_of_masks_give_iou(classes):
 
 
 def loop(rows, score, resamples, seed):
-    """The same draws, image by image and seed by seed."""
+    """Mean scores over seeds under the same draws, image by image."""
     count = rows[0].shape[1]
     images = np.random.default_rng(seed)
     images = images.multinomial(count, np.full(count, 1 / count), resamples)
     found = np.zeros((len(rows), resamples))
     for place, row in enumerate(rows):
-        runs = len(row)
-        seeds = np.random.default_rng(seed + 1 + place)
-        seeds = seeds.multinomial(runs, np.full(runs, 1 / runs), resamples)
         for number in range(resamples):
-            total = 0.0
-            for run in range(runs):
+            scores = []
+            for run in row:
                 sums = np.zeros(row.shape[2])
                 for image in range(count):
                     for _ in range(images[number, image]):
-                        sums += row[run, image]
-                total += seeds[number, run] * float(score(sums))
-            found[place, number] = total / runs
+                        sums += run[image]
+                scores.append(float(score(sums)))
+            found[place, number] = np.mean(scores)
+    return found
+
+
+def ends(value, drawn, count, seed_errors):
+    """Both sources by the textbook: added variances, Satterthwaite's degrees of freedom.
+
+    Args:
+        value: the figure.
+        drawn: resampled figures.
+        count: number of images.
+        seed_errors: standard error and degrees of freedom of each row's seeds.
+    """
+    low, middle, high = np.quantile(drawn, [0.025, 0.5, 0.975])
+    found = []
+    for sign, reach in ((-1, middle - low), (1, high - middle)):
+        error = reach / stats.norm.ppf(0.975) * np.sqrt(count / (count - 1))
+        parts = [(error, count - 1), *seed_errors]
+        total = sum(error**2 for error, _ in parts)
+        freedom = total**2 / sum(error**4 / free for error, free in parts)
+        found.append(value + sign * stats.t.ppf(0.975, freedom) * np.sqrt(total))
     return found
 
 
@@ -68,24 +86,95 @@ def test_intervals_equal_a_plain_loop(measure):
     rng = np.random.default_rng(3)
     if measure in ('R2', 'RMSE'):
         truth, predicted, known = heights()
-        noise = rng.normal(size=(4, *truth.shape))
-        rows = [error_sums(truth, predicted + noise[run], known) for run in range(4)]
+        noise = rng.normal(size=(8, *truth.shape))
+        rows = [error_sums(truth, predicted + noise[run], known) for run in range(8)]
     elif measure == 'accuracy':
-        rows = [np.stack([rng.random(12) < 0.7, np.ones(12)], axis=1) * 1.0 for _ in range(4)]
+        rows = [np.stack([rng.random(12) < 0.7, np.ones(12)], axis=1) * 1.0 for _ in range(8)]
     else:
         truth = rng.integers(0, 3, (12, 30))
-        rows = [confusion_sums(truth, rng.integers(0, 3, (12, 30)), 3) for _ in range(4)]
-    one, other = np.stack(rows[:3]), np.stack(rows[3:])
+        rows = [confusion_sums(truth, rng.integers(0, 3, (12, 30)), 3) for _ in range(8)]
+    one, same, other = np.stack(rows[:3]), np.stack(rows[3:6]), np.stack(rows[6:])
     score = SCORES[measure]
-    found = difference_interval(one, other, score, resamples=60, seed=5)
-    drawn = loop([one, other], score, 60, 5)
-    low, high = np.quantile(drawn[0] - drawn[1], [0.025, 0.975])
-    value = np.mean([score(run.sum(axis=0)) for run in one]) - score(other[0].sum(axis=0))
-    np.testing.assert_allclose([found.value, found.low, found.high], [value, low, high])
+    scores = [np.array([score(run.sum(axis=0)) for run in row]) for row in (one, same, other)]
+    drawn = loop([one, same, other], score, 60, 5)
 
     alone = score_interval(one, score, resamples=60, seed=5)
-    low, high = np.quantile(drawn[0], [0.025, 0.975])
-    np.testing.assert_allclose([alone.low, alone.high], [low, high])
+    expected = ends(scores[0].mean(), drawn[0], 12, [(stats.sem(scores[0]), 2)])
+    np.testing.assert_allclose([alone.low, alone.high], expected)
+
+    paired = difference_interval(one, same, score, resamples=60, seed=5)
+    gains = scores[0] - scores[1]
+    expected = ends(gains.mean(), drawn[0] - drawn[1], 12, [(stats.sem(gains), 2)])
+    np.testing.assert_allclose([paired.low, paired.high], expected)
+
+    welch = difference_interval(one, other, score, resamples=60, seed=5)
+    value = scores[0].mean() - scores[2].mean()
+    spreads = [(stats.sem(scores[0]), 2), (stats.sem(scores[2]), 1)]
+    expected = ends(value, drawn[0] - drawn[2], 12, spreads)
+    np.testing.assert_allclose([welch.low, welch.high], expected)
+    assert welch.value == pytest.approx(value)
+
+
+SPREADS = [(0.02, 0.0), (0.02, 0.45), (0.05, 0.45)]
+
+
+def trial(rng, spread, noise, seeds, images=60):
+    """Rows around 0.5: noise of each seed, of images (half of it common to rows), and the rest."""
+    common, rows = rng.normal(0, noise, images), []
+    for count in seeds:
+        hard = (common + rng.normal(0, noise, images)) / np.sqrt(2)
+        right = 0.5 + rng.normal(0, spread, (count, 1)) + hard
+        right = right + rng.normal(0, 0.1, (count, images))
+        rows.append(np.stack([right, np.ones_like(right)], axis=2))
+    return rows
+
+
+@pytest.mark.parametrize('spread, noise', SPREADS)
+@pytest.mark.parametrize('seeds', [(3, 3), (3, 2)])
+def test_intervals_over_few_seeds_cover_the_truth(spread, noise, seeds):
+    rng = np.random.default_rng(0)
+    covered = np.zeros(2)
+    for _ in range(400):
+        one, other = trial(rng, spread, noise, seeds)
+        score = score_interval(one, SCORES['accuracy'], resamples=200)
+        gain = difference_interval(one, other, SCORES['accuracy'], resamples=200)
+        covered += [score.low <= 0.5 <= score.high, gain.low <= 0 <= gain.high]
+    assert (covered / 400 >= 0.92).all(), covered / 400
+
+
+def test_windows_of_a_file_are_drawn_together():
+    """Eight files of ten windows each, alike within a file: the files are what counts."""
+    rng = np.random.default_rng(0)
+    groups = np.repeat(np.arange(8), 10)
+    covered = np.zeros(2)
+    for _ in range(400):
+        right = 0.5 + rng.normal(0, 0.1, 8)[groups] + rng.normal(0, 0.05, 80)
+        sums = np.stack([right, np.ones(80)], axis=1)[None]
+        for place, given in enumerate((groups, None)):
+            found = score_interval(sums, SCORES['accuracy'], resamples=200, groups=given)
+            covered[place] += found.low <= 0.5 <= found.high
+    assert covered[0] / 400 >= 0.92 and covered[1] / 400 < 0.7
+
+    whole = sums.reshape(1, 8, 10, 2).sum(axis=2)  # one window for each file tells the same
+    found, other = (
+        score_interval(given, SCORES['accuracy'], groups=of)
+        for given, of in ((sums, groups), (whole, None))
+    )
+    np.testing.assert_allclose([found.low, found.high], [other.low, other.high])
+
+
+def test_a_single_group_has_no_interval():
+    sums = np.ones((3, 5, 2))
+    found = score_interval(sums, SCORES['accuracy'], groups=np.zeros(5, int))
+    assert found.value == 1 and np.isnan([found.low, found.high]).all() and not found.beyond_zero
+
+
+def test_windows_that_tell_nothing_do_not_count():
+    truth, predicted, known = heights()
+    sums = error_sums(truth, predicted, known)[None]
+    empty = np.concatenate([sums, np.zeros((1, 5, 4))], axis=1)
+    one, other = (score_interval(given, SCORES['R2']) for given in (sums, empty))
+    assert one == other
 
 
 def test_pairing_is_narrower_than_two_intervals_and_covers_what_theory_says():

@@ -12,6 +12,7 @@ import pytest
 import rasterio
 from PIL import Image
 from rasterio.features import rasterize
+from scipy import stats
 
 from mssdf.datasets.examples import make_examples
 from mssdf.datasets.examples.apart import building_mask
@@ -23,7 +24,6 @@ from mssdf.evaluation.finetuning import (
     Run,
     RunFailedError,
     compare,
-    paired_difference,
     parse_task,
     prepare,
     run_all,
@@ -33,7 +33,6 @@ from mssdf.evaluation.finetuning import (
 from mssdf.evaluation.finetuning.chips import split_by_ground
 from mssdf.evaluation.finetuning.runs import execute
 from mssdf.evaluation.finetuning.scoring import image_sums
-from mssdf.evaluation.frozen.bootstrap import image_counts, seed_weights
 from mssdf.evaluation.frozen.buildings import Chip
 from mssdf.evaluation.frozen.scores import rmse
 
@@ -231,29 +230,27 @@ def test_table_is_numpys(tmp_path):
     assert f'{means["ours"]:.3f} [' in text and f'**{gain.value:+.3f} [' in text
 
 
-def test_difference_draws_the_same_images_and_seeds_for_both():
-    rng = np.random.default_rng(2)
-    ours, theirs = (np.abs(rng.normal(3, 1, (3, 10, 4))) for _ in range(2))
-    counts, weights = image_counts(10, 200, 5), seed_weights(3, 200, 6)
-    differences = []
-    for draw in range(200):
-        total = 0.0
-        for seed in range(3):
-            for sign, row in ((1, ours), (-1, theirs)):
-                count = squares = 0.0
-                for image in range(10):
-                    count += counts[draw, image] * row[seed, image, 0]
-                    squares += counts[draw, image] * row[seed, image, 3]
-                total += sign * weights[draw, seed] * (squares / count) ** 0.5
-        differences.append(total)
-    interval = paired_difference(ours, theirs, rmse, resamples=200, seed=5)
-    expected = np.quantile(differences, [0.025, 0.975])
-    np.testing.assert_allclose([interval.low, interval.high], expected)
+def test_differences_are_of_the_same_seeds():
+    """A like gain at every seed is known well, however much the seeds differ."""
+    sums = {
+        ('scratch', seed): np.tile([50.0, 60 - 20 * seed, 60 - 20 * seed, 50], (12, 1))
+        for seed in (2, 0, 1)
+    }
+    sums |= {('ours', seed): sums['scratch', seed] + [0, -1, -1, 0] for seed in (1, 2, 0)}
+    task, images = parse_task('buildings'), [f'{index}' for index in range(12)]
+    results = [Result(task.name, name, seed, images, s) for (name, seed), s in sums.items()]
+    rows = {row.name: row for row in compare(results, [task], 'scratch') if row.score == 'IoU'}
 
-    same = paired_difference(ours, ours, rmse)
-    assert (same.value, same.low, same.high) == (0, 0, 0) and not same.beyond_zero
-    with pytest.raises(ValueError, match='same seeds and images'):
-        paired_difference(ours, theirs[:, :9], rmse)
+    def iou(name, seed):
+        _, over, under, hit = sums[name, seed][0]
+        return hit / (over + under + hit)
+
+    gains = np.array([iou('ours', seed) - iou('scratch', seed) for seed in (0, 1, 2)])
+    half = stats.t.ppf(0.975, 2) * stats.sem(gains)
+    gain = rows['ours'].difference
+    expected = [gains.mean() - half, gains.mean(), gains.mean() + half]
+    np.testing.assert_allclose([gain.low, gain.value, gain.high], expected)
+    assert rows['ours'].value.high - rows['ours'].value.low > 8 * (gain.high - gain.low)
 
 
 def test_other_test_images_are_not_compared():

@@ -3,7 +3,6 @@
 Imported by name, not by ``mssdf.evaluation``.
 """
 
-from .intervals import paired_difference
 from .preparing import Prepared, prepare
 from .runs import Run, RunFailedError, Stopped, run_all
 from .table import Result, Row, compare, load_results, to_csv, to_markdown
@@ -20,7 +19,6 @@ __all__ = [
     'Task',
     'compare',
     'load_results',
-    'paired_difference',
     'parse_task',
     'prepare',
     'run_all',

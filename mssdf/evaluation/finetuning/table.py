@@ -10,9 +10,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from ..frozen.bootstrap import Interval, score_interval
+from ..frozen.bootstrap import Interval, difference_interval, score_interval
 from ..frozen.scores import LESS_IS_BETTER, SCORES
-from .intervals import paired_difference
 from .tasks import Task
 
 
@@ -116,7 +115,7 @@ def _row(
     difference = None
     if reference is not None and common:
         ours, theirs = (np.stack([side[seed] for seed in common]) for side in (sums, reference))
-        difference = paired_difference(ours, theirs, SCORES[score])
+        difference = difference_interval(ours, theirs, SCORES[score])
     return Row(task, name, score, seeds, images, value, difference)
 
 
@@ -151,8 +150,8 @@ def to_markdown(rows: Sequence[Row], against: str) -> str:
     note = (
         f'Mean over seeds ({" to ".join(map(str, seeds[:: max(len(seeds) - 1, 1)]))}) '
         f'[95 % interval]; below it the difference to {against} '
-        '[95 % interval], in bold where zero lies outside. Intervals: paired bootstrap over seeds '
-        'and test images.'
+        '[95 % interval], in bold where zero lies outside. Intervals: bootstrap of the test images, '
+        't distribution over seeds, both in pairs for differences.'
     )
     return '\n'.join([*lines, '', note, ''])
 

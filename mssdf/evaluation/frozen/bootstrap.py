@@ -1,10 +1,13 @@
-"""Paired bootstrap over images and seeds."""
+"""Intervals of scores and differences: images by bootstrap, seeds by the t distribution."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.special import ndtri, stdtrit
 
 from .scores import Score
 
@@ -13,12 +16,12 @@ RESAMPLES = 2000
 
 @dataclass(frozen=True)
 class Interval:
-    """A figure with its percentile interval.
+    """A figure with its interval.
 
     Attributes:
         value: the figure over all images, the mean over seeds.
-        low: lower end.
-        high: upper end.
+        low: lower end; NaN if a single image or group tells nothing of the others.
+        high: upper end, likewise.
     """
 
     value: float
@@ -31,6 +34,20 @@ class Interval:
         return self.low > 0 or self.high < 0
 
 
+class Uncertainty(NamedTuple):
+    """What one source of chance adds to an interval.
+
+    Attributes:
+        below: standard error downwards.
+        above: standard error upwards.
+        freedom: degrees of freedom that both are estimated with.
+    """
+
+    below: float
+    above: float
+    freedom: float
+
+
 @lru_cache(maxsize=2)  # every score of a set takes the same ones
 def image_counts(num_images: int, resamples: int, seed: int) -> NDArray[np.float64]:
     """How often each image is drawn, (resamples, num_images), with replacement."""
@@ -41,38 +58,13 @@ def image_counts(num_images: int, resamples: int, seed: int) -> NDArray[np.float
     return counts
 
 
-def seed_weights(num_seeds: int, resamples: int, seed: int) -> NDArray[np.float64]:
-    """Weight of each seed's score in the mean over seeds drawn with replacement."""
-    if num_seeds == 1:
-        return np.ones((resamples, 1))
-    shares = np.full(num_seeds, 1 / num_seeds)
-    drawn = np.random.default_rng(seed).multinomial(num_seeds, shares, resamples)
-    return drawn / num_seeds
-
-
-def resampled_scores(
-    sums: NDArray[np.float64],
-    score: Score,
-    counts: NDArray[np.float64],
-    weights: NDArray[np.float64],
-) -> NDArray[np.float64]:
-    """Mean score over seeds, under each resampling.
+def mean_score(sums: NDArray[np.float64], score: Score) -> float:
+    """Mean over seeds of the score over all images.
 
     Args:
         sums: (seeds, N, Q) sums over each image.
         score: function of sums over images.
-        counts: (resamples, N) of :func:`image_counts`.
-        weights: (resamples, seeds) of :func:`seed_weights`.
-
-    Returns:
-        (resamples,).
     """
-    scores = np.stack([score(counts @ one) for one in sums], axis=1)
-    return (scores * weights).sum(axis=1)
-
-
-def mean_score(sums: NDArray[np.float64], score: Score) -> float:
-    """Mean over seeds of the score over all images; ``sums`` as above."""
     return float(np.mean(score(sums.sum(axis=1))))
 
 
@@ -82,19 +74,26 @@ def score_interval(
     level: float = 0.95,
     resamples: int = RESAMPLES,
     seed: int = 0,
+    groups: NDArray[np.int64] | None = None,
 ) -> Interval:
-    """Interval of one row's score: images resampled, and seeds if there are several.
+    """Interval of one row's score over other images and, with several seeds, other seeds.
 
     Args:
         sums: (seeds, N, Q) sums over each image.
         score: function of sums over images.
-        level: share of the resampled scores inside.
-        resamples: number of resamplings.
+        level: share of such intervals that hold the true score.
+        resamples: number of resamplings of the images.
         seed: seed of the draw.
+        groups: (N,) group of each image, of which whole ones are drawn; None if the images are
+            independent.
     """
+    (sums,) = _grouped([sums], groups)
     counts = image_counts(sums.shape[1], resamples, seed)
-    scores = resampled_scores(sums, score, counts, seed_weights(len(sums), resamples, seed + 1))
-    return _interval(mean_score(sums, score), scores, level)
+    parts = [
+        _of_images(_resampled(sums, score, counts), sums.shape[1], level),
+        _of_seeds(score(sums.sum(axis=1))),
+    ]
+    return _combined(mean_score(sums, score), parts, level)
 
 
 def difference_interval(
@@ -104,16 +103,21 @@ def difference_interval(
     level: float = 0.95,
     resamples: int = RESAMPLES,
     seed: int = 0,
+    groups: NDArray[np.int64] | None = None,
 ) -> Interval:
     """Interval of the difference of two rows: the same images are drawn for both.
+
+    Rows of equally many seeds are taken to have the same ones in the same order, so that their
+    differences seed by seed count; of other rows each spreads by itself (Welch).
 
     Args:
         sums: (seeds, N, Q) sums over each image.
         reference: (other seeds, N, Q), whose score is subtracted.
         score: function of sums over images.
-        level: share of the resampled differences inside.
-        resamples: number of resamplings.
+        level: share of such intervals that hold the true difference.
+        resamples: number of resamplings of the images.
         seed: seed of the draw.
+        groups: (N,) group of each image, as in :func:`score_interval`.
 
     Raises:
         ValueError: if the rows are of other images.
@@ -123,15 +127,71 @@ def difference_interval(
             f'expected both rows over the same images, found {sums.shape[1:]} and '
             f'{reference.shape[1:]} (images, sums)'
         )
+    sums, reference = _grouped([sums, reference], groups)
     counts = image_counts(sums.shape[1], resamples, seed)
-    difference = resampled_scores(
-        sums, score, counts, seed_weights(len(sums), resamples, seed + 1)
-    ) - resampled_scores(
-        reference, score, counts, seed_weights(len(reference), resamples, seed + 2)
-    )
-    return _interval(mean_score(sums, score) - mean_score(reference, score), difference, level)
+    drawn = _resampled(sums, score, counts) - _resampled(reference, score, counts)
+    parts = [_of_images(drawn, sums.shape[1], level)]
+
+    own, other = score(sums.sum(axis=1)), score(reference.sum(axis=1))
+    if len(own) == len(other):
+        parts.append(_of_seeds(own - other))
+    else:
+        parts += [_of_seeds(own), _of_seeds(other)]
+    return _combined(mean_score(sums, score) - mean_score(reference, score), parts, level)
 
 
-def _interval(value: float, scores: NDArray[np.float64], level: float) -> Interval:
-    low, high = np.nanquantile(scores, [(1 - level) / 2, (1 + level) / 2])
-    return Interval(value, float(low), float(high))
+def _grouped(
+    rows: Sequence[NDArray[np.float64]], groups: NDArray[np.int64] | None
+) -> list[NDArray[np.float64]]:
+    """Sums over each group, less those of which no row knows anything."""
+    if groups is not None:
+        names, place = np.unique(groups, return_inverse=True)
+        member = (np.arange(len(names))[:, None] == place).astype(np.float64)  # (G, N)
+        rows = [member @ sums for sums in rows]
+    told = np.any([(sums != 0).any(axis=(0, 2)) for sums in rows], axis=0)
+    return [sums[:, told] if told.any() else sums for sums in rows]
+
+
+def _resampled(
+    sums: NDArray[np.float64], score: Score, counts: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """Mean score over all seeds, (resamples,), under each resampling of the images."""
+    return np.mean([score(counts @ one) for one in sums], axis=0)
+
+
+def _of_images(drawn: NDArray[np.float64], num_images: int, level: float) -> Uncertainty:
+    """Standard errors that the quantiles of resampled scores amount to.
+
+    Quantiles, not the variance: an R² of few images has wild resamplings. Each side has its own,
+    as scores near their bound are skewed.
+    """
+    if num_images < 2:
+        return Uncertainty(np.nan, np.nan, np.nan)
+    low, middle, high = np.nanquantile(drawn, [(1 - level) / 2, 0.5, (1 + level) / 2])
+    # n drawn of n vary by (n - 1) / n of what n others would
+    unit = np.sqrt(num_images / (num_images - 1)) / ndtri((1 + level) / 2)
+    return Uncertainty((middle - low) * unit, (high - middle) * unit, num_images - 1)
+
+
+def _of_seeds(scores: NDArray[np.float64]) -> Uncertainty:
+    """Standard error of the mean over seeds; a single seed tells nothing, and adds nothing."""
+    if len(scores) < 2:
+        return Uncertainty(0.0, 0.0, 1.0)
+    error = float(np.std(scores, ddof=1)) / np.sqrt(len(scores))
+    return Uncertainty(error, error, len(scores) - 1)
+
+
+def _combined(value: float, parts: Sequence[Uncertainty], level: float) -> Interval:
+    """Add the variances; the t distribution has Satterthwaite's degrees of freedom."""
+    freedoms = np.array([part.freedom for part in parts])
+
+    def half(errors: Sequence[float]) -> float:
+        variances = np.square(errors)
+        total = variances.sum()
+        if total == 0:
+            return 0.0
+        freedom = 1 / (np.square(variances / total) / freedoms).sum()
+        return float(stdtrit(freedom, (1 + level) / 2) * np.sqrt(total))
+
+    below, above = half([part.below for part in parts]), half([part.above for part in parts])
+    return Interval(value, value - below, value + above)
