@@ -163,7 +163,9 @@ def sharded(config: Config, checkpoints: str) -> Config:
 def loss_error(first: list[dict], second: list[dict]) -> float:
     """Largest difference of any logged number that is the same mean on any number of ranks."""
     assert len(first) == len(second)
-    names = {name for step in first for name in step if name.split('_')[0] not in ('std', 'rank')}
+    # what the monitor says is of a rank's own windows, and logged now and then
+    monitored = ('std', 'rank', 'position', 'window')
+    names = {name for step in first for name in step if name.split('_')[0] not in monitored}
     return max(abs(a[name] - b[name]) for a, b in zip(first, second, strict=True) for name in names)
 
 

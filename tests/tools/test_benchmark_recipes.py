@@ -64,7 +64,7 @@ def test_all_recipes_get_the_same_windows_in_turns(contest):
         assert sum(row['step_seconds'].values()) * 5 == pytest.approx(row['seconds'], rel=0.2)
         shares = [point['share'] for point in row['log']]
         np.testing.assert_allclose(shares, np.minimum(np.arange(1, 6) * 8 / 36, 1))
-    assert {'rec', 'align', 'pix', 'momentum', 'rank_student'} <= set(rows['ours0']['monitor'])
+    assert {'align', 'pix', 'rank_student', 'position_student'} <= set(rows['ours0']['monitor'])
     with open(contest / 'runs.csv') as file:
         table = list(csv.DictReader(file))
     assert [row['checkpoint'] for row in table][1] == 'ours_seed0.pth'
