@@ -173,9 +173,9 @@ def _dense(described: EvaluationSet, img_size: int) -> EvaluationData:
             if described.kind == 'height' and not np.isfinite(_given(window.heights)).any():
                 continue  # a whole image may have no known height
             names.append(f'{part.name}#{number}' if side else part.name)
-            size = window.rgb.shape[:2]
+            down, across = window.rgb.shape[:2]
             places.append(
-                WindowPlace(part.group, part.path, top, left, *size, shape=(rows, columns))
+                WindowPlace(part.group, part.path, top, left, down, across, (rows, columns))
             )
             found.append(resized(window, img_size))
     if not found:
