@@ -96,7 +96,9 @@ def format_standings(
         conditions: lines that stand below the tables.
     """
     parts = ['# Contest', '## Training, means over seeds', _training_table(figures)]
-    explained = 'Scores are means over seeds, with 95 % intervals over images and seeds.'
+    explained = (
+        'Scores are means over seeds, with 95 % intervals over images and seeds (t distribution).'
+    )
     if against is not None:
         explained += (
             f' Differences are paired, from `{against}`; where their interval excludes zero they '

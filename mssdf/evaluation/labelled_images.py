@@ -34,7 +34,7 @@ class LabelledImages:
 
 
 def read_rgb(path: Path) -> np.ndarray:
-    """Read the first three bands as (H, W, 3); one band is repeated.
+    """Read the first three bands as (H, W, 3), of 8 bits or as they are; one band is repeated.
 
     Raises:
         ValueError: if the file is no image.
@@ -45,9 +45,23 @@ def read_rgb(path: Path) -> np.ndarray:
                 bands = [1, 2, 3] if raster.count >= 3 else [1, 1, 1]
                 return np.moveaxis(raster.read(bands), 0, -1)
         with Image.open(path) as image:
-            return np.asarray(image.convert('RGB'))
+            if not _is_deep(path, image):
+                return np.asarray(image.convert('RGB'))
+        # Pillow clips 16 bits of gray at white, and drops the lower 8 of colors
+        values = cv2.imdecode(np.fromfile(path, np.uint8), cv2.IMREAD_UNCHANGED)
+        if values is None:
+            raise OSError('16 bits that cannot be decoded')
+        return np.stack([values] * 3, axis=-1) if values.ndim == 2 else values[..., 2::-1].copy()
     except (OSError, rasterio.errors.RasterioError) as error:
         raise ValueError(f'{path}: expected an image, found: {error}') from None
+
+
+def _is_deep(path: Path, image: Image.Image) -> bool:
+    """Whether an image has more than 8 bits."""
+    if image.format == 'PNG':
+        with open(path, 'rb') as file:
+            return file.read(25)[24] == 16  # the header's bit depth
+    return image.mode.startswith(('I', 'F'))
 
 
 def resize(image: np.ndarray, size: int) -> np.ndarray:

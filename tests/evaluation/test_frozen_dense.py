@@ -159,3 +159,20 @@ def test_the_penalty_suits_the_inner_folds():
     assert nothing.details['penalty'] == pytest.approx(1e4)
     assert everything.details['penalty'] == pytest.approx(1e-4)
     assert SCORES['R2'](everything.sums.sum(axis=0)) > 0.999
+
+
+@pytest.mark.parametrize('task', ['height', 'masks'])
+@pytest.mark.parametrize('probe', [probe_patches, probe_pixels])
+def test_windows_without_a_known_target_change_nothing(task, probe):
+    """The last half of the windows is unknown: the figures are those of the first half alone."""
+    tokens, data = make(task)
+    data.target[COUNT // 2 :] = torch.nan if task == 'height' else -1
+    settings = Settings(conv_steps=3, dense_folds=2)
+    found = probe(tokens, data, settings).sums
+    alone = probe(tokens[: COUNT // 2], data.take(np.arange(COUNT // 2)), settings).sums
+    np.testing.assert_allclose(found[: COUNT // 2], alone, rtol=1e-5)
+    assert not found[COUNT // 2 :].any()
+
+    data.target[2:] = data.target[-1]
+    with pytest.raises(ValueError, match="set 'made': fold 0 .* in 2 of 16 windows"):
+        probe(tokens, data, settings)

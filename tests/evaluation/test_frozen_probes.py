@@ -228,3 +228,24 @@ def test_settings_that_cannot_be_used():
         with pytest.raises(ValueError, match=next(iter(wrong))):
             Settings(**wrong)
     assert Settings().digest == Settings().digest != Settings(seed=1).digest
+
+
+@pytest.mark.parametrize('offset', [0, 100, 3000])
+def test_logistic_of_float32_features_far_from_zero(offset):
+    features, labels = blobs(spread=1.0)
+    features = ((features - features.mean(axis=0)) / features.std(axis=0) + offset).astype('f4')
+    rows = np.arange(150) % 5 != 0
+    models = fit_logistic(
+        torch.from_numpy(features),
+        torch.from_numpy(labels),
+        torch.from_numpy(rows[None]),
+        torch.tensor([1e-2]),
+        3,
+    )
+    exact = features.astype('f8')
+    mean, std = exact[rows].mean(axis=0), exact[rows].std(axis=0)
+    other = LogisticRegression(C=1 / (1e-2 * rows.sum()), tol=1e-8, max_iter=5000)
+    other.fit((exact[rows] - mean) / std, labels[rows])
+    expected = other.predict_proba((exact - mean) / std)
+    found = models.logits(torch.from_numpy(features), 0).softmax(dim=1).numpy()
+    np.testing.assert_allclose(found, expected, atol=2e-3)

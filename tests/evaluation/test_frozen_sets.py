@@ -13,9 +13,11 @@ from rasterio.transform import from_origin
 from mssdf.evaluation import load_labelled_images
 from mssdf.evaluation.frozen import EvaluationSet, parse_set, resolve_sets, suite
 from mssdf.evaluation.frozen.buildings import building_chips, tile_of
+from mssdf.evaluation.frozen.cutting import Layers, resized
 from mssdf.evaluation.frozen.folds import group_folds
 from mssdf.evaluation.frozen.places import place_groups
-from mssdf.evaluation.frozen.reading import load_set
+from mssdf.evaluation.frozen.reading import load_set, read_heights, read_mask
+from mssdf.evaluation.labelled_images import read_rgb
 
 
 def write_tif(path, values, nodata=None, origin=None, pixel=0.5):
@@ -231,3 +233,121 @@ def test_a_missing_folder_or_heights_of_another_size(tmp_path):
     write_tif(tmp_path / 'a_dsm.tif', np.zeros((20, 10), np.float32))
     with pytest.raises(ValueError, match='a_dom.tif: expected image, mask and heights of one size'):
         load_set(EvaluationSet('x', 'height', str(tmp_path)), 16)
+
+
+@pytest.mark.parametrize('offset', [32, 24])
+def test_windows_that_share_ground_are_in_one_group(tmp_path, offset):
+    """Two files of one strip of ground, the second some pixels to the east of the first."""
+    rng = np.random.default_rng(0)
+    ground = rng.integers(0, 256, (16, 16 * 8 + offset, 3), np.uint8)
+    heights = rng.random(ground.shape[:2]).astype(np.float32)
+    lefts = []
+    for name, left in dict(b=0, a=offset).items():
+        place = slice(None), slice(left, left + 16 * 8)
+        for end, values in (('dom', ground), ('dsm', heights)):
+            write_tif(tmp_path / f'{name}_{end}.tif', values[place], origin=(left, 0), pixel=1.0)
+    write_tif(tmp_path / 'far_dom.tif', ground[:, :32], origin=(900, 0), pixel=1.0)
+    write_tif(tmp_path / 'far_dsm.tif', heights[:, :32], origin=(900, 0), pixel=1.0)
+    data = load_set(EvaluationSet('h', 'height', str(tmp_path)), 16)
+    start = dict(a=offset, b=0, far=900)
+    for name in data.names:
+        file, _, number = name.partition('#')
+        lefts.append(start[file] + 16 * int(number))
+    for one in range(len(data)):
+        for other in range(one):
+            if abs(lefts[one] - lefts[other]) < 16:
+                assert data.groups[one] == data.groups[other]
+    # at an offset of whole windows all strips stay, else those that overlap hang together
+    # but for the first and the last; two more are far away
+    assert len(set(data.groups)) == (10 if offset == 32 else 3) + 2
+
+
+def test_heights_that_mark_holes_without_saying_so(tmp_path):
+    heights = np.full((16, 16), 12.5, np.float32)
+    heights[0], heights[1], heights[2], heights[3] = -9999, -32767, -3.4e38, np.inf
+    write_tif(tmp_path / 'a.tif', heights)
+    found = read_heights(tmp_path / 'a.tif')
+    assert np.isnan(found[:4]).all() and (found[4:] == 12.5).all()
+
+
+def test_images_without_a_known_height_are_left_out(tmp_path):
+    for number in range(3):
+        heights = np.full((16, 16), np.nan if number == 1 else number, np.float32)
+        write_tif(tmp_path / f'{number}_dom.tif', np.zeros((16, 16, 3), np.uint8))
+        write_tif(tmp_path / f'{number}_dsm.tif', heights)
+    data = load_set(EvaluationSet('h', 'height', str(tmp_path), window=0), 16)
+    assert data.names == ['0', '2']
+    for number in (0, 2):
+        write_tif(tmp_path / f'{number}_dsm.tif', np.full((16, 16), -9999, np.float32))
+    with pytest.raises(ValueError, match='with known targets, found none'):
+        load_set(EvaluationSet('h', 'height', str(tmp_path), window=0), 16)
+
+
+@pytest.mark.parametrize('end', ['png', 'tif'])
+def test_masks_of_colors_are_refused_and_gray_ones_read(tmp_path, end):
+    gray = np.random.default_rng(0).integers(0, 3, (8, 8)).astype(np.uint8)
+    colors = np.array([(255, 255, 255), (255, 0, 0), (0, 0, 255)], np.uint8)[gray]
+    path = tmp_path / f'mask.{end}'
+
+    def write(values):
+        write_tif(path, values) if end == 'tif' else Image.fromarray(values).save(path)
+
+    write(np.repeat(gray[..., None], 3, axis=2))
+    np.testing.assert_array_equal(read_mask(path), gray)
+    write(colors)
+    with pytest.raises(ValueError, match=f'mask.{end}: expected class numbers.*found 3 bands'):
+        read_mask(path)
+
+
+def test_masks_of_fractions_are_refused(tmp_path):
+    write_tif(tmp_path / 'mask.tif', np.array([[0, 0.5], [1, 2]], np.float32))
+    with pytest.raises(ValueError, match='whole numbers'):
+        read_mask(tmp_path / 'mask.tif')
+
+
+def test_large_labels_survive_resizing():
+    labels = np.random.default_rng(0).choice([7, 40_000, 3_000_000_000], (8, 8))
+    blank = np.zeros((8, 8, 3), np.uint8)
+    found = resized(Layers(blank, np.ones((8, 8), bool), labels), 16).labels
+    np.testing.assert_array_equal(found, labels.repeat(2, 0).repeat(2, 1))
+
+
+@pytest.mark.parametrize('bands', [1, 3, 4])
+def test_deep_images_keep_their_values(tmp_path, bands):
+    values = np.random.default_rng(0).integers(0, 65536, (8, 8, bands)).astype(np.uint16)
+    with rasterio.open(tmp_path / 'a.png', 'w', 'PNG', 8, 8, bands, dtype='uint16') as raster:
+        raster.write(np.moveaxis(values, -1, 0))
+    expected = values.repeat(3, axis=2) if bands == 1 else values[..., :3]
+    np.testing.assert_array_equal(read_rgb(tmp_path / 'a.png'), expected)
+
+
+def ring(*corners):
+    """Corners in pixels of the chip 20-619224-523264 as a closed ring in degrees."""
+    found = []
+    for column, row in [*corners, corners[0]]:
+        x, y = (619224 + column / 256) / 2**20, (523264 + row / 256) / 2**20
+        found.append([x * 360 - 180, float(np.degrees(np.arctan(np.sinh(np.pi * (1 - 2 * y)))))])
+    return found
+
+
+def test_outlines_of_several_parts_with_holes_and_without_geometry(tmp_path):
+    Image.fromarray(np.zeros((256, 256, 3), np.uint8)).save(tmp_path / '20-619224-523264.png')
+    outer = ring((10, 10), (60, 10), (60, 60), (10, 60))
+    hole = ring((20, 20), (40, 20), (40, 40), (20, 40))
+    other = ring((100, 100), (120, 100), (120, 140), (100, 140))
+    parts = dict(type='MultiPolygon', coordinates=[[outer, hole], [other]])
+    labels = tmp_path / 'labels.geojson'
+    labels.write_text(json.dumps(dict(features=[dict(geometry=parts), dict(geometry=None)])))
+    mask = load_set(EvaluationSet('b', 'buildings', str(tmp_path)), 256).target[0].numpy()
+    expected = np.zeros((256, 256), int)
+    expected[10:60, 10:60], expected[20:40, 20:40], expected[100:140, 100:120] = 1, 0, 1
+    assert (mask != expected).sum() < 0.6 * (200 + 80 + 120)  # pixels on the outlines
+    assert mask[30, 30] == 0 and mask[120, 110] == 1 and mask[15, 15] == 1
+
+    for content, message in (
+        ('no json', 'expected a FeatureCollection'),
+        ('{"features": [{"geometry": {"type": "Point", "coordinates": [0, 0]}}]}', 'found Point'),
+    ):
+        labels.write_text(content)
+        with pytest.raises(ValueError, match=f'labels.geojson: .*{message}'):
+            load_set(EvaluationSet('b', 'buildings', str(tmp_path)), 256)

@@ -2,6 +2,7 @@
 
 import csv
 import json
+import shutil
 
 import numpy as np
 import pytest
@@ -16,12 +17,16 @@ from mssdf.evaluation.frozen import (
     paired_differences,
     suite,
 )
+from mssdf.evaluation.frozen.bootstrap import score_interval
+from mssdf.evaluation.frozen.reading import load_set
 from mssdf.evaluation.frozen.report import format_table, write_summary
 from mssdf.evaluation.frozen.scores import SCORES
 
 SETTINGS = Settings(
     img_size=64, penalties=(1e-2, 1e-1), ridge_penalties=(0.1, 10.0), conv_steps=3, shares=(10, 100)
 )
+
+COVER = ('cover', 'cover', suite('small')[2].path)
 
 
 @pytest.fixture(scope='module')
@@ -30,7 +35,7 @@ def sets():
     return [
         EvaluationSet('scenes', 'scenes', found['eurosat'].path, limit=120),
         EvaluationSet('heights', 'height', found['ign'].path, 'rgbn.tif', 'dsm.tif', limit=20),
-        EvaluationSet('cover', 'cover', found['autzen'].path, limit=24),
+        EvaluationSet(*COVER, limit=24),
     ]
 
 
@@ -173,3 +178,88 @@ def test_wrong_calls_are_told(tmp_path, sets):
         evaluate_encoders({'a': path}, [], tmp_path / 'out', SETTINGS)
     with pytest.raises(FileNotFoundError, match='expected a table'):
         load_table(tmp_path / 'empty')
+
+
+QUICK = Settings(img_size=32, k=(3,), shares=(100,), penalties=(0.1,), scene_folds=2, conv_steps=2)
+
+
+@pytest.fixture
+def scenes(tmp_path, data_root):
+    """A folder of two classes that a test may change."""
+    for name in ('Forest', 'River'):
+        (tmp_path / 'scenes' / name).mkdir(parents=True)
+        for path in sorted((data_root / 'eurosat_rgb' / name).iterdir())[:8]:
+            shutil.copy(path, tmp_path / 'scenes' / name)
+    return tmp_path / 'scenes'
+
+
+def quick(encoders, sets, out, **options):
+    return evaluate_encoders(encoders, sets, out, QUICK, progress=lambda _: None, **options)
+
+
+def test_a_set_under_another_name_has_the_same_figures(tmp_path, scenes):
+    encoders = {'ours': write_ours(tmp_path / 'ours.pth')}
+    values = {}
+    for names in (['first'], ['second'], ['third', 'fourth']):
+        sets = [f'{name}=scenes:{scenes}' for name in names]
+        table = quick(encoders, sets, tmp_path / 'out', baselines=False)
+        assert {measure.set for measure in table.measures()} == set(names)
+        for row in write_summary(table):
+            values.setdefault((row['probe'], row['pool']), []).append(row['value'])
+    assert values and all(len(found) == 4 and len(set(found)) == 1 for found in values.values())
+
+
+def test_rows_of_other_images_have_no_difference(tmp_path, scenes):
+    ours, theirs = write_ours(tmp_path / 'ours.pth'), write_mae(tmp_path / 'mae.pth')
+    sets = [f'e=scenes:{scenes}']
+    quick({'ours': ours, 'late': theirs}, sets, tmp_path / 'out', baselines=False)
+    for path in scenes.glob('River/*'):
+        path.write_bytes(next(scenes.glob('Forest/*')).read_bytes())
+    quick({'mae': theirs}, sets, tmp_path / 'out', baselines=False)
+    table = load_table(tmp_path / 'out')
+    assert paired_differences(table, 'mae', 'ours') == {}
+    assert len(paired_differences(table, 'late', 'ours')) > 0
+    prints = {record['name']: record['fingerprint'] for record in table.store.records()}
+    assert prints['ours'] == prints['late'] != prints['mae']
+
+
+@pytest.mark.parametrize('end', ['npz', 'json'])
+def test_a_damaged_unit_is_measured_again(tmp_path, scenes, end):
+    encoders = {'ours': write_ours(tmp_path / 'ours.pth')}
+    sets = [f'e=scenes:{scenes}']
+    before = write_summary(quick(encoders, sets, tmp_path / 'out', baselines=False))
+    (unit,) = (tmp_path / 'out/units').glob(f'*.{end}')
+    unit.write_bytes(unit.read_bytes()[:50])
+    after = write_summary(quick(encoders, sets, tmp_path / 'out', baselines=False))
+    assert after == before and len(unit.read_bytes()) > 50
+
+
+def test_a_checkpoint_is_no_second_seed_of_itself(tmp_path, scenes):
+    path = write_ours(tmp_path / 'a.pth')
+    shutil.copy(path, tmp_path / 'b.pth')
+    with pytest.raises(ValueError, match='expected a checkpoint of each seed.*a.pth and .*b.pth'):
+        quick({'ours': [path, tmp_path / 'b.pth']}, [f'e=scenes:{scenes}'], tmp_path / 'out')
+
+
+def test_a_set_that_cannot_be_measured_does_not_end_the_others(tmp_path, scenes):
+    broken = tmp_path / 'broken'
+    shutil.copytree(scenes, broken)
+    next(broken.glob('River/*')).write_bytes(b'no image')
+    encoders = {'ours': write_ours(tmp_path / 'ours.pth')}
+    sets = [f'broken=scenes:{broken}', f'e=scenes:{scenes}']
+    table = quick(encoders, sets, tmp_path / 'out')
+    (failure,) = table.failures
+    assert failure.startswith("set 'broken': ") and 'expected an image' in failure
+    assert {measure.set for measure in table.measures()} == {'e'} and len(table.names) == 4
+    with pytest.raises(ValueError, match="set 'broken'"):
+        quick(encoders, sets[:1], tmp_path / 'out')
+
+
+def test_windows_of_a_group_are_resampled_together(measured):
+    _, _, table, _ = measured
+    measure = Measure('cover', 'rgb', 'linear', 'patch', 100.0, 'mIoU')
+    sums, data = table.sums('mae', measure), load_set(EvaluationSet(*COVER, limit=24), 64)
+    whole = np.stack([sums[:, data.groups == one].sum(axis=1) for one in set(data.groups)], axis=1)
+    expected = score_interval(whole, SCORES['mIoU'])
+    found = table.score('mae', measure)
+    np.testing.assert_allclose([found.low, found.high], [expected.low, expected.high])

@@ -51,12 +51,22 @@ def test_a_table_pictures_and_a_second_call(tmp_path, data_root, capsys):
         (['a=x.pth', '--sets', 'b=scenes:gone'], 'expected a folder'),
         (['a=x.pth', '--sets', 'kampala', '--folds', '1'], 'scene_folds'),
         (['a=x.pth', '--sets', 'kampala', '--mean', '1', '1', '1'], '--mean and --std together'),
+        (['a=x.pth', '--sets', 'kampala', '--config', 'nope.py'], 'nope.py'),
+        (['a=x.pth', '--sets', 'binary.json'], 'binary.json: expected JSON'),
+        (['a=x.pth', '--sets', 'number.json'], "set 'a': path: expected text, found 3"),
+        (['a=x.pth', '--sets', 'kampala', '--against', 'typo'], "found 'typo'"),
+        (['a=x.pth', '--sets', 'kampala', '--out', 'x.pth'], 'x.pth: expected a folder'),
+        (['a=x.pth,x.pth', '--sets', 'kampala'], 'a checkpoint of each seed'),
     ],
 )
 def test_wrong_input_is_one_line(given, message, tmp_path, capsys, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    if message == 'expected a folder':
+    if 'a=gone.pth' not in given:
         write_ours(tmp_path / 'x.pth')
-    assert eval_features.main([*given, '--out', str(tmp_path / 'out')]) == 2
-    (line,) = capsys.readouterr().err.splitlines()
+    (tmp_path / 'binary.json').write_bytes(b'\xff\xfe')
+    (tmp_path / 'number.json').write_text('[{"name": "a", "kind": "scenes", "path": 3}]')
+    assert eval_features.main(['--out', str(tmp_path / 'out'), *given]) == 2
+    said = capsys.readouterr()
+    (line,) = said.err.splitlines()
+    assert not said.out  # nothing was measured
     assert line.startswith('eval_features.py: ') and message in line

@@ -103,8 +103,8 @@ def read_settings(args: argparse.Namespace) -> Settings:
     )
 
 
-def run(args: argparse.Namespace) -> None:
-    """Measure, print and draw."""
+def run(args: argparse.Namespace) -> list[str]:
+    """Measure, print and draw; return what could not be measured."""
     sets: list[EvaluationSet] = resolve_sets(
         [*(suite(args.suite) if args.suite else []), *args.sets]
     )
@@ -121,29 +121,36 @@ def run(args: argparse.Namespace) -> None:
         baselines=not args.no_baselines,
         device=args.device,
         progress=lambda line: print(line, flush=True),
+        against=args.against,
     )
     untrained = [name for name in table.names if name.startswith('untrained')]
-    against = args.against or next(iter(untrained), table.names[0])
+    wanted = args.against if args.against in table.names else None  # it may have failed
+    against = wanted or next(iter(untrained), table.names[0])
     rows = write_summary(table, against)
     print(f'\n{format_table(table, rows, against)}')
     out = Path(args.out)
     if not args.no_pictures:
         plot_scores(table, rows, out / 'scores.png')
-        featurizers = build_featurizers(encoders, not args.no_baselines, args.device)
-        loaded = [load_set(one, settings.img_size) for one in sets]
+        built = build_featurizers(encoders, not args.no_baselines, args.device)
+        featurizers = {name: one for name, one in built.items() if name in table.names}
+        measured = {name for units in table.units.values() for name in units}
+        loaded = [load_set(one, settings.img_size) for one in sets if one.name in measured]
         draw_features(featurizers, loaded, out / 'features.png', args.device)
     print(f'\n{out}: table.csv, table.json, summary.csv, units/ (sums over each image)')
+    return table.failures
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Measure; 2 for a wrong input, 130 if interrupted."""
+    """Measure; 1 if a part could not be, 2 for a wrong input, 130 if interrupted."""
     args = parse_args(arguments)
     if args.threads:
         torch.set_num_threads(args.threads)
     try:
-        run(args)
-    except (ValueError, FileNotFoundError, RuntimeError, KeyError) as error:
-        print(f'{PROGRAM}: {error.args[0] if error.args else error}', file=sys.stderr)
+        failures = run(args)
+    except (ValueError, OSError, RuntimeError, KeyError) as error:
+        # a KeyError's text is its message in quotes
+        message = error.args[0] if isinstance(error, KeyError) and error.args else error
+        print(f'{PROGRAM}: {message}', file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         print(
@@ -151,7 +158,9 @@ def main(arguments: list[str] | None = None) -> int:
             file=sys.stderr,
         )
         return 130
-    return 0
+    for failure in failures:
+        print(f'{PROGRAM}: not measured: {failure}', file=sys.stderr)
+    return 1 if failures else 0
 
 
 if __name__ == '__main__':

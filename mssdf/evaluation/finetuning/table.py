@@ -150,8 +150,8 @@ def to_markdown(rows: Sequence[Row], against: str) -> str:
     note = (
         f'Mean over seeds ({" to ".join(map(str, seeds[:: max(len(seeds) - 1, 1)]))}) '
         f'[95 % interval]; below it the difference to {against} '
-        '[95 % interval], in bold where zero lies outside. Intervals: bootstrap of the test images, '
-        't distribution over seeds, both in pairs for differences.'
+        '[95 % interval], in bold where zero lies outside. Intervals: bootstrap of the test '
+        'images, t distribution over seeds, both in pairs for differences.'
     )
     return '\n'.join([*lines, '', note, ''])
 

@@ -22,6 +22,9 @@ ZOOM_FIRST = re.compile(r'(\d{1,2})-(\d+)-(\d+)')  # ZOOM-X-Y
 ZOOM_LAST = re.compile(r'\D*-?(\d+)-(\d+)-(\d{1,2})')  # OAM-X-Y-ZOOM
 
 
+Rings = list[NDArray[np.float64]]
+
+
 @dataclass(frozen=True)
 class Chip:
     """A chip and the outlines of its place.
@@ -32,7 +35,7 @@ class Chip:
         x: column of the tile.
         y: row of the tile.
         group: number of the ground that it shows.
-        outlines: polygons in degrees, each (N, 2).
+        outlines: polygons in degrees, each a list of rings (N, 2): the outer one, then holes.
     """
 
     path: Path
@@ -40,20 +43,20 @@ class Chip:
     x: int
     y: int
     group: int
-    outlines: list[NDArray[np.float64]]
+    outlines: list[Rings]
 
 
 def building_chips(folder: Path) -> Iterator[Chip]:
     """List the chips of a folder with ``labels.geojson``, sorted by the ground they show.
 
     Raises:
-        ValueError: if there are no labels, no chips, or a chip's name tells no tile.
+        ValueError: if there are no labels, no chips, a chip's name tells no tile, or a label is
+            no polygon.
     """
     labels = folder / 'labels.geojson'
     if not labels.is_file():
         raise ValueError(f'{labels}: expected outlines of buildings, found none')
-    features = json.loads(labels.read_text())['features']
-    outlines = [np.array(one['geometry']['coordinates'][0])[:, :2] for one in features]
+    outlines = read_polygons(labels)
     tiles = {
         path: tile_of(path) for path in sorted(folder.iterdir()) if path.suffix.lower() in SUFFIXES
     }
@@ -64,6 +67,36 @@ def building_chips(folder: Path) -> Iterator[Chip]:
     for path in sorted(tiles, key=lambda path: (grounds[path], tiles[path])):
         zoom, x, y = tiles[path]
         yield Chip(path, zoom, x, y, numbers[grounds[path]], outlines)
+
+
+def read_polygons(path: Path) -> list[Rings]:
+    """Read the polygons of a GeoJSON file; those of a MultiPolygon one by one.
+
+    Features without a geometry are left out.
+
+    Raises:
+        ValueError: if the file is no collection of polygons.
+    """
+    try:
+        features = json.loads(path.read_text())['features']
+        shapes = [one['geometry'] for one in features]
+    except (ValueError, KeyError, TypeError) as error:
+        raise ValueError(f'{path}: expected a FeatureCollection, found: {error!r}') from None
+    found: list[Rings] = []
+    for number, shape in enumerate(shapes):
+        if shape is None:
+            continue
+        kind = shape.get('type')
+        if kind not in ('Polygon', 'MultiPolygon'):
+            raise ValueError(f'{path}: feature {number}: expected polygons, found {kind}')
+        parts = [shape['coordinates']] if kind == 'Polygon' else shape['coordinates']
+        try:
+            found += [[np.array(ring, float)[:, :2] for ring in part] for part in parts if part]
+        except (ValueError, TypeError, IndexError) as error:
+            raise ValueError(
+                f'{path}: feature {number}: expected rings of coordinates, found: {error}'
+            ) from None
+    return found
 
 
 def tile_of(path: Path) -> tuple[int, int, int]:
@@ -88,13 +121,14 @@ def chip_layers(chip: Chip) -> Layers:
     height, width = rgb.shape[:2]
     mask = np.zeros((height, width), np.uint8)
     corner = np.array([chip.x, chip.y]) * TILE
-    for outline in chip.outlines:
+    for rings in chip.outlines:
         # outlines come in pixels of one zoom; pixel centers are at whole numbers when drawn
-        place = to_pixels(outline) * 2.0 ** (chip.zoom - ZOOM) - corner
-        place = place * [width / TILE, height / TILE] - 0.5
-        points = np.round(place * 2**FRACTION).astype(np.int32)
-        if (points.max(axis=0) >= 0).all() and (place.min(axis=0) < [width, height]).all():
-            cv2.fillPoly(mask, [points], 1, shift=FRACTION)
+        places = [to_pixels(ring) * 2.0 ** (chip.zoom - ZOOM) - corner for ring in rings]
+        places = [place * [width / TILE, height / TILE] - 0.5 for place in places]
+        outer = places[0]
+        if (outer.max(axis=0) >= 0).all() and (outer.min(axis=0) < [width, height]).all():
+            points = [np.round(place * 2**FRACTION).astype(np.int32) for place in places]
+            cv2.fillPoly(mask, points, 1, shift=FRACTION)  # rings within rings are holes
     return Layers(rgb, np.ones((height, width), bool), mask.astype(np.int64))
 
 

@@ -56,15 +56,18 @@ def probe_pixels(patches: Tensor, data: EvaluationData, settings: Settings) -> P
         data: windows and their targets.
         settings: folds, steps and seed.
     """
-    fold = dense_folds(data, settings)
     side = round(patches.shape[1] ** 0.5)
     grid = patches.transpose(1, 2).unflatten(2, (side, side))  # (N, D, g, g)
     heights = data.task == 'height'
     count = len(data.classes)
     target = _cells(data, side * CELLS).to(patches.device)
-    sums = []
+    told = (target.isfinite() if heights else target >= 0).flatten(1).any(dim=1)
+    fold = dense_folds(data, settings, told)
+    sums = np.zeros((len(data), 4 if heights else count**2))
     for number in range(int(fold.max()) + 1):
-        train, query = (torch.from_numpy(mask) for mask in (fold != number, fold == number))
+        train, query = (
+            torch.from_numpy(mask) for mask in ((fold != number) & (fold >= 0), fold == number)
+        )
         known, asked = grid[train.to(grid.device)], grid[query.to(grid.device)]
         truth = target[train.to(grid.device)]
         mean = known.mean(dim=(0, 2, 3), keepdim=True)
@@ -77,14 +80,13 @@ def probe_pixels(patches: Tensor, data: EvaluationData, settings: Settings) -> P
             outputs = (outputs * scale).clamp(low, high)
         else:
             outputs = _predict(_train(known, truth, count, settings), asked, data.size, False)
-        sums.append(_sums(outputs, data, query.numpy(), count))
-    ordered = np.concatenate(sums)[np.argsort(np.argsort(fold, kind='stable'))]
+        sums[query.numpy()] = _sums(outputs, data, query.numpy(), count)
     return Probed(
         'conv',
         'patch',
         100.0,
         ['R2', 'RMSE'] if heights else mask_measures(count),
-        ordered,
+        sums,
         dict(folds=int(fold.max()) + 1, level='pixel', patch=data.size // side),
     )
 

@@ -60,7 +60,7 @@ class Layers:
         return float(known.mean())
 
 
-def windows(layers: Layers, side: int) -> Iterator[tuple[int, Layers]]:
+def windows(layers: Layers, side: int) -> Iterator[tuple[tuple[int, int], Layers]]:
     """Cut into squares that do not overlap; those that are mostly unknown are left out.
 
     Args:
@@ -68,17 +68,17 @@ def windows(layers: Layers, side: int) -> Iterator[tuple[int, Layers]]:
         side: side of the squares in pixels; 0: the whole raster.
 
     Yields:
-        The number of the strip across the raster's long side, and the window.
+        Row and column of the window's first pixel, and the window.
     """
     height, width = layers.rgb.shape[:2]
     if not side:
-        yield 0, layers
+        yield (0, 0), layers
         return
     for top in range(0, height - side + 1, side):
         for left in range(0, width - side + 1, side):
             window = layers.crop(top, left, side)
             if window.known() >= LEAST_SEEN:
-                yield (left if width >= height else top) // side, window
+                yield (top, left), window
 
 
 def resized(layers: Layers, size: int) -> Layers:
@@ -91,8 +91,9 @@ def resized(layers: Layers, size: int) -> Layers:
     smooth = cv2.INTER_AREA if shrinks else cv2.INTER_CUBIC
     labels, heights = layers.labels, layers.heights
     if labels is not None:
+        # float64 holds every label, unlike the integers that OpenCV resizes
         labels = cv2.resize(
-            labels.astype(np.int16), shape, interpolation=cv2.INTER_NEAREST_EXACT
+            labels.astype(np.float64), shape, interpolation=cv2.INTER_NEAREST_EXACT
         ).astype(np.int64)
     if heights is not None:
         heights = _resize_known(heights, shape, shrinks)

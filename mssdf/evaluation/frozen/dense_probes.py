@@ -21,13 +21,28 @@ def mask_measures(num_classes: int) -> list[str]:
     return ['mIoU', 'IoU'] if num_classes == 2 else ['mIoU']
 
 
-def dense_folds(data: EvaluationData, settings: Settings) -> NDArray[np.int64]:
-    """Number of the fold in which each window is a query."""
+def dense_folds(data: EvaluationData, settings: Settings, told: Tensor) -> NDArray[np.int64]:
+    """Number of the fold in which each window is a query, -1 for windows that tell nothing.
+
+    Args:
+        data: windows and their targets.
+        settings: number of folds.
+        told: (N,) bool, whether anything of a window's target is known.
+
+    Raises:
+        ValueError: if a fold would have no known target to learn from.
+    """
     groups = np.arange(len(data)) if data.groups is None else data.groups
+    kept = told.cpu().numpy()
+    fold = np.full(len(data), -1, np.int64)
     try:
-        return group_folds(groups, settings.dense_folds)
+        fold[kept] = group_folds(groups[kept], settings.dense_folds)
     except ValueError as error:
-        raise ValueError(f'set {data.name!r}: {error}') from None
+        raise ValueError(
+            f'set {data.name!r}: fold 0 has nothing to learn from: {error}, in {kept.sum()} of '
+            f'{len(data)} windows with known targets'
+        ) from None
+    return fold
 
 
 def probe_patches(patches: Tensor, data: EvaluationData, settings: Settings) -> Probed:
@@ -38,24 +53,22 @@ def probe_patches(patches: Tensor, data: EvaluationData, settings: Settings) -> 
         data: windows and their targets.
         settings: folds and penalties.
     """
-    fold = dense_folds(data, settings)
     patch = data.size // round(patches.shape[1] ** 0.5)
     if data.task == 'height':
-        return _ridge(patches, data, settings, fold, patch)
-    return _logistic(patches, data, settings, fold, patch)
+        return _ridge(patches, data, settings, patch)
+    return _logistic(patches, data, settings, patch)
 
 
-def _ridge(
-    patches: Tensor, data: EvaluationData, settings: Settings, fold: NDArray, patch: int
-) -> Probed:
+def _ridge(patches: Tensor, data: EvaluationData, settings: Settings, patch: int) -> Probed:
     target, known = (x.to(patches.device) for x in patch_heights(data.target, data.seen, patch))
+    fold = dense_folds(data, settings, known.any(dim=1))
     grid = torch.tensor(settings.ridge_penalties, device=patches.device)
     predicted = torch.zeros_like(target)
     chosen = []
     for number in range(fold.max() + 1):
-        train, query = fold != number, fold == number
+        train, query = (fold != number) & (fold >= 0), fold == number
         errors = torch.zeros(len(grid), dtype=torch.float64, device=patches.device)
-        for rows, held in _inner(fold, train, data):
+        for rows, held in _inner(train, data):
             guess = fit_ridge(*_known(patches, target, known, rows), grid)
             inputs, truth = _known(patches, target, known, held)
             errors += (guess.predict(inputs.double()) - truth).square().sum(dim=1)
@@ -70,13 +83,12 @@ def _ridge(
     return Probed('linear', 'patch', 100.0, ['R2', 'RMSE'], sums, details)
 
 
-def _logistic(
-    patches: Tensor, data: EvaluationData, settings: Settings, fold: NDArray, patch: int
-) -> Probed:
+def _logistic(patches: Tensor, data: EvaluationData, settings: Settings, patch: int) -> Probed:
     count = len(data.classes)
     target, known = (
         x.to(patches.device) for x in patch_classes(data.target, data.seen, patch, count)
     )
+    fold = dense_folds(data, settings, known.any(dim=1))
     rows_of = np.arange(target.numel()).reshape(target.shape)
     keep = known.cpu().numpy()
 
@@ -86,13 +98,16 @@ def _logistic(
     features, labels = patches.flatten(0, 1), target.flatten()
     folds = range(int(fold.max()) + 1)
     splits: list[list[Split]] = [
-        [(patches_of(rows), patches_of(held)) for rows, held in _inner(fold, fold != number, data)]
+        [
+            (patches_of(rows), patches_of(held))
+            for rows, held in _inner((fold != number) & (fold >= 0), data)
+        ]
         for number in folds
     ]
     penalties = choose_penalties(
         features, labels, splits, settings.penalties, count, by_accuracy=False
     )
-    training = [patches_of(np.flatnonzero(fold != number)) for number in folds]
+    training = [patches_of(np.flatnonzero((fold != number) & (fold >= 0))) for number in folds]
     fitted = fit_problems(features, labels, training, penalties, count)
     predicted = torch.zeros_like(target)
     for number, (models, place) in zip(folds, fitted, strict=True):
@@ -110,7 +125,7 @@ def _details(fold: NDArray, penalties: list[float], patch: int) -> dict[str, flo
     )
 
 
-def _inner(fold: NDArray, train: NDArray[np.bool_], data: EvaluationData) -> list[Split]:
+def _inner(train: NDArray[np.bool_], data: EvaluationData) -> list[Split]:
     """Split the training windows again by groups; not at all if they are of one group."""
     rows = np.flatnonzero(train)
     groups = rows if data.groups is None else data.groups[rows]

@@ -6,6 +6,7 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 
 from .baselines import ImageStatistics, RandomConvolutions
@@ -61,6 +62,7 @@ def evaluate_encoders(
     baselines: bool = True,
     device: str = 'cpu',
     progress: Callable[[str], None] = print,
+    against: str | None = None,
 ) -> FeatureTable:
     """Measure frozen features of encoders on sets; what is in ``out`` already is not repeated.
 
@@ -73,20 +75,26 @@ def evaluate_encoders(
             and random convolutions stand in the table, too.
         device: device of the encoders and the probes.
         progress: function that takes lines of progress.
+        against: row that the others will be compared with, checked before anything is measured.
 
     Returns:
-        The table, with the rows in the given order, then the baselines.
+        The table, with the rows in the given order, then the baselines. A set that cannot be read
+        or an encoder that cannot be measured on a set is left out, and named in its ``failures``.
 
     Raises:
         CheckpointError: if a checkpoint cannot be read or does not fill its encoder.
-        FileNotFoundError: if files of a set are missing.
-        ValueError: if a set is not as described, or there is nothing to measure.
+        FileNotFoundError: if the folder of a set is missing.
+        ValueError: if there is nothing to measure or to compare with, two seeds of a row are the
+            same weights, or no measurement was possible.
     """
     settings = settings or Settings()
     described = resolve_sets(sets)
     rows = _rows(encoders, baselines)
     if not described or not rows:
         raise ValueError('expected at least one set and one encoder, found none')
+    names = list(dict.fromkeys(row.name for row in rows))
+    if against is not None and against not in names:
+        raise ValueError(f'against: expected one of {names}, found {against!r}')
     store = ResultStore(out)
     table = FeatureTable(store, settings=settings.digest)
     fingerprints = {one.name: _fingerprint(one) for one in described}
@@ -97,7 +105,7 @@ def evaluate_encoders(
     missing = {unit_of(row, one) for row in rows for one in described}
     missing = {unit for unit in missing if not store.has(unit)}
     progress(f'{len(missing)} of {len(rows) * len(described)} measurements to do')
-    loaded: dict[str, EvaluationData] = {}
+    loaded: dict[str, EvaluationData | Exception] = {}
     done = 0
     intervals: dict[tuple[str, str, str], Interval] = {}
     records: list[dict[str, Any]] = []
@@ -106,10 +114,22 @@ def evaluate_encoders(
         for one in described:
             unit = unit_of(row, one)
             if not store.has(unit):
-                if one.name not in loaded:
-                    loaded[one.name] = load_set(one, settings.img_size)
-                seconds = _measure(store, unit, row, one, loaded[one.name], settings, device)
                 done += 1
+                if one.name not in loaded:
+                    loaded[one.name] = _loaded(one, settings.img_size)
+                data = loaded[one.name]
+                try:
+                    if isinstance(data, Exception):
+                        raise data
+                    seconds = _measure(
+                        store, unit, row, one, data, settings, device, fingerprints[one.name]
+                    )
+                except (ValueError, FileNotFoundError) as error:
+                    # the other rows and sets do not depend on it
+                    if str(error) not in table.failures:
+                        table.failures.append(str(error))
+                        progress(f'[{done}/{len(missing)}] {row.name}, {one.name}: {error}')
+                    continue
                 progress(
                     f'[{done}/{len(missing)}] {row.name}, run {row.run}, {one.name}: '
                     f'{seconds:.1f} s'
@@ -119,6 +139,8 @@ def evaluate_encoders(
             if unit in missing:
                 store.write_table(records, header)
         row.release()
+    if not table.units:
+        raise ValueError(table.failures[0])
     store.write_table(records, header)
     return table
 
@@ -144,6 +166,15 @@ def _rows(
             f'encoders: expected at least one checkpoint for each name, and no name of a baseline; '
             f'found none for {empty}, reserved {sorted(reserved)}'
         )
+    for name, given in files.items():
+        seen: dict[str, EncoderFile] = {}
+        for file in given:
+            first = seen.setdefault(file.identity, file)
+            if first is not file:
+                raise ValueError(
+                    f'{name}: expected a checkpoint of each seed, found the same weights in '
+                    f'{first.path} and {file.path}'
+                )
     rows = [
         _Row(name, run, file.identity, str(file.path), file.trained, file.forget)
         for name, given in files.items()
@@ -186,6 +217,14 @@ def _file(given: EncoderLike) -> EncoderFile:
     return replace(given) if isinstance(given, EncoderFile) else EncoderFile(Path(given))
 
 
+def _loaded(described: EvaluationSet, img_size: int) -> EvaluationData | Exception:
+    """The set, or why it cannot be read."""
+    try:
+        return load_set(described, img_size)
+    except (ValueError, OSError) as error:
+        return error if isinstance(error, ValueError) else ValueError(str(error))
+
+
 def _fingerprint(described: EvaluationSet) -> str:
     """Hash of a set's description and of its files' names, sizes and times."""
     if not Path(described.path).is_dir():
@@ -209,6 +248,7 @@ def _measure(
     data: EvaluationData,
     settings: Settings,
     device: str,
+    fingerprint: str,
 ) -> float:
     start = time.perf_counter()
     encoder = row.featurizer(device)
@@ -220,8 +260,9 @@ def _measure(
         torch.cuda.synchronize()
     seconds = time.perf_counter() - start
     header = dict(
-        set=described.name,
         task=data.task,
+        fingerprint=fingerprint,
+        groups=None if data.groups is None else data.groups.tolist(),
         images=len(data),
         classes=data.classes,
         names=data.names,
@@ -245,13 +286,16 @@ def _records(
 ) -> list[dict[str, Any]]:
     """Rows of the table that a unit gives."""
     read, sums = store.read(unit), store.sums(unit)
+    groups = None if read['groups'] is None else np.array(read['groups'], np.int64)
     records = []
     for one in read['results']:
         for score in one['measures']:
             key = (unit, one['array'], score)
             if key not in intervals:
                 own = sums[one['array']][None]
-                intervals[key] = score_interval(own, SCORES[score], resamples=ROW_RESAMPLES)
+                intervals[key] = score_interval(
+                    own, SCORES[score], resamples=ROW_RESAMPLES, groups=groups
+                )
             records.append(
                 dict(
                     name=row.name,
@@ -270,6 +314,7 @@ def _records(
                     seconds=read['seconds'],
                     checkpoint=row.checkpoint,
                     unit=unit,
+                    fingerprint=read['fingerprint'],
                     settings=settings.digest,
                 )
                 | one['details']

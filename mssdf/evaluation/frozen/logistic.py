@@ -14,16 +14,18 @@ class LogisticModels:
     """Fitted models, one for each problem.
 
     Attributes:
-        weight: (P, D, K), for features as they are.
+        weight: (P, D, K), for features less ``center``.
         bias: (P, K).
+        center: (D,), so that no bias cancels a large mean.
     """
 
     weight: Tensor
     bias: Tensor
+    center: Tensor
 
     def logits(self, features: Tensor, problem: int) -> Tensor:
         """Scores (n, K) of features (n, D) by one of the models."""
-        return features @ self.weight[problem] + self.bias[problem]
+        return (features - self.center) @ self.weight[problem] + self.bias[problem]
 
 
 def fit_logistic(
@@ -56,9 +58,16 @@ def fit_logistic(
     """
     count = members.sum(dim=1, dtype=features.dtype)
     weights = members.to(features.dtype) / count[:, None]  # (P, n)
+
+    # float32 would lose the spread of features beside a large mean
+    center = features.mean(dim=0)
+    features = features - center
     mean = weights @ features  # (P, D)
-    spread = (weights @ features.square() - mean.square()).clamp(min=0).sqrt()
-    scale = torch.where(spread > 1e-6 * mean.abs().clamp(min=1e-6), 1 / spread, 0.0)
+    spread = torch.stack(
+        [row @ (features - own).square() for row, own in zip(weights, mean, strict=True)]
+    ).sqrt()
+    constant = spread <= 1e-6 * (center + mean).abs().clamp(min=1e-6)
+    scale = torch.where(constant, 0.0, 1 / spread)
 
     truth = F.one_hot(labels, num_classes).to(features.dtype)  # (n, K)
     width, sizes = features.shape[1], (len(penalties), features.shape[1] + 1, num_classes)
@@ -87,7 +96,8 @@ def fit_logistic(
 
     start = features.new_zeros(sizes).flatten(1)
     found = minimize(objective, start, tolerance, max_iterations).view(sizes)
-    return LogisticModels(*_unstandardize(found[:, :width], found[:, width], mean, scale))
+    weight, bias = _unstandardize(found[:, :width], found[:, width], mean, scale)
+    return LogisticModels(weight, bias, center)
 
 
 def _unstandardize(

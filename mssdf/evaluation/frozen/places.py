@@ -1,13 +1,102 @@
-"""Groups of georeferenced files by where they lie."""
+"""Groups of georeferenced files and of their windows by where they lie."""
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import rasterio
 from numpy.typing import NDArray
 
 TOUCH = 1e-3  # share of a side by which neighbors may overlap through rounding
+MANY_GROUPS = 8  # from so many on they stay whole; fewer are split into strips
+
+
+class WindowPlace(NamedTuple):
+    """Where a window lies.
+
+    Attributes:
+        group: number of its file's group, of :func:`place_groups`.
+        path: file of its image.
+        top: first row in pixels.
+        left: first column in pixels.
+        height: number of rows.
+        width: number of columns.
+        shape: height and width of the whole image.
+    """
+
+    group: int
+    path: Path
+    top: int
+    left: int
+    height: int
+    width: int
+    shape: tuple[int, int]
+
+
+def window_groups(windows: Sequence[WindowPlace]) -> NDArray[np.int64]:
+    """Number the windows by group, or by strips of their group where there are few groups.
+
+    Strips cross the long side of a file, or of the ground that the files of a group cover
+    together: windows of overlapping files that share ground are in one strip.
+    """
+    files: dict[int, list[Path]] = {}
+    for window in windows:
+        if window.path not in files.setdefault(window.group, []):
+            files[window.group].append(window.path)
+    strips = np.zeros(len(windows), np.int64)
+    if len(files) < MANY_GROUPS:
+        for group, paths in files.items():
+            members = [place for place, window in enumerate(windows) if window.group == group]
+            own = [windows[place] for place in members]
+            spans = _spans_of_file(own) if len(paths) == 1 else _spans_on_ground(own)
+            strips[members] = _strips(spans)
+    keys = [(window.group, strip) for window, strip in zip(windows, strips.tolist(), strict=True)]
+    order = {key: number for number, key in enumerate(sorted(set(keys)))}
+    return np.array([order[key] for key in keys], np.int64)
+
+
+def _spans_of_file(windows: Sequence[WindowPlace]) -> NDArray[np.float64]:
+    """First and last pixel (n, 2) of each window along the long side of its file."""
+    rows, columns = windows[0].shape
+    if columns >= rows:
+        return np.array([(one.left, one.left + one.width) for one in windows], np.float64)
+    return np.array([(one.top, one.top + one.height) for one in windows], np.float64)
+
+
+def _spans_on_ground(windows: Sequence[WindowPlace]) -> NDArray[np.float64]:
+    """First and last coordinate (n, 2) of each window along the long side of all."""
+    transforms = {}
+    for path in {one.path for one in windows}:
+        with rasterio.open(path) as raster:
+            transforms[path] = np.array(raster.transform).reshape(3, 3)[:2]
+    corners = np.array(
+        [
+            [
+                transforms[one.path]
+                @ (one.left + across * one.width, one.top + down * one.height, 1)
+                for across in (0, 1)
+                for down in (0, 1)
+            ]
+            for one in windows
+        ]
+    )  # (n, 4, 2)
+    low, high = corners.min(axis=1), corners.max(axis=1)
+    axis = int((high.max(axis=0) - low.min(axis=0)).argmax())
+    return np.stack([low[:, axis], high[:, axis]], axis=1)
+
+
+def _strips(spans: NDArray[np.float64]) -> NDArray[np.int64]:
+    """Number of the strip of each span (n, 2): spans that overlap are of one, in their order."""
+    margin = TOUCH * (spans[:, 1] - spans[:, 0])
+    low, high = spans[:, 0] + margin, spans[:, 1] - margin
+    numbers = np.zeros(len(spans), np.int64)
+    end, strip = -np.inf, -1
+    for place in np.argsort(low, kind='stable'):
+        strip += int(low[place] >= end)
+        end = max(end, high[place])
+        numbers[place] = strip
+    return numbers
 
 
 def place_groups(paths: Sequence[Path]) -> list[int]:

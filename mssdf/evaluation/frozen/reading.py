@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import rasterio
@@ -15,13 +16,27 @@ from ..labelled_images import RASTERS, SUFFIXES, load_labelled_images, read_rgb
 from .buildings import building_chips, chip_layers
 from .cutting import Layers, relative_to_median, resized, windows
 from .data import EvaluationData
-from .places import place_groups
+from .places import WindowPlace, place_groups, window_groups
 from .sets import EvaluationSet
 
-MANY_FILES = 8  # from so many on, a file is a group; fewer are split into strips
+HIGHEST = 9000.0  # metres; beyond, also downwards, are marks of holes as -9999 and -3.4e38
 COVER = ['bare ground', 'building', 'low vegetation', 'tree']
 
-Part = tuple[str, int, Layers]  # name, group within the set, whole raster
+
+class Part(NamedTuple):
+    """A whole raster of a set.
+
+    Attributes:
+        name: name of its windows, less their number.
+        path: file of the image.
+        group: number of its group within the set.
+        layers: image and targets.
+    """
+
+    name: str
+    path: Path
+    group: int
+    layers: Layers
 
 
 def load_set(described: EvaluationSet, img_size: int) -> EvaluationData:
@@ -67,6 +82,9 @@ def files_of(described: EvaluationSet) -> list[Path]:
 def read_heights(path: Path) -> NDArray[np.float32]:
     """Read the first band as (H, W) metres, NaN where unknown.
 
+    Unknown are masked values and those beyond ``HIGHEST``, upwards or downwards: many files mark
+    holes by -9999, -32767 or -3.4e38 without saying so.
+
     Raises:
         ValueError: if the file is no raster.
     """
@@ -76,24 +94,35 @@ def read_heights(path: Path) -> NDArray[np.float32]:
             known = raster.read_masks(1) > 0
     except (OSError, rasterio.errors.RasterioError) as error:
         raise ValueError(f'{path}: expected a raster of heights, found: {error}') from None
-    return np.where(known & np.isfinite(heights), heights, np.float32(np.nan))
+    known &= np.abs(heights) < HIGHEST  # false for NaN, too
+    return np.where(known, heights, np.float32(np.nan))
 
 
 def read_mask(path: Path) -> NDArray[np.int64]:
     """Read the first band, or the indices of a palette, as (H, W).
 
     Raises:
-        ValueError: if the file is no image.
+        ValueError: if the file is no image, colors stand for classes, or a value is no whole
+            number.
     """
     try:
         if path.suffix.lower() in RASTERS:
             with rasterio.open(path) as raster:
-                return raster.read(1).astype(np.int64)
-        with Image.open(path) as image:
-            mask = np.asarray(image)
+                bands = np.moveaxis(raster.read(), 0, -1)
+        else:
+            with Image.open(path) as image:
+                bands = np.atleast_3d(np.asarray(image))
     except (OSError, rasterio.errors.RasterioError) as error:
         raise ValueError(f'{path}: expected a mask, found: {error}') from None
-    return (mask if mask.ndim == 2 else mask[..., 0]).astype(np.int64)
+    mask = bands[..., 0]
+    if bands.shape[2] >= 3 and (bands[..., 1:3] != bands[..., :1]).any():
+        raise ValueError(
+            f'{path}: expected class numbers in one band or a palette, found {bands.shape[2]} '
+            f'bands that differ, such as colors that stand for classes'
+        )
+    if mask.dtype.kind == 'f' and not (np.isfinite(mask) & (mask == np.round(mask))).all():
+        raise ValueError(f'{path}: expected whole numbers of classes, found others')
+    return mask.astype(np.int64)
 
 
 def read_seen(path: Path, shape: tuple[int, ...]) -> NDArray[np.bool_]:
@@ -138,13 +167,20 @@ def _dense(described: EvaluationSet, img_size: int) -> EvaluationData:
     if side is None:
         side = img_size if described.kind in ('height', 'cover') else 0
     names, places, found = [], [], []
-    for name, group, layers in readers[described.kind](described):
-        for number, (strip, window) in enumerate(windows(layers, side)):
-            names.append(f'{name}#{number}' if side else name)
-            places.append((group, strip))
+    for part in readers[described.kind](described):
+        rows, columns = part.layers.rgb.shape[:2]
+        for number, ((top, left), window) in enumerate(windows(part.layers, side)):
+            if described.kind == 'height' and not np.isfinite(_given(window.heights)).any():
+                continue  # a whole image may have no known height
+            names.append(f'{part.name}#{number}' if side else part.name)
+            down, across = window.rgb.shape[:2]
+            places.append(
+                WindowPlace(part.group, part.path, top, left, down, across, (rows, columns))
+            )
             found.append(resized(window, img_size))
     if not found:
-        raise ValueError(f'{described.path}: expected windows of {side} px, found none')
+        what = f'windows of {side} px' if side else 'images'
+        raise ValueError(f'{described.path}: expected {what} with known targets, found none')
     if any(layers.rgb.dtype != np.uint8 for layers in found):
         for layers in found:
             layers.rgb = layers.rgb.astype(np.float32)
@@ -166,7 +202,7 @@ def _dense(described: EvaluationSet, img_size: int) -> EvaluationData:
         .contiguous(),
         seen=torch.from_numpy(np.stack([layers.seen for layers in found]))[:, None],
         target=torch.from_numpy(target),
-        groups=_groups(places),
+        groups=window_groups(places),
         classes=classes,
         names=names,
         modalities=modalities,
@@ -177,14 +213,6 @@ def _given(layer: NDArray | None) -> NDArray:
     if layer is None:
         raise ValueError('expected a target for every image, found an image without')
     return layer
-
-
-def _groups(places: list[tuple[int, int]]) -> NDArray[np.int64]:
-    """Groups of windows by file, or by strips across the files where those are few."""
-    few = len({group for group, _ in places}) < MANY_FILES
-    keys = [place if few else (place[0], 0) for place in places]
-    order = {key: number for number, key in enumerate(sorted(set(keys)))}
-    return np.array([order[key] for key in keys], np.int64)
 
 
 def _stack_heights(layers: list[Layers]) -> tuple[torch.Tensor, torch.Tensor]:
@@ -235,7 +263,8 @@ def _mask_parts(described: EvaluationSet) -> Iterator[Part]:
                 raise ValueError(f'{heights}: expected heights for {path.name}, found none')
             surface = read_heights(surfaces[stem])
         seen = read_seen(path, rgb.shape[:2])
-        yield stem, group, _layers(path, rgb, seen, read_mask(masks[stem]), surface)
+        layers = _layers(path, rgb, seen, read_mask(masks[stem]), surface)
+        yield Part(stem, path, group, layers)
 
 
 def _by_stem(folder: Path) -> dict[str, Path]:
@@ -255,17 +284,13 @@ def _height_parts(described: EvaluationSet) -> Iterator[Part]:
         surface = folder / f'{name}{described.target or "_dsm.tif"}'
         rgb = read_rgb(path)
         seen = read_seen(path, rgb.shape[:2])
-        yield name or path.stem, group, _layers(path, rgb, seen, None, read_heights(surface))
+        layers = _layers(path, rgb, seen, None, read_heights(surface))
+        yield Part(name or path.stem, path, group, layers)
 
 
 def _cover_parts(described: EvaluationSet) -> Iterator[Part]:
-    folder = Path(described.path)
-    folder = folder / 'patch' if (folder / 'patch').is_dir() else folder
-    for (name, group, layers), path in zip(
-        _height_parts(described),
-        sorted(folder.glob(f'*{described.image or "_dom.tif"}')),
-        strict=True,
-    ):
+    for part in _height_parts(described):
+        path, layers = part.path, part.layers
         if layers.heights is None or layers.rgb.dtype != np.uint8:
             raise ValueError(f'{path}: expected 8-bit colors and heights')
         with rasterio.open(path) as raster:
@@ -274,12 +299,12 @@ def _cover_parts(described: EvaluationSet) -> Iterator[Part]:
         labels = land_cover(layers.rgb, heights_above_ground(known), infrared).astype(np.int64)
         # cars and dark ground are guesses, and low; 0 is not labeled
         layers.labels = np.where(labels > len(COVER), 1, labels) - 1
-        yield name, group, layers
+        yield part
 
 
 def _building_parts(described: EvaluationSet) -> Iterator[Part]:
     for chip in building_chips(Path(described.path)):
-        yield chip.path.stem, chip.group, chip_layers(chip)
+        yield Part(chip.path.stem, chip.path, chip.group, chip_layers(chip))
 
 
 def _layers(

@@ -145,12 +145,16 @@ def read_sets(path: str | Path) -> list[EvaluationSet]:
         raise FileNotFoundError(f'{path}: expected a JSON file of evaluation sets, found none')
     try:
         found = json.loads(path.read_text())
-    except json.JSONDecodeError as error:
+    except ValueError as error:  # no JSON, or no text at all
         raise ValueError(f'{path}: expected JSON, found: {error}') from None
     if not isinstance(found, list) or not all(isinstance(one, dict) for one in found):
         raise ValueError(f'{path}: expected a list of dictionaries, one for each set')
     return [
-        make_set({**one, 'path': str(path.parent / one['path'])} if 'path' in one else one)
+        make_set(
+            {**one, 'path': str(path.parent / one['path'])}
+            if isinstance(one.get('path'), str)
+            else one
+        )
         for one in found
     ]
 
@@ -170,9 +174,17 @@ def make_set(given: Mapping[str, Any]) -> EvaluationSet:
             f'name, kind and path; unknown {sorted(unknown)}, lacking {sorted(lacking)}'
         )
     for option in ('window', 'limit', 'ignore'):
-        if not isinstance(given.get(option, 0), int | None):
+        value = given.get(option, 0)
+        if not isinstance(value, int | None) or isinstance(value, bool):
             raise ValueError(
                 f'set {given["name"]!r}: {option}: expected a whole number, found {given[option]!r}'
+            )
+    for option in ('name', 'kind', 'path', 'modality', 'image', 'target', 'heights'):
+        optional = option in ('image', 'target', 'heights')
+        value = given.get(option, '')
+        if not isinstance(value, str) and not (optional and value is None):
+            raise ValueError(
+                f'set {given["name"]!r}: {option}: expected text, found {given[option]!r}'
             )
     return EvaluationSet(**{**given, 'kind': ALIASES.get(given['kind'], given['kind'])})
 

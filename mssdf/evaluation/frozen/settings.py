@@ -5,7 +5,7 @@ import json
 from dataclasses import asdict, dataclass
 from typing import Any
 
-VERSION = 1  # raised whenever a figure changes for the same settings
+VERSION = 2  # raised whenever a figure changes for the same settings
 
 
 @dataclass(frozen=True)

@@ -4,9 +4,11 @@ import csv
 import io
 import json
 import os
+import zlib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
+from zipfile import BadZipFile
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,7 +21,7 @@ UNITS = 'units'
 COLUMNS = (
     'name', 'run', 'set', 'input', 'probe', 'pool', 'labels', 'measure', 'value', 'low', 'high',
     'images', 'k', 'folds', 'metric', 'penalty', 'training', 'level', 'patch', 'img_size',
-    'normalization', 'seconds', 'checkpoint', 'unit', 'settings',
+    'normalization', 'seconds', 'checkpoint', 'unit', 'fingerprint', 'settings',
 )  # fmt: skip
 
 
@@ -32,17 +34,35 @@ class ResultStore:
 
     Args:
         folder: where results are kept.
+
+    Raises:
+        ValueError: if it is no folder.
     """
 
     def __init__(self, folder: str | Path) -> None:
         self.folder = Path(folder)
-        (self.folder / UNITS).mkdir(parents=True, exist_ok=True)
+        try:
+            (self.folder / UNITS).mkdir(parents=True, exist_ok=True)
+        except (FileExistsError, NotADirectoryError):
+            raise ValueError(
+                f'{self.folder}: expected a folder for results, found a file'
+            ) from None
+        self._whole: set[str] = set()  # units that were found readable
         remove_partial_files(self.folder)
         remove_partial_files(self.folder / UNITS)
 
     def has(self, unit: str) -> bool:
-        """Whether a unit is complete."""
-        return self._path(unit, 'json').is_file() and self._path(unit, 'npz').is_file()
+        """Whether a unit is there and can be read; a damaged one counts as missing."""
+        if unit not in self._whole:
+            try:
+                arrays = self.sums(unit)
+                listed = {one['array'] for one in self.read(unit)['results']}
+            except (OSError, EOFError, ValueError, KeyError, TypeError, BadZipFile, zlib.error):
+                return False
+            if not listed or listed - set(arrays):
+                return False
+            self._whole.add(unit)
+        return True
 
     def write(
         self, unit: str, header: Mapping[str, Any], results: Mapping[str, Sequence[Probed]]
@@ -124,7 +144,7 @@ class ResultStore:
             return {}
         try:
             return json.loads(path.read_text())
-        except json.JSONDecodeError as error:
+        except ValueError as error:  # no JSON, or no text at all
             raise ValueError(f'{path}: expected a table of features, found: {error}') from None
 
     def _path(self, unit: str, end: str) -> Path:

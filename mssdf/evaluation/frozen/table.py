@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -55,11 +55,13 @@ class FeatureTable:
         store: where the results lie.
         units: for each row's name and each set, the units of its seeds, in their order.
         settings: hash of the settings that all share.
+        failures: what could not be measured, a line for each.
     """
 
     store: ResultStore
     units: dict[str, dict[str, list[str]]] = field(default_factory=dict)
     settings: str = ''
+    failures: list[str] = field(default_factory=list)
     _sums: dict[str, dict[tuple, NDArray[np.float64]]] = field(default_factory=dict, repr=False)
 
     @property
@@ -75,8 +77,8 @@ class FeatureTable:
         """
         found: dict[Measure, None] = {}
         for one in names or self.names:
-            for units in self.units[one].values():
-                found.update(dict.fromkeys(self._measures_of(units[0])))
+            for set_name, units in self.units[one].items():
+                found.update(dict.fromkeys(self._measures_of(set_name, units[0])))
         pooled = {measure._replace(pool=ANY_POOL) for measure in found if measure.pool != ANY_POOL}
         return [measure for measure in found if measure.pool != ANY_POOL or measure not in pooled]
 
@@ -100,7 +102,8 @@ class FeatureTable:
         sums = self.sums(name, measure)
         if sums is None:
             return None
-        return score_interval(sums, SCORES[measure.measure], level, resamples)
+        groups = self._groups(name, measure.set)
+        return score_interval(sums, SCORES[measure.measure], level, resamples, groups=groups)
 
     def difference(
         self,
@@ -110,18 +113,36 @@ class FeatureTable:
         level: float = 0.95,
         resamples: int = RESAMPLES,
     ) -> Interval | None:
-        """Score of a row less that of another, with its paired interval; None if one has none."""
+        """Score of a row less that of another, with its paired interval.
+
+        None if one has no such score, or the set had other files when they were measured.
+        """
         sums, other = self.sums(name, measure), self.sums(reference, measure)
         if sums is None or other is None:
             return None
-        return difference_interval(sums, other, SCORES[measure.measure], level, resamples)
+        if self._images(name, measure.set) != self._images(reference, measure.set):
+            return None
+        groups = self._groups(name, measure.set)
+        return difference_interval(
+            sums, other, SCORES[measure.measure], level, resamples, groups=groups
+        )
 
-    def _measures_of(self, unit: str) -> Iterator[Measure]:
-        read = self.store.read(unit)
-        for one in read['results']:
+    def _images(self, name: str, set_name: str) -> set[tuple[Any, ...]]:
+        """What tells the images apart that the seeds of a row were measured on."""
+        read = [self.store.read(unit) for unit in self.units[name][set_name]]
+        return {(one.get('fingerprint'), *one['names']) for one in read}
+
+    def _groups(self, name: str, set_name: str) -> NDArray[np.int64] | None:
+        """Groups of the images, None if they are independent."""
+        groups = self.store.read(self.units[name][set_name][0]).get('groups')
+        return None if groups is None else np.array(groups, np.int64)
+
+    def _measures_of(self, set_name: str, unit: str) -> Iterator[Measure]:
+        # the unit may have been measured when the set had another name
+        for one in self.store.read(unit)['results']:
             for measure in one['measures']:
                 yield Measure(
-                    read['set'], one['input'], one['probe'], one['pool'], one['labels'], measure
+                    set_name, one['input'], one['probe'], one['pool'], one['labels'], measure
                 )
 
     def _load(self, unit: str) -> dict[tuple, NDArray[np.float64]]:
@@ -144,7 +165,8 @@ def paired_differences(
 ) -> dict[Measure, Interval]:
     """Differences of two rows in every measure that both have.
 
-    Images are resampled in pairs, and the seeds of each row by themselves.
+    Images are resampled in pairs; rows of equally many seeds are compared seed by seed. Where the
+    set had other files when the rows were measured, there is no difference.
 
     Args:
         table: results.
@@ -178,11 +200,12 @@ def load_table(out: str | Path) -> FeatureTable:
     if not header:
         raise FileNotFoundError(f'{store.folder}: expected a table of features, found none')
     table = FeatureTable(store, settings=header['latest'])
+    runs: dict[tuple[str, str], dict[int, str]] = {}
     for record in header['rows']:
-        if record['settings'] != header['latest'] or not store.has(record['unit']):
-            continue
-        units = table.units.setdefault(record['name'], {}).setdefault(record['set'], [])
-        if record['unit'] not in units or units.index(record['unit']) < record['run']:
-            if len(units) == record['run']:
-                units.append(record['unit'])
+        if record['settings'] == header['latest'] and store.has(record['unit']):
+            place = record['name'], record['set']
+            runs.setdefault(place, {})[record['run']] = record['unit']
+
+    for (name, set_name), units in runs.items():
+        table.units.setdefault(name, {})[set_name] = [units[run] for run in sorted(units)]
     return table

@@ -1,0 +1,88 @@
+"""What the weights of a checkpoint tell of its encoder."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from torch import Tensor, nn
+
+from mssdf.utils.checkpoint import CheckpointError, fill
+from mssdf.utils.convert import convert, detect_format
+
+from ..checkpoint_encoder import normalization_of
+
+HEAD_WIDTH = 64  # of the usual ViTs; a huge one has 16 heads of 80
+HASHED = 1 << 24  # bytes at a time
+
+
+def encoder_weights(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Weights of the encoder under mmpretrain's names, or all of a file of others."""
+    own = {
+        name.removeprefix('backbone.'): value
+        for name, value in state.items()
+        if name.startswith('backbone.')
+    }
+    if own or any(name.startswith('layers.') for name in state):
+        return own or dict(state)
+    try:
+        converted = convert(state, detect_format(state), img_size=None).state_dict
+    except (KeyError, ValueError):
+        return dict(state)
+    return {name.removeprefix('backbone.'): value for name, value in converted.items()}
+
+
+def settings_of(weights: Mapping[str, Tensor], path: Path) -> dict[str, Any]:
+    """Settings of mmpretrain's VisionTransformer that the shapes of its weights tell.
+
+    The number of heads is the width over 64 (16 for widths over 1024), as in all usual ViTs.
+
+    Raises:
+        CheckpointError: if these are no weights of one.
+    """
+    try:
+        kernel, positions = weights['patch_embed.projection.weight'], weights['pos_embed']
+        hidden = len(weights['layers.0.ffn.layers.0.0.weight'])
+    except KeyError as error:
+        raise CheckpointError(f'{path}: expected the weights of a ViT, lacking {error}') from None
+    width, bands, patch = kernel.shape[0], kernel.shape[1], kernel.shape[2]
+    depth = len({name.split('.')[1] for name in weights if name.startswith('layers.')})
+    extra = int('cls_token' in weights)
+    side = round((positions.shape[1] - extra) ** 0.5)
+    return dict(
+        arch=dict(
+            embed_dims=width,
+            num_layers=depth,
+            num_heads=16 if width > 1024 else max(width // HEAD_WIDTH, 1),
+            feedforward_channels=hidden,
+        ),
+        img_size=side * patch,
+        patch_size=patch,
+        in_channels=bands,
+    )
+
+
+def stored_normalization(state: Mapping[str, Tensor], modality: str) -> tuple[Tensor, Tensor]:
+    """Mean and deviation of a modality that a checkpoint is known to keep."""
+    found = normalization_of(state, modality)
+    assert found is not None
+    return found
+
+
+def fill_part(module: nn.Module, state: Mapping[str, Tensor], prefix: str, path: Path) -> None:
+    """Load the weights under a prefix, all of them."""
+    part = {n.removeprefix(prefix): value for n, value in state.items() if n.startswith(prefix)}
+    fill(module, part, path)
+
+
+def hash_content(path: Path, digest: Any) -> None:
+    """Update a digest with the bytes of a file, or with what lies in a folder."""
+    if path.is_dir():
+        for file in sorted(one for one in path.rglob('*') if one.is_file()):
+            status = file.stat()
+            digest.update(f'{file.name} {status.st_size} {status.st_mtime_ns}'.encode())
+        return
+    if not path.is_file():
+        raise CheckpointError(f'{path}: no such checkpoint file')
+    with open(path, 'rb') as file_:
+        while block := file_.read(HASHED):
+            digest.update(block)
