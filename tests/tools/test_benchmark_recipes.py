@@ -68,7 +68,7 @@ def test_all_recipes_get_the_same_windows_in_turns(contest):
     with open(contest / 'runs.csv') as file:
         table = list(csv.DictReader(file))
     assert [row['checkpoint'] for row in table][1] == 'ours_seed0.pth'
-    assert float(table[1]['last.rec']) == rows['ours0']['monitor']['rec']
+    assert float(table[1]['last.pix']) == rows['ours0']['monitor']['pix']
 
 
 def test_checkpoints_fill_a_plain_vit(contest):
@@ -128,7 +128,7 @@ def test_a_budget_of_seconds_is_kept(tmp_path):
     [
         (f'a={MAE}:batchsize=3', "expected keys of the config .* found \\['batchsize'\\]"),
         ('nowhere.py', 'nowhere.py: no such config'),
-        (f'a={OURS}:model.teacher.average_layers=99', 'average_layers must be within .* found 99'),
+        (f'a={OURS}:model.losses.align=-1', 'losses: weights must not be negative'),
         (f'a={MAE}:arch=vit-9', "arch: expected one of .* found 'vit-9'"),
     ],
 )

@@ -141,7 +141,14 @@ def test_publishing(run, tool, tmp_path, keep, capsys):
     assert content['meta']['epoch'] == 1
     own = runner.model.state_dict()
     gone = {name.split('.')[0] for name in own.keys() - content['state_dict'].keys()}
-    decoders = {'fusion_decoder', 'modality_decoder', 'feature_head', 'pixel_head', 'modality_head'}
+    decoders = {
+        'fusion_decoder',
+        'modality_decoder',
+        'align_head',
+        'feature_head',
+        'pixel_head',
+        'modality_head',
+    }
     assert gone == {'teacher'} | (set() if keep else decoders)
     for name in (*gone, 'optimizer', 'message_hub', 'param_schedulers'):
         assert name in printed.splitlines()[1]

@@ -161,12 +161,12 @@ WRONG = {
     'decoder widths differ': (
         PRETRAIN,
         'model = dict(modality_decoder=dict(embed_dims=64))',
-        ['embed_dims', '64', '128'],
+        ['embed_dims', '64', '192'],
     ),
     'heads do not divide': (
         PRETRAIN,
-        'model = dict(fusion_decoder=dict(num_heads=3))',
-        ['num_heads', '3', '128'],
+        'model = dict(fusion_decoder=dict(num_heads=5))',
+        ['num_heads', '5', '192'],
     ),
     'bands against means': (
         PRETRAIN,
