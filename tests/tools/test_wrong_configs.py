@@ -160,8 +160,8 @@ WRONG = {
     ),
     'decoder widths differ': (
         PRETRAIN,
-        'model = dict(modality_decoder=dict(embed_dims=64))',
-        ['embed_dims', '64', '192'],
+        'model = dict(modality_decoder=dict(embed_dims=96))',
+        ['embed_dims', '96', '192'],
     ),
     'heads do not divide': (
         PRETRAIN,
