@@ -1,4 +1,4 @@
-"""How long a recipe may train: seconds or windows, and how seconds are counted."""
+"""Budgets of training in seconds or windows, and the clock that counts the seconds."""
 
 import re
 import time
@@ -62,7 +62,7 @@ class Clock:
 
     @property
     def unit(self) -> str:
-        """What the seconds are of."""
+        """Kind of the seconds, for a table."""
         return 'processor time of the process' if self.device.type == 'cpu' else 'wall time'
 
     @property

@@ -51,7 +51,7 @@ def _different(records: Sequence[Mapping[str, Any]], key: str) -> str:
 
 
 def _recipes(records: Sequence[Mapping[str, Any]]) -> dict[str, str]:
-    """What may differ between entries, by their names."""
+    """Settings of each entry that may differ from the others', by name."""
     found = {}
     for record in records:
         conditions = record['conditions']

@@ -66,7 +66,7 @@ class Run:
 
 
 def conditions_of(run: Run) -> dict[str, Any]:
-    """What a finished training must agree in to stand for this one."""
+    """Conditions in which a finished training must agree to stand for this one."""
     settings, config = run.settings, run.config
     hooks = {
         name: hook

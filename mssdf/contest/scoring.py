@@ -21,7 +21,7 @@ ENDS = ('npz', 'json')  # a unit counts once its JSON file is there, so that goe
 
 @dataclass(frozen=True)
 class Scoring:
-    """How and where checkpoints are scored.
+    """Settings of the scoring of checkpoints.
 
     Attributes:
         sets: evaluation sets.

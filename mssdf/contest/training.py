@@ -31,7 +31,7 @@ PHASES = ('crops', 'preprocessor', 'forward', 'backward', 'optimizer')
 
 @dataclass(frozen=True)
 class TrainingSettings:
-    """What all recipes of a contest have in common, and an entry may override.
+    """Conditions that all recipes of a contest share, and that an entry may override.
 
     Attributes:
         budget: how long to train.

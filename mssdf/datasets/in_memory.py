@@ -45,7 +45,7 @@ class Tiles:
         return int(next(iter(self.images.values())).shape[-1])
 
     def present(self, modality: str) -> Tensor:
-        """Which tiles have a modality at all: (T,) bool."""
+        """Find the tiles (T,) bool that have a modality at all."""
         return self.valid[modality].flatten(1).any(dim=1)
 
     def to(self, device: torch.device | str) -> 'Tiles':
@@ -57,7 +57,7 @@ class Tiles:
         )
 
     def describe(self) -> str:
-        """How many tiles there are, of how many scenes, and how many have each modality."""
+        """Count tiles, their scenes, and those that have each modality, in words."""
         counts = ', '.join(f'{int(self.present(name).sum())} with {name}' for name in self.images)
         return (
             f'{len(self)} tiles of {self.size} x {self.size} pixels from {len(set(self.scenes))} '

@@ -58,7 +58,7 @@ class Run:
         return out / 'runs' / self.task.name / f'{self.name}_seed{self.seed}.json'
 
     def settings(self, prepared: Prepared) -> dict[str, Any]:
-        """What the result depends on, as it stands in the file."""
+        """Conditions that the result depends on, as they stand in the file."""
         start = None
         if self.checkpoint is not None:
             start = hashlib.sha256(self.checkpoint.read_bytes()).hexdigest()
@@ -70,7 +70,7 @@ class Run:
         )
 
     def is_done(self, out: Path, prepared: Prepared) -> bool:
-        """Whether there is a result.
+        """Tell whether there is a result.
 
         Raises:
             FileExistsError: if it is of other settings.

@@ -17,7 +17,7 @@ from .tasks import Task
 
 @dataclass(frozen=True)
 class Result:
-    """What a run has measured.
+    """Scores of one run.
 
     Attributes:
         task: name of the task.

@@ -30,12 +30,12 @@ class Interval:
 
     @property
     def beyond_zero(self) -> bool:
-        """Whether zero lies outside, as it should for a difference that is real."""
+        """Tell whether zero lies outside, as it does for a difference that is real."""
         return self.low > 0 or self.high < 0
 
 
 class Uncertainty(NamedTuple):
-    """What one source of chance adds to an interval.
+    """A source of chance and its part of an interval.
 
     Attributes:
         below: standard error downwards.
@@ -50,7 +50,7 @@ class Uncertainty(NamedTuple):
 
 @lru_cache(maxsize=2)  # every score of a set takes the same ones
 def image_counts(num_images: int, resamples: int, seed: int) -> NDArray[np.float64]:
-    """How often each image is drawn, (resamples, num_images), with replacement."""
+    """Draw images with replacement: counts (resamples, num_images)."""
     shares = np.full(num_images, 1 / num_images)
     drawn = np.random.default_rng(seed).multinomial(num_images, shares, resamples)
     counts = drawn.astype(np.float64)

@@ -12,7 +12,7 @@ LEAST_SEEN = 0.5  # windows of which less is known are left out
 
 @dataclass
 class Layers:
-    """What lies over the same ground, pixel by pixel.
+    """Rasters of the same ground, pixel by pixel.
 
     Attributes:
         rgb: (H, W, 3).

@@ -1,4 +1,4 @@
-"""What the weights of a checkpoint tell of its encoder."""
+"""Facts about an encoder that the weights of its checkpoint tell."""
 
 from collections.abc import Mapping
 from pathlib import Path

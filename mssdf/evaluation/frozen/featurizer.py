@@ -1,4 +1,4 @@
-"""What is measured: anything that turns images into pooled features and patch tokens."""
+"""Anything that turns images into pooled features and patch tokens."""
 
 from dataclasses import dataclass
 from typing import Protocol
@@ -37,7 +37,7 @@ class Featurizer(Protocol):
         """Side of a patch in pixels, of images of a size."""
 
     def takes(self, modality: str) -> bool:
-        """Whether it has an input for a modality."""
+        """Tell whether it has an input for a modality."""
 
     def __call__(self, modality: str, values: Tensor, valid: Tensor) -> Tokens:
         """Features of a batch.

@@ -48,7 +48,7 @@ class FrozenViT:
         return int(self.vit.patch_embed.projection.kernel_size[0])
 
     def takes(self, modality: str) -> bool:
-        """Whether it has a patch embedding and a normalization for a modality."""
+        """Tell whether it has a patch embedding and a normalization for a modality."""
         known = modality in self.preprocessor.modalities
         return known and (modality == PRIMARY or self.embedding is not None)
 

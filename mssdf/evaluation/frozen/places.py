@@ -13,7 +13,7 @@ MANY_GROUPS = 8  # from so many on they stay whole; fewer are split into strips
 
 
 class WindowPlace(NamedTuple):
-    """Where a window lies.
+    """A window's place.
 
     Attributes:
         group: number of its file's group, of :func:`place_groups`.

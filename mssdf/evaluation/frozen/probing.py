@@ -1,4 +1,4 @@
-"""What a probe gives, and the choice of a penalty inside the training rows."""
+"""Results of a probe, and the choice of a penalty inside the training rows."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field

@@ -15,7 +15,7 @@ SYNTAX = f'NAME=KIND:PATH[,OPTION=VALUE...] with KIND one of {", ".join(KINDS)}'
 
 @dataclass(frozen=True)
 class EvaluationSet:
-    """What an evaluation set is and where it lies.
+    """An evaluation set: its kind and its place.
 
     Attributes:
         name: name of the set in tables.
@@ -72,7 +72,7 @@ class EvaluationSet:
 
     @property
     def settings(self) -> dict[str, Any]:
-        """What changes the result, without the name."""
+        """Settings that change the result: all but the name."""
         return {key: value for key, value in asdict(self).items() if key not in ('name', 'path')}
 
 

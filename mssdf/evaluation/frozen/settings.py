@@ -10,7 +10,7 @@ VERSION = 2  # raised whenever a figure changes for the same settings
 
 @dataclass(frozen=True)
 class Settings:
-    """How features are measured.
+    """Settings that decide how features are measured.
 
     Attributes:
         img_size: side in pixels of the images that encoders see.

@@ -52,7 +52,7 @@ class ResultStore:
         remove_partial_files(self.folder / UNITS)
 
     def has(self, unit: str) -> bool:
-        """Whether a unit is there and can be read; a damaged one counts as missing."""
+        """Tell whether a unit can be read; a damaged one counts as missing."""
         if unit not in self._whole:
             try:
                 arrays = self.sums(unit)

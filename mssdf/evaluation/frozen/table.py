@@ -15,7 +15,7 @@ from .store import ResultStore
 
 
 class Measure(NamedTuple):
-    """What is measured: a column of the table.
+    """A column of the table: one measure of one set.
 
     Attributes:
         set: name of the set.
@@ -43,7 +43,7 @@ class Measure(NamedTuple):
 
     @property
     def less_is_better(self) -> bool:
-        """Whether a smaller value is the better one."""
+        """Tell whether a smaller value is the better one."""
         return self.measure in LESS_IS_BETTER
 
 
@@ -128,7 +128,7 @@ class FeatureTable:
         )
 
     def _images(self, name: str, set_name: str) -> set[tuple[Any, ...]]:
-        """What tells the images apart that the seeds of a row were measured on."""
+        """Fingerprints of the images that the seeds of a row were measured on."""
         read = [self.store.read(unit) for unit in self.units[name][set_name]]
         return {(one.get('fingerprint'), *one['names']) for one in read}
 

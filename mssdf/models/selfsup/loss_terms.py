@@ -23,7 +23,7 @@ class LossTerm:
 
     @property
     def ramp_is_share(self) -> bool:
-        """Whether the ramp is given as shares of training."""
+        """Tell whether the ramp is given as shares of training."""
         return self.ramp is not None and any(isinstance(edge, float) for edge in self.ramp)
 
     def at(self, iteration: int, max_iters: int | None = None) -> float:

@@ -1,4 +1,4 @@
-"""What the student makes of a batch on its way from visible patches to predictions."""
+"""Values on the student's way from visible patches to predictions."""
 
 from dataclasses import dataclass
 
@@ -8,7 +8,7 @@ from torch import Tensor
 
 @dataclass
 class Encoded:
-    """What the student's encoder makes of one modality's visible patches.
+    """Output of the student's encoder for one modality's visible patches.
 
     Attributes:
         cls_token: (B, D) cls token.
@@ -37,7 +37,7 @@ class Encoded:
 
 @dataclass
 class Decoded:
-    """What the modality decoder makes of one modality.
+    """Output of the modality decoder for one modality.
 
     Attributes:
         tokens: (B, Q, D) decoded tokens.
