@@ -9,7 +9,7 @@ from typing import Any
 
 import torch
 from mmengine.config import Config
-from mmengine.registry import init_default_scope
+from mmengine.registry import DefaultScope
 from torch import Tensor, nn
 
 from mssdf.datasets.in_memory import Tiles
@@ -98,10 +98,10 @@ def total_loss(losses: dict[str, Any]) -> Tensor:
 
 def build_model(config: Config, seed: int, device: torch.device) -> nn.Module:
     """Build and initialize a config's model from a seed, in training mode."""
-    init_default_scope('mssdf')
     seed_all(seed)
-    model = MODELS.build(config.model)
-    model.init_weights()
+    with DefaultScope.overwrite_default_scope('mssdf'):
+        model = MODELS.build(config.model)
+        model.init_weights()
     return model.to(device).train()
 
 

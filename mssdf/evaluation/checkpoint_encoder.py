@@ -6,7 +6,7 @@ from typing import Any
 
 from mmengine.config import Config
 from mmengine.logging import MMLogger
-from mmengine.registry import init_default_scope
+from mmengine.registry import DefaultScope
 from mmpretrain.registry import MODELS
 from torch import Tensor, nn
 
@@ -60,8 +60,10 @@ def build_initialized(config: Config, *parts: Mapping[str, Any]) -> list[nn.Modu
         *parts: configs of the parts.
     """
     MMLogger.get_current_instance().setLevel('WARNING')  # not a line for every weight
-    init_default_scope(config.get('default_scope') or 'mmpretrain')
-    with preserved_rng(config.get('randomness', {}).get('seed') or 0):
+    scope = config.get('default_scope') or 'mmpretrain'
+    seed = config.get('randomness', {}).get('seed') or 0
+    # only here: what is built afterwards may be another package's
+    with DefaultScope.overwrite_default_scope(scope), preserved_rng(seed):
         modules = [MODELS.build(part) for part in parts]
         for module in modules:
             module.init_weights()

@@ -2,7 +2,7 @@
 
 import torch
 from mmengine.config import Config
-from mmengine.registry import init_default_scope
+from mmengine.registry import DefaultScope
 from mmpretrain.registry import MODELS
 
 import mssdf.models  # noqa: F401
@@ -34,7 +34,13 @@ def write_mae(path, seed=0, noise=0.1):
 
 
 def _write(path, model, seed, noise, embedded):
-    init_default_scope('mmpretrain')
+    # not for the tests that come after
+    with DefaultScope.overwrite_default_scope('mmpretrain'):
+        _build_and_write(path, model, seed, noise, embedded)
+    return path
+
+
+def _build_and_write(path, model, seed, noise, embedded):
     config = Config(dict(model=model, randomness=dict(seed=seed)))
     torch.manual_seed(seed + 1000)
     backbone = MODELS.build(config.model.backbone)
