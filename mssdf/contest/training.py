@@ -35,7 +35,7 @@ class TrainingSettings:
 
     Attributes:
         budget: how long to train.
-        seed: of weights, windows and masks.
+        seed: seed of the weights, windows and masks.
         batch_size: windows of an iteration.
         lr: learning rate at the end of the warm-up; None takes the config's.
         warm_up: share of the budget in which the rate rises.

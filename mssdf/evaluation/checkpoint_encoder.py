@@ -1,4 +1,4 @@
-"""What a checkpoint tells of its encoder: config, normalization, and the encoder untrained."""
+"""Facts of a checkpoint about its encoder: config, normalization, the encoder untrained."""
 
 from collections.abc import Mapping
 from pathlib import Path

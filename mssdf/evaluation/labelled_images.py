@@ -57,7 +57,7 @@ def read_rgb(path: Path) -> np.ndarray:
 
 
 def _is_deep(path: Path, image: Image.Image) -> bool:
-    """Whether an image has more than 8 bits."""
+    """Tell whether an image has more than 8 bits."""
     if image.format == 'PNG':
         with open(path, 'rb') as file:
             return file.read(25)[24] == 16  # the header's bit depth

@@ -20,5 +20,5 @@ model = dict(
     pixel_target=dict(dsm='raw'),  # flat ground, normalized, is noise
     # L_align at 1 leaves L_pix a tenth of the encoder's gradient
     losses=dict(rec=0.0, align=0.2, hsic=0.0, cls=0.0, pix=1.0),
-    cls_path='token',  # added, it makes every token tell the window
+    cls_path='token',  # as MAE's: it learns from the decoders
 )

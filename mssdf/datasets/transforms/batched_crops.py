@@ -8,7 +8,7 @@ from torch import Tensor
 
 @dataclass(frozen=True)
 class CropSettings:
-    """How windows are cut from tiles.
+    """Settings of the windows that are cut from tiles.
 
     Attributes:
         size: side of a window in pixels.

@@ -34,7 +34,7 @@ class Windows:
 
 @dataclass(frozen=True)
 class SecondView:
-    """How another view of the same windows is made.
+    """Settings of another view of the same windows.
 
     Args:
         kind: ``'masking'``: other masks of the same window; ``'crop'``: a random part of it,
