@@ -17,7 +17,8 @@ class MaskedBatch:
         pixel_valid: (B, 1, H, W) bool, true at pixels with data.
         patch_valid: (B, N) bool, true at patches with enough valid pixels.
         masks: (B, N) bool, true where the patch is hidden from the student.
-        score: (B, N) information score, summed over the modalities present.
+        score: (B, N) information score, summed over the modalities present; 0 in training with
+            equal weights, which make no use of it.
         num_visible: the largest number of visible patches of any window, known on the host.
         num_hidden: the largest number of masked, valid patches of any window, known on the host.
         ragged: whether some window may have fewer visible patches than ``num_visible``.

@@ -6,7 +6,7 @@ _base_ = [
 ]
 
 model = dict(
-    data_preprocessor=dict(modalities={{_base_.modality_statistics}}),
+    data_preprocessor=dict(modalities={{_base_.modality_statistics}}, cross_modal=None),
     losses=dict(align=0.0, hsic=0.0, cls=0.0),
 )
 optim_wrapper = dict(type='AmpOptimWrapper', dtype='bfloat16')  # 'float16' scales the loss

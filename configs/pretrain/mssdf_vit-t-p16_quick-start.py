@@ -18,6 +18,6 @@ default_hooks = dict(
     logger=dict(interval=10),
     checkpoint=dict(interval=5),
     panel=dict(interval=5),
-    knn=dict(type='mssdf.KNNHook', images='tests/data/eurosat_rgb', interval=5),
+    knn=dict(type='mssdf.KNNHook', images='tests/data/eurosat_rgb', folds=5, interval=5),
 )
 log_processor = dict(window_size=10)

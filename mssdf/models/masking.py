@@ -177,6 +177,8 @@ def sampling_weights(
     Returns:
         (B, N) float32.
     """
+    if len(set(weights)) == 1:
+        return torch.full_like(score, weights[0], dtype=torch.float32)
     known = score.float() if valid is None else score.float().masked_fill(~valid, torch.nan)
     # filled on the device: a copy from the host would wait for it
     levels = torch.stack([known.new_full((), level) for level in quantiles])

@@ -12,6 +12,7 @@ from mmpretrain.models import VisionTransformer
 from PIL import Image
 from sklearn.neighbors import KNeighborsClassifier
 
+from mssdf.engine.hooks.knn_hook import KNNHook
 from mssdf.engine.hooks.throughput_hook import batch_size, peak_memory
 from mssdf.engine.log_processor import Compact
 
@@ -193,6 +194,38 @@ def test_baseline_without_inspect_is_left_out(tiny_config, build_runner, tmp_pat
     rows = scalars(tmp_path / 'run')
     assert [row['step'] for row in rows if 'knn/accuracy' in row] == [0, 6]
     assert any('pairs_per_s' in row for row in rows)
+
+
+def test_knn_says_what_is_gained_over_the_untrained_encoder(
+    tiny_config, build_runner, small_images, tmp_path
+):
+    """Of all images, by scikit-learn; a resumed run knows what the untrained encoder found."""
+    tiny_config.train_cfg.max_epochs = 2
+    tiny_config.default_hooks.checkpoint = dict(type='mssdf.CheckpointHook', interval=1)
+    tiny_config.custom_hooks.append(
+        dict(type='mssdf.KNNHook', images=str(small_images), folds=5, k=5)
+    )
+    build_runner(tiny_config).train()
+    knn = [row for row in scalars(tmp_path / 'run') if 'knn/accuracy' in row]
+    assert [row['step'] for row in knn] == [0, 6, 12]
+    assert all(round(row['knn/accuracy'] * 30) / 30 == row['knn/accuracy'] for row in knn)
+    assert 'knn/gain' not in knn[0]
+    for row in knn[1:]:
+        gain = row['knn/accuracy'] - knn[0]['knn/accuracy']
+        assert row['knn/gain'] == pytest.approx(gain)
+        assert row['knn/gain_low'] <= gain <= row['knn/gain_high']
+
+    tiny_config.load_from = str(tmp_path / 'run' / 'epoch_1.pth')
+    tiny_config.resume = True
+    tiny_config.work_dir = str(tmp_path / 'resumed')
+    build_runner(tiny_config).train()
+    (last,) = (row for row in scalars(tmp_path / 'resumed') if 'knn/accuracy' in row)
+    assert last == knn[-1]
+
+
+def test_knn_refuses_folds_beside_a_split():
+    with pytest.raises(ValueError, match='folds or split_file'):
+        KNNHook('images', folds=5, split_file='split.json')
 
 
 def test_knn_looks_for_its_images_before_training(tiny_config, build_runner, tmp_path):

@@ -190,6 +190,41 @@ def test_same_masks_hide_the_same_locations_and_independent_ones_do_not(same):
         assert (alike[[0, 1, 4, 5]].sum(dim=1) < 60).all()
 
 
-def test_same_masks_and_cross_modal_masking_exclude_each_other():
-    with pytest.raises(ValueError, match='same_masks: expected no cross_modal'):
-        tiny_model(**{'data_preprocessor.same_masks': True})
+@pytest.mark.parametrize('ratio', [0.25, 0.5, 1.0])
+def test_cross_modal_masking_hides_more_of_its_target_below_the_same_mask(ratio):
+    model = tiny_model(size=128, **{'data_preprocessor.same_masks': True})
+    model.data_preprocessor.cross_modal_ratio = ratio
+    batch = model.data_preprocessor(drop(tiny_batch(6, size=128), 'rgb', [2]))['inputs']
+
+    extra = batch.masks['dsm'] & ~batch.masks['rgb']
+    assert (batch.masks['rgb'] & ~batch.masks['dsm']).sum(dim=1).tolist() == [0, 0, 16, 0, 0, 0]
+    # 16 of 64 patches are visible; the window without colors keeps its heights
+    assert extra.sum(dim=1).tolist() == [round(16 * ratio) if b != 2 else 0 for b in range(6)]
+    assert (~batch.masks['dsm'][2]).sum() == 16
+    assert batch.num_seen == 16
+    assert batch.num_unseen == 48 + round(16 * ratio)
+
+
+def test_same_masks_and_complementary_masking_exclude_each_other():
+    with pytest.raises(ValueError, match=r'same_masks: expected cross_modal\.complementary=False'):
+        tiny_model(
+            **{
+                'data_preprocessor.same_masks': True,
+                'data_preprocessor.cross_modal.complementary': True,
+            }
+        )
+
+
+@pytest.mark.parametrize('weights', [(1.0, 1.0, 1.0), (0.8, 0.5, 0.3)])
+def test_masks_are_the_same_whether_an_unused_score_is_computed_or_not(weights):
+    preprocessor = tiny_model(size=128, **{'data_preprocessor.weights': weights}).data_preprocessor
+    data = drop(tiny_batch(4, size=128), 'dsm', [2])
+    batches = []
+    for training in (True, False):
+        preprocessor.seed_next_batch(3)
+        batches.append(preprocessor(data, training)['inputs'])
+    for name in ('rgb', 'dsm'):
+        assert torch.equal(batches[0].masks[name], batches[1].masks[name])
+    assert torch.equal(batches[0].noise, batches[1].noise)
+    assert batches[1].score.any()
+    assert bool(batches[0].score.any()) == (len(set(weights)) > 1)

@@ -106,15 +106,22 @@ def test_no_hidden_pixel_of_a_second_view_reaches_the_student(
 
 @pytest.mark.parametrize('kind', ['complete', 'single', 'partial'])
 @pytest.mark.parametrize('target', ['dsm', 'random'])
-@pytest.mark.parametrize('complementary', [False, True])
-def test_lengths_told_to_the_model_are_those_of_the_masks(model, kind, target, complementary):
+@pytest.mark.parametrize('same, complementary', [(False, False), (False, True), (True, False)])
+def test_lengths_told_to_the_model_are_those_of_the_masks(
+    model, monkeypatch, kind, target, same, complementary
+):
     """Not one visible patch is cut off, and sequences are called even only if they are."""
     preprocessor = model.data_preprocessor
     preprocessor.target, preprocessor.complementary = target, complementary
+    monkeypatch.setattr(preprocessor, 'same_masks', same)
 
     for ratio, cross_modal in product((0.0, 0.25, 0.75), (0.0, 0.3, 1.0)):
         preprocessor.mask_ratio, preprocessor.cross_modal_ratio = ratio, cross_modal
         batch = preprocessor(holes(kind))['inputs']
+        seen = torch.stack([~mask for mask in batch.masks.values()]).any(dim=0).sum(dim=1)
+        assert seen.max() <= batch.num_seen
+        hidden = [batch.masks[name] & batch.patch_valid[name] for name in NAMES]
+        assert torch.stack(hidden).any(dim=0).sum(dim=1).max() <= batch.num_unseen
         for name in NAMES:
             visible = (~batch.masks[name]).sum(dim=1)
             assert visible.max() <= batch.num_visible[name]
@@ -123,20 +130,22 @@ def test_lengths_told_to_the_model_are_those_of_the_masks(model, kind, target, c
 
 @pytest.mark.parametrize('kind', ['complete', 'single', 'partial'])
 @pytest.mark.parametrize('joint', [False, True])
-def test_no_hidden_pixel_reaches_the_student_of_our_recipe(kind, joint):
+@pytest.mark.parametrize('target', ['dsm', 'random'])
+def test_no_hidden_pixel_reaches_the_student_of_our_recipe(kind, joint, target):
     ours = tiny_model(
         NAMES,
         **{
-            'data_preprocessor.cross_modal': None,
+            'data_preprocessor.cross_modal.target': target,
             'data_preprocessor.same_masks': True,
             'fusion_decoder.filled': True,
             'modality_decoder.joint': joint,
         },
     )
-    for ratio in (0.0, 0.25, 0.75, 0.9):
+    for ratio, cross_modal in product((0.0, 0.25, 0.75, 0.9), (0.0, 0.5, 1.0)):
         ours.data_preprocessor.mask_ratio = ratio
+        ours.data_preprocessor.cross_modal_ratio = cross_modal
         batch = ours.data_preprocessor(holes(kind))['inputs']
         before = outputs(ours, batch)
         after = outputs(ours, spoil_hidden(batch, ours.patch_size))
         for name, value in before.items():
-            assert torch.equal(value, after[name]), (ratio, name)
+            assert torch.equal(value, after[name]), (ratio, cross_modal, name)

@@ -23,7 +23,8 @@ def work_dir(tmp_path) -> Path:
         (tmp_path / name).touch()
     (tmp_path / 'last_checkpoint').write_text('/moved/from/elsewhere/epoch_2.pth')
     first = [{'knn/accuracy': 0.25, 'step': 0}, {'loss': 3.0, 'step': 10}]
-    second = [{'knn/accuracy': 0.5, 'step': 20}]
+    gain = {'knn/gain': 0.25, 'knn/gain_low': 0.125, 'knn/gain_high': 0.375}
+    second = [{'knn/accuracy': 0.5, 'step': 20} | gain]
     for day, records, rest in ((1, first, ''), (2, second, '{"knn/accu')):
         path = tmp_path / f'2026010{day}_000000/vis_data/scalars.json'
         path.write_text('\n'.join([*map(json.dumps, records), rest]))
@@ -44,6 +45,7 @@ def test_summary_of_a_whole_run(project_root, work_dir):
     assert 'last.png' in ran.stdout
     assert '0.2500 untrained' in ran.stdout
     assert '0.5000 after step 20' in ran.stdout
+    assert '+0.2500 gained, 95 % interval +0.1250 to +0.3750' in ran.stdout
 
 
 def test_what_is_missing_is_named(project_root, work_dir):

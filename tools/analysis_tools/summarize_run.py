@@ -79,7 +79,13 @@ def main() -> int:
     print(f'checkpoint    {checkpoint.resolve()}')
     print(f'picture       {picture.resolve()}')
     print(f'kNN accuracy  {scores[0][KNN_KEY]:.4f} untrained encoder')
-    print(f'              {scores[-1][KNN_KEY]:.4f} after step {scores[-1].get("step", "?")}')
+    last = scores[-1]
+    print(f'              {last[KNN_KEY]:.4f} after step {last.get("step", "?")}')
+    if 'knn/gain' in last:
+        print(
+            f'              {last["knn/gain"]:+.4f} gained, 95 % interval '
+            f'{last["knn/gain_low"]:+.4f} to {last["knn/gain_high"]:+.4f}'
+        )
     return 0
 
 

@@ -3,8 +3,10 @@ _base_ = ['./mssdf-paper_vit-b-p16.py']
 
 model = dict(
     data_preprocessor=dict(
-        cross_modal=None,  # it would hide the locations that L_align looks at
-        same_masks=True,  # every visible location can be aligned, each hidden one is decoded once
+        # every location of the target's that is visible can be aligned
+        same_masks=True,
+        # of the heights that are left half are hidden, and told from the colors there
+        cross_modal=dict(target='dsm'),
         weights=(1.0, 1.0, 1.0),  # hiding flat patches first makes noise the target of L_pix
     ),
     embedding=dict(type='mssdf.PerModalityPatchEmbedding'),  # meters stay meters
@@ -22,3 +24,5 @@ model = dict(
     losses=dict(rec=0.0, align=0.2, hsic=0.0, cls=0.0, pix=1.0),
     cls_path='token',  # as MAE's: it learns from the decoders
 )
+
+default_hooks = dict(cross_modal=dict(start=0.5, increment=0.0, maximum=0.5))

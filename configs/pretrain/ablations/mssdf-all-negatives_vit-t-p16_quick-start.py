@@ -3,7 +3,9 @@
 _base_ = ['../mssdf_vit-t-p16_quick-start.py']
 
 model = dict(
-    data_preprocessor=dict(same_masks=False, weights=(0.8, 0.5, 0.3), mask_ratio=0.5),
+    data_preprocessor=dict(
+        cross_modal=None, same_masks=False, weights=(0.8, 0.5, 0.3), mask_ratio=0.5
+    ),
     teacher=dict(target_norm='batch', average_layers=6),
     fusion_decoder=dict(filled=False, embed_dims=128, num_layers=1, num_heads=2),
     modality_decoder=dict(queries='all', joint=False, embed_dims=128, num_layers=2, num_heads=2),

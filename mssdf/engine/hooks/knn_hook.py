@@ -14,8 +14,10 @@ from mssdf.apis.interruption import unless_stopped
 from mssdf.evaluation import (
     LabelledImages,
     evaluate_knn,
+    gain_interval,
     load_labelled_images,
     read_split,
+    stratified_folds,
     stratified_split,
 )
 from mssdf.evaluation.frozen_encoder import extract_features, plain_vit
@@ -25,6 +27,8 @@ from ..phases import EVALUATION, activity
 from ..randomness import preserved_rng
 from .periodic_hook import PeriodicHook
 from .progress_hook import unwrap
+
+UNTRAINED = 'knn_correct_untrained'
 
 
 def normalisation(preprocessor: nn.Module) -> tuple[Tensor, Tensor]:
@@ -47,8 +51,10 @@ class KNNHook(PeriodicHook):
     """Classify a labelled folder by the frozen encoder's features, now and then and at the end.
 
     The encoder is built anew as mmpretrain's plain ViT and loaded strictly: what is measured is
-    what a user gets. Logged as ``knn/accuracy``, ``knn/effective_rank`` and ``knn/feature_std``.
-    Neither the model nor any random state is touched.
+    what a user gets. Logged as ``knn/accuracy``, ``knn/effective_rank`` and ``knn/feature_std``;
+    where the untrained encoder was evaluated, too, ``knn/gain`` over it and ``knn/gain_low`` and
+    ``knn/gain_high``, the paired 95 % bootstrap interval over the images. Neither the model nor any
+    random state is touched.
 
     Args:
         images: folder ``CLASS/*.{jpg,png,tif}``.
@@ -60,8 +66,10 @@ class KNNHook(PeriodicHook):
         metric: of scikit-learn.
         weights: ``'uniform'`` or ``'distance'``.
         pool: ``'mean'`` over the patch tokens or ``'cls'``.
-        query_share: share of each class that is classified by the rest.
-        seed: of that split.
+        folds: classify each of so many parts by the others, so that every image is asked for once;
+            None asks for one part.
+        query_share: share of each class that is that part.
+        seed: of the split.
         split_file: JSON with ``bank`` and ``query`` (paths below ``images``) instead.
         mean: of each band, in the images' unit; None takes the model's for RGB.
         std: of each band.
@@ -79,6 +87,7 @@ class KNNHook(PeriodicHook):
         metric: str = 'cosine',
         weights: str = 'uniform',
         pool: str = 'mean',
+        folds: int | None = None,
         query_share: float = 0.3,
         seed: int = 0,
         split_file: str | None = None,
@@ -89,18 +98,21 @@ class KNNHook(PeriodicHook):
         super().__init__(interval, by_epoch)
         if (mean is None) != (std is None):
             raise ValueError('KNNHook: expected both mean and std or neither, found one')
+        if folds is not None and split_file is not None:
+            raise ValueError('KNNHook: expected folds or split_file, found both')
         self.images = images
         self.evaluates_untrained = before_train
         self.img_size = img_size
         self.vote: dict[str, Any] = dict(k=k, metric=metric, weights=weights)
         self.pool = pool
+        self.folds = folds
         self.query_share = query_share
         self.seed = seed
         self.split_file = split_file
         self.mean_std: Any = None if mean is None else (mean, std)
         self.batch_size = batch_size
         self._data: LabelledImages | None = None
-        self._split: tuple[np.ndarray, np.ndarray] | None = None
+        self._splits: list[tuple[np.ndarray, np.ndarray]] = []
 
     def before_train(self, runner: Runner) -> None:
         """Look for the images now, rather than after the first epoch; evaluate at iteration 0.
@@ -127,32 +139,56 @@ class KNNHook(PeriodicHook):
         model: Any = unwrap(runner.model)
         with preserved_rng():  # building an encoder draws its weights
             encoder = plain_vit(model.backbone, runner.cfg.model.backbone)
-        data, (bank, query) = self._load(self.img_size or encoder.img_size[0])
+        data, splits = self._load(self.img_size or encoder.img_size[0])
         mean, std = self.mean_std or normalisation(model.data_preprocessor)
         features = extract_features(encoder, data.images, mean, std, self.pool, self.batch_size)
-        result = evaluate_knn(features, data.labels, [(bank, query)], **self.vote)
+        result = evaluate_knn(features, data.labels, splits, **self.vote)
         scalars = {
             'knn/accuracy': result.accuracy,
             'knn/effective_rank': result.effective_rank,
             'knn/feature_std': result.feature_std,
         }
+        scalars |= self._gain(runner, iteration, result.correct)
         for name, value in scalars.items():
             runner.message_hub.update_scalar(name, value)
         runner.visualizer.add_scalars(scalars, step=iteration)
+        gain = ''
+        if 'knn/gain' in scalars:
+            gain = (
+                f' ({scalars["knn/gain"]:+.4f} on the untrained encoder, 95 % interval '
+                f'{scalars["knn/gain_low"]:+.4f} to {scalars["knn/gain_high"]:+.4f})'
+            )
         runner.logger.info(
-            f'kNN after {iteration} iterations: accuracy {result.accuracy:.4f} '
-            f'({len(query)} images of {len(data.classes)} classes by the {self.vote["k"]} nearest '
-            f'of {len(bank)}), effective rank {result.effective_rank:.1f}, '
-            f'feature std {result.feature_std:.3g}, {time.perf_counter() - start:.1f} s'
+            f'kNN after {iteration} iterations: accuracy {result.accuracy:.4f}{gain} '
+            f'({len(result.correct)} images of {len(data.classes)} classes by the '
+            f'{self.vote["k"]} nearest of {len(splits[0][0])}), effective rank '
+            f'{result.effective_rank:.1f}, feature std {result.feature_std:.3g}, '
+            f'{time.perf_counter() - start:.1f} s'
         )
 
-    def _load(self, size: int) -> tuple[LabelledImages, tuple[np.ndarray, np.ndarray]]:
-        """Read the images once."""
-        if self._data is None or self._split is None:
+    def _gain(self, runner: Runner, iteration: int, correct: np.ndarray) -> dict[str, float]:
+        """Compare with the untrained encoder; empty where it was not evaluated on these images."""
+        if iteration == 0:
+            # the message hub goes into checkpoints: a resumed run compares as well
+            runner.message_hub.update_info(UNTRAINED, correct.tolist())
+            return {}
+        reference = runner.message_hub.runtime_info.get(UNTRAINED)
+        if reference is None or len(reference) != len(correct):
+            return {}
+        untrained = np.array(reference, dtype=bool)
+        low, high = gain_interval(correct, untrained)
+        gain = float(correct.mean() - untrained.mean())
+        return {'knn/gain': gain, 'knn/gain_low': low, 'knn/gain_high': high}
+
+    def _load(self, size: int) -> tuple[LabelledImages, list[tuple[np.ndarray, np.ndarray]]]:
+        """Read the images and draw the splits once."""
+        if self._data is None:
             self._data = load_labelled_images(self.images, size)
-            self._split = (
-                read_split(self.split_file, self._data.paths)
-                if self.split_file
-                else stratified_split(self._data.labels, self.query_share, self.seed)
-            )
-        return self._data, self._split
+            labels = self._data.labels
+            if self.split_file:
+                self._splits = [read_split(self.split_file, self._data.paths)]
+            elif self.folds:
+                self._splits = list(stratified_folds(labels, self.folds, self.seed))
+            else:
+                self._splits = [stratified_split(labels, self.query_share, self.seed)]
+        return self._data, self._splits

@@ -35,7 +35,7 @@ def inspect_in_eval(model: Any, collated: dict) -> tuple[Any, dict]:
     modes = {module: module.training for module in model.modules()}
     model.eval()
     try:
-        batch = model.data_preprocessor(collated, training=True)['inputs']
+        batch = model.data_preprocessor(collated)['inputs']  # not training: with the score
         return batch, model.inspect(batch)
     finally:
         for module, mode in modes.items():

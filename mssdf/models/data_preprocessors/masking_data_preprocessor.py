@@ -56,7 +56,8 @@ class MaskingDataPreprocessor(MultiModalDataPreprocessor):
             the same windows, in ``MaskedBatch.second``. None makes none.
         same_masks: hide the same locations of all modalities instead of drawing for each by
             itself: every location visible in one is then visible in all that have data there, and
-            L_align can compare it, at any mask ratio. Not with ``cross_modal``.
+            L_align can compare it, at any mask ratio. ``cross_modal`` then hides more of its
+            target alone, which is to be told from what the other modalities show there.
         **kwargs: see :class:`MultiModalDataPreprocessor`.
 
     Raises:
@@ -94,9 +95,9 @@ class MaskingDataPreprocessor(MultiModalDataPreprocessor):
                 f"cross_modal.target must be one of {list(self.modalities)} or 'random', "
                 f'found {target!r}'
             )
-        if same_masks and target is not None:
+        if same_masks and cross_modal.get('complementary'):
             raise ValueError(
-                f'same_masks: expected no cross_modal masking beside it, found target={target!r}'
+                'same_masks: expected cross_modal.complementary=False beside it, found True'
             )
         self.patch_size = patch_size
         self.mask_ratio = mask_ratio
@@ -135,7 +136,8 @@ class MaskingDataPreprocessor(MultiModalDataPreprocessor):
 
         Args:
             data: see :class:`MultiModalDataPreprocessor`.
-            training: unused; windows are masked in any case.
+            training: leave out the score where equal weights make no use of it; it is 0 then.
+                Windows are masked in any case.
 
         Returns:
             ``inputs``: :class:`~mssdf.structures.MaskedBatch`; ``data_samples`` as given.
@@ -158,16 +160,18 @@ class MaskingDataPreprocessor(MultiModalDataPreprocessor):
         windows = Windows(images, valid, patch_valid, complete, visible, ragged, grid)
 
         source = self._source(next(iter(images.values())).device)
-        inputs = self._mask(windows, num_masked, num_extra, source)
+        scored = not training or len(set(self.weights)) > 1
+        inputs = self._mask(windows, num_masked, num_extra, source, scored)
         if self.second_view is not None:
-            inputs.second = self._second(inputs, windows, num_masked, num_extra, source)
+            inputs.second = self._second(inputs, windows, num_masked, num_extra, source, scored)
         return dict(inputs=inputs, data_samples=data.get('data_samples'))
 
     def _mask(
-        self, windows: Windows, num_masked: int, num_extra: int, source: Source
+        self, windows: Windows, num_masked: int, num_extra: int, source: Source, scored: bool
     ) -> MaskedBatch:
         """Score, mask and normalise windows on the device."""
-        score = self._score(windows)
+        known = next(iter(windows.patch_valid.values()))
+        score = self._score(windows) if scored else torch.zeros_like(known, dtype=torch.float32)
         masks = self._masks(score, windows.patch_valid, num_masked, num_extra, source)
         return MaskedBatch(
             images={
@@ -179,7 +183,7 @@ class MaskingDataPreprocessor(MultiModalDataPreprocessor):
             masks=masks,
             score=score,
             num_visible=windows.num_visible,
-            num_hidden=self._num_hidden(num_masked, num_extra),
+            num_hidden=self._num_hidden(num_masked, num_extra, windows.ragged),
             same_masks=self.same_masks,
             ragged=windows.ragged,
             grid=windows.grid,
@@ -193,13 +197,14 @@ class MaskingDataPreprocessor(MultiModalDataPreprocessor):
         num_masked: int,
         num_extra: int,
         source: Source,
+        scored: bool,
     ) -> MaskedBatch:
         """Make the second view, drawn after everything of the first."""
         assert self.second_view is not None
         if self.second_view.kind == 'crop':
             scale = self.second_view.scale
             part = crop_windows(windows, scale, self.patch_size, self.max_invalid, source)
-            return self._mask(part, num_masked, num_extra, source)
+            return self._mask(part, num_masked, num_extra, source, scored)
 
         masks = self._masks(first.score, first.patch_valid, num_masked, num_extra, source)
         noise = uniform(tuple(first.score.shape), first.score.device, source)
@@ -227,11 +232,12 @@ class MaskingDataPreprocessor(MultiModalDataPreprocessor):
         if self.same_masks:
             anywhere = torch.stack(list(patch_valid.values())).any(dim=0)
             mask = sample_masks(score, num_masked, source, anywhere, self.quantiles, self.weights)
-            return {name: mask | ~known for name, known in patch_valid.items()}
-        masks = {
-            name: sample_masks(score, num_masked, source, known, self.quantiles, self.weights)
-            for name, known in patch_valid.items()
-        }
+            masks = {name: mask | ~known for name, known in patch_valid.items()}
+        else:
+            masks = {
+                name: sample_masks(score, num_masked, source, known, self.quantiles, self.weights)
+                for name, known in patch_valid.items()
+            }
         if self.target and num_extra:
             masks = self._mask_target(self.target, masks, patch_valid, num_extra, source)
         return masks
@@ -240,11 +246,10 @@ class MaskingDataPreprocessor(MultiModalDataPreprocessor):
         self, patch_valid: dict[str, Tensor], num_visible: int, num_extra: int
     ) -> tuple[dict[str, int], dict[str, bool]]:
         """Length of each modality's sequence, and whether samples differ in it."""
-        if self.same_masks:
-            ragged = {name: not bool(known.all()) for name, known in patch_valid.items()}
-            return dict.fromkeys(patch_valid, num_visible), ragged
         target = self.target or ''
         ragged = may_be_ragged(patch_valid, target, num_visible, num_extra, self.complementary)
+        if self.same_masks:  # the mask knows nothing of the holes of one modality
+            ragged = {name: ragged[name] or not bool(patch_valid[name].all()) for name in ragged}
 
         visible = dict.fromkeys(patch_valid, num_visible)
         if target in visible and num_extra and not self.complementary:
@@ -255,13 +260,15 @@ class MaskingDataPreprocessor(MultiModalDataPreprocessor):
                 visible[target] = num_visible - num_extra
         return visible, ragged
 
-    def _num_hidden(self, num_masked: int, num_extra: int) -> dict[str, int]:
+    def _num_hidden(
+        self, num_masked: int, num_extra: int, ragged: dict[str, bool]
+    ) -> dict[str, int]:
         """Largest number of masked, valid patches that a window can have of each modality."""
-        # complementary masking shows as many as it hides
-        more = 0 if self.complementary else num_extra
+        hides_more = {name for name in self.modalities if self.target in (name, 'random')}
+        if self.complementary:  # shows as many as it hides, but where too few are left to show
+            hides_more = {name for name in hides_more if ragged[name]}
         return {
-            name: num_masked + (more if self.target in (name, 'random') else 0)
-            for name in self.modalities
+            name: num_masked + (num_extra if name in hides_more else 0) for name in self.modalities
         }
 
     def _mask_target(
