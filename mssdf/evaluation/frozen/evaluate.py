@@ -9,6 +9,8 @@ from typing import Any
 import numpy as np
 import torch
 
+from mssdf.utils.fingerprints import file_facts
+
 from .baselines import ImageStatistics, RandomConvolutions
 from .bootstrap import Interval, score_interval
 from .data import EvaluationData
@@ -231,13 +233,8 @@ def _fingerprint(described: EvaluationSet) -> str:
         raise FileNotFoundError(
             f'set {described.name!r}: {described.path}: expected a folder, found none'
         )
-    root = Path(described.path)
-    files = []
-    for path in files_of(described):
-        status = path.stat()
-        place = path.relative_to(root).as_posix() if path.is_relative_to(root) else str(path)
-        files.append((place, status.st_size, status.st_mtime_ns))
-    return digest_of(described.settings, files)
+    facts = file_facts(files_of(described), Path(described.path))
+    return digest_of(described.settings, facts)
 
 
 def _measure(

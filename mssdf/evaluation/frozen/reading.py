@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from mssdf.datasets.examples.derive import heights_above_ground, land_cover
+from mssdf.utils.fingerprints import visible_files
 
 from ..labelled_images import RASTERS, SUFFIXES, load_labelled_images, read_rgb
 from .buildings import building_chips, chip_layers
@@ -70,13 +71,7 @@ def files_of(described: EvaluationSet) -> list[Path]:
     """All files under the folder of a set that are not hidden, sorted."""
     root = Path(described.path)
     folders = [root] if described.heights is None else [root, root / described.heights]
-    found = {
-        path
-        for folder in folders
-        for path in folder.rglob('*')
-        if path.is_file() and not path.name.startswith('.')
-    }
-    return sorted(found)
+    return visible_files(*folders)
 
 
 def read_heights(path: Path) -> NDArray[np.float32]:

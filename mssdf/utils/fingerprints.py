@@ -1,0 +1,30 @@
+"""Facts of files that change whenever their content does, for fingerprints of data."""
+
+from collections.abc import Iterable
+from pathlib import Path
+
+
+def visible_files(*folders: Path) -> list[Path]:
+    """All files under some folders that are not hidden, sorted."""
+    found = {
+        path
+        for folder in folders
+        for path in folder.rglob('*')
+        if path.is_file() and not path.name.startswith('.')
+    }
+    return sorted(found)
+
+
+def file_facts(paths: Iterable[Path], root: Path) -> list[tuple[str, int, int]]:
+    """Facts of each file: its name, its size in bytes, and its time of change in nanoseconds.
+
+    Args:
+        paths: files.
+        root: folder that names are relative to; a file outside keeps its full name.
+    """
+    facts = []
+    for path in paths:
+        status = path.stat()
+        place = path.relative_to(root).as_posix() if path.is_relative_to(root) else str(path)
+        facts.append((place, status.st_size, status.st_mtime_ns))
+    return facts
