@@ -233,22 +233,22 @@ def sample_masks(
 def mask_across_modalities(
     masks: Tensor,
     target: Tensor,
-    num_extra: int,
+    ratio: float,
     generator: Source = None,
     valid: Tensor | None = None,
     complementary: bool = False,
 ) -> Tensor:
     """Hide more of one modality, so that it must be inferred from the others (method.md, sec. 3).
 
-    A sample with a single modality keeps its masks: there is nothing to infer it from. A sample
-    may end with fewer visible patches of the target than its neighbors: see
+    A sample without another visible modality keeps its masks: there is nothing to infer from. A
+    sample may end with fewer visible patches of the target than its neighbors: see
     :func:`may_be_ragged`.
 
     Args:
         masks: (M, B, N) bool, true where masked.
         target: (B,) index of each sample's target modality.
-        num_extra: visible patches of the target that become masked: first those whose location
-            is visible in another modality, then any.
+        ratio: share p of the target's visible patches that become masked, rounded: first those
+            whose location is visible in another modality, then any.
         generator: source of randomness, on the device of ``masks``.
         valid: (M, B, N) bool; all patches if None.
         complementary: also make as many masked, valid patches of the target visible, first
@@ -258,36 +258,30 @@ def mask_across_modalities(
     Returns:
         (M, B, N) bool, changed in the target modality alone.
     """
-    if num_extra == 0:
+    if ratio == 0:
         return masks
     index = target.view(1, -1, 1).expand(1, *masks.shape[1:])  # (1, B, N)
     own = masks.gather(0, index)[0]  # (B, N)
     is_target = torch.zeros_like(masks).scatter_(0, index, True)
     seen_elsewhere = (~masks & ~is_target).any(dim=0)
-    if valid is None:
-        several = own.new_full((own.shape[0], 1), len(masks) > 1)
-    else:
-        several = valid.any(dim=2).sum(dim=0).unsqueeze(1) > 1  # (B, 1)
+    several = seen_elsewhere.any(dim=1, keepdim=True)
+    num_extra = (ratio * (~own).sum(dim=1, keepdim=True).double()).round() * several  # (B, 1)
 
-    def preferring(first: Tensor, eligible: Tensor) -> Tensor:
-        """Random order (B, N): patches of ``first``, other eligible ones, the rest at infinity."""
+    def take(first: Tensor, eligible: Tensor, count: Tensor) -> Tensor:
+        """Draw ``count`` (B, 1) eligible patches of each sample, those of ``first`` before others.
+
+        Fewer where fewer are eligible.
+        """
         noise = uniform(tuple(own.shape), own.device, generator)
-        return (noise + (~first).float()).masked_fill(~eligible, torch.inf)
+        order = (noise + (~first).float()).masked_fill(~eligible, torch.inf)
+        rank = order.argsort(dim=1).argsort(dim=1)
+        return eligible & (rank < count)
 
-    def take(order: Tensor, count: int) -> Tensor:
-        values, indices = order.topk(min(count, order.shape[1]), dim=1, largest=False)
-        return torch.zeros_like(own).scatter_(1, indices, torch.isfinite(values))
-
-    hidden = take(preferring(seen_elsewhere, ~own), num_extra) & several
+    hidden = take(seen_elsewhere, ~own, num_extra)
     changed = own | hidden
     if complementary:
         eligible = own if valid is None else own & valid.gather(0, index)[0]
-        order = preferring(~seen_elsewhere, eligible)
-        shown = take(order, num_extra)
-        # a sample that lost fewer than num_extra patches gets back as many as it lost
-        rank = order.masked_fill(~shown, torch.inf).argsort(dim=1).argsort(dim=1)
-        shown &= rank < hidden.sum(dim=1, keepdim=True)
-        changed &= ~shown
+        changed &= ~take(~seen_elsewhere, eligible, num_extra)
     return masks.scatter(0, index, changed.unsqueeze(0))
 
 
@@ -297,6 +291,7 @@ def may_be_ragged(
     num_visible: int,
     num_extra: int,
     complementary: bool = False,
+    alone: Tensor | None = None,
 ) -> dict[str, bool]:
     """Find the modalities whose visible patches differ in number after cross-modal masking.
 
@@ -306,14 +301,17 @@ def may_be_ragged(
         valid: (B, N) bool of each modality, true at patches with data.
         target: the modality of which more is hidden, or ``'random'``.
         num_visible: number of visible patches before cross-modal masking.
-        num_extra: number of patches to hide in addition.
+        num_extra: number of patches that it hides of a window without holes.
         complementary: whether as many other patches become visible.
+        alone: (B,) bool, windows in which the target may be the only visible modality; those
+            without data of another if None.
 
     Returns:
         Per modality: whether some sample may have another number of visible patches than most.
     """
     present = torch.stack([known.any(dim=1) for known in valid.values()])  # (M, B)
     several = present.sum(dim=0) > 1
+    alone = ~several if alone is None else alone
     ragged = {}
 
     for name, known in valid.items():
@@ -325,6 +323,6 @@ def may_be_ragged(
             elif target == 'random':
                 uneven = uneven | several
             else:
-                uneven = uneven | ~several
+                uneven = uneven | alone
         ragged[name] = bool(uneven.any())
     return ragged

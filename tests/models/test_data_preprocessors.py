@@ -1,6 +1,7 @@
 """Normalisation against NumPy, statistics files, wrong input."""
 
 import json
+from copy import deepcopy
 
 import numpy as np
 import pytest
@@ -203,6 +204,31 @@ def test_cross_modal_masking_hides_more_of_its_target_below_the_same_mask(ratio)
     assert (~batch.masks['dsm'][2]).sum() == 16
     assert batch.num_seen == 16
     assert batch.num_unseen == 48 + round(16 * ratio)
+
+
+@pytest.mark.parametrize('same', [False, True])
+@pytest.mark.parametrize('ratio', [0.3, 0.5, 0.7])
+def test_cross_modal_masking_hides_its_share_of_what_is_visible(same, ratio):
+    """Of the target's own visible patches, however many holes it has; none where it is alone."""
+    model = tiny_model(size=128, **{'data_preprocessor.same_masks': same})
+    preprocessor = model.data_preprocessor
+    data = tiny_batch(8, size=128)
+    for window in range(8):
+        data['valid']['dsm'][window, :, : 16 * window] = False
+    data['valid']['rgb'][6] = False
+    data['valid']['rgb'][7, :, 16:] = False  # colors in the only row without heights
+
+    counts = []
+    for preprocessor.cross_modal_ratio in (0.0, ratio):
+        preprocessor.seed_next_batch(1)  # the same masks before
+        batch = preprocessor(deepcopy(data))['inputs']
+        counts.append((~batch.masks['dsm']).sum(dim=1))
+        elsewhere = (~batch.masks['rgb']).any(dim=1)
+    before, after = counts
+    for b in range(8):
+        hidden = round(ratio * int(before[b])) if elsewhere[b] else 0
+        assert after[b] == before[b] - hidden, b
+    assert after[6] == before[6] > 0
 
 
 def test_same_masks_and_complementary_masking_exclude_each_other():

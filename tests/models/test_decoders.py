@@ -91,7 +91,7 @@ def test_joint_decoding_is_that_of_one_modality_with_all_heads(same):
     """Each location that some modality hides is decoded once; the loop decodes it alone."""
     model = tiny_model(
         NAMES,
-        losses=ALL_LOSSES,
+        losses=ALL_LOSSES | dict(rec=0.0),
         **ENCODER,
         **{
             'modality_decoder.queries': 'hidden',
@@ -128,6 +128,15 @@ def test_joint_decoding_is_that_of_one_modality_with_all_heads(same):
             torch.testing.assert_close(
                 decoded[name].tokens[b][own], expected[rows], atol=1e-5, rtol=1e-4
             )
+
+
+@pytest.mark.parametrize('term', ['rec', 'disc', 'predicted'])
+def test_joint_decoding_refuses_terms_with_one_head_for_all(term):
+    """Predictions of all modalities would be one tensor."""
+    features = dict(features='predicted' if term == 'predicted' else 'encoder')
+    losses = dict(rec=0.0, pix=1.0) | ({} if term == 'predicted' else {term: 1.0})
+    with pytest.raises(ValueError, match=r'modality_decoder\.joint: expected False'):
+        tiny_model(NAMES, losses=losses, pairwise=features, **{'modality_decoder.joint': True})
 
 
 def test_predicted_pairs_need_all_locations():

@@ -65,6 +65,8 @@ def outputs(model: MSSDF, batch: MaskedBatch) -> dict[str, Tensor]:
         batch.grid,
     )
     found['fused'] = fused[keep]
+    for name, one in model._decode_batch(encoded, batch).items():
+        found[f'asked_{name}'] = one.tokens[one.hidden]
     return found | model.decode(encoded, batch.grid)
 
 
@@ -130,15 +132,20 @@ def test_lengths_told_to_the_model_are_those_of_the_masks(
 
 @pytest.mark.parametrize('kind', ['complete', 'single', 'partial'])
 @pytest.mark.parametrize('joint', [False, True])
+@pytest.mark.parametrize('cls_path', ['token', 'added', 'none'])
 @pytest.mark.parametrize('target', ['dsm', 'random'])
-def test_no_hidden_pixel_reaches_the_student_of_our_recipe(kind, joint, target):
+def test_no_hidden_pixel_reaches_the_student_of_our_recipe(kind, joint, cls_path, target):
     ours = tiny_model(
         NAMES,
+        losses=dict(rec=0.0, align=0.2, hsic=0.0, cls=0.0, pix=1.0),
         **{
+            'pairwise.features': 'encoder',
             'data_preprocessor.cross_modal.target': target,
             'data_preprocessor.same_masks': True,
             'fusion_decoder.filled': True,
             'modality_decoder.joint': joint,
+            'modality_decoder.queries': 'hidden',
+            'cls_path': cls_path,
         },
     )
     for ratio, cross_modal in product((0.0, 0.25, 0.75, 0.9), (0.0, 0.5, 1.0)):

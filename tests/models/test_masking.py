@@ -277,7 +277,7 @@ def test_cross_modal_masking_takes_jointly_visible_patches_first(two_masks):
     target = torch.arange(32) % 2
     joint = (~two_masks).all(dim=0).sum(dim=1)
     for count in (0, 3, 10, 25):
-        masks = mask_across_modalities(two_masks, target, count)
+        masks = mask_across_modalities(two_masks, target, count / 25)
         rows = torch.arange(32)
         assert torch.equal(masks[1 - target, rows], two_masks[1 - target, rows])
         changed = masks[target, rows]
@@ -289,7 +289,7 @@ def test_cross_modal_masking_takes_jointly_visible_patches_first(two_masks):
 
 def test_complementary_masking_keeps_the_ratio(two_masks):
     target = torch.ones(32, dtype=torch.long)
-    masks = mask_across_modalities(two_masks, target, 10, complementary=True)
+    masks = mask_across_modalities(two_masks, target, 0.4, complementary=True)
     assert (masks[1].sum(1) == 75).all()
     shown = two_masks[1] & ~masks[1]
     hidden = masks[1] & ~two_masks[1]
@@ -303,7 +303,7 @@ def test_complementary_masking_never_shows_invalid_patches():
     valid = torch.rand(2, 16, 64) > 0.3
     masks = torch.stack([sample_masks(torch.rand(16, 64), 48, valid=mask) for mask in valid])
     target = torch.zeros(16, dtype=torch.long)
-    changed = mask_across_modalities(masks, target, 9, valid=valid, complementary=True)
+    changed = mask_across_modalities(masks, target, 0.5, valid=valid, complementary=True)
     assert not (~changed & ~valid).any()
     assert torch.equal((~changed).sum(2), (~masks).sum(2))
 
@@ -311,12 +311,12 @@ def test_complementary_masking_never_shows_invalid_patches():
 def test_a_sample_with_a_single_modality_is_left_as_it_is():
     masks = sample_masks(torch.rand(4, 36), 27)[None]
     target = torch.zeros(4, dtype=torch.long)
-    assert torch.equal(mask_across_modalities(masks, target, 3), masks)
+    assert torch.equal(mask_across_modalities(masks, target, 0.3), masks)
 
     valid = torch.ones(2, 4, 36, dtype=torch.bool)
     valid[1, :2] = False
     masks = torch.stack([sample_masks(torch.rand(4, 36), 27, valid=known) for known in valid])
     for complementary in (False, True):
-        changed = mask_across_modalities(masks, target, 3, None, valid, complementary)
+        changed = mask_across_modalities(masks, target, 0.3, None, valid, complementary)
         assert torch.equal(changed[:, :2], masks[:, :2])
         assert (changed[:, 2:] != masks[:, 2:]).flatten(2).any(dim=2)[0].all()

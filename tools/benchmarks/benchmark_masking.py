@@ -46,7 +46,7 @@ def mask_pair(rgb: Tensor, dsm: Tensor, dsm_valid: Tensor | None) -> Tensor:
     )
     masks = [sample_masks(score, int(0.75 * count), valid=known) for known in (None, usable)]
     target = torch.ones(len(rgb), dtype=torch.long, device=rgb.device)
-    return mask_across_modalities(torch.stack(masks), target, count // 10)
+    return mask_across_modalities(torch.stack(masks), target, 0.4)
 
 
 def best_seconds(function: Callable[[], object], rounds: int, device: str) -> float:

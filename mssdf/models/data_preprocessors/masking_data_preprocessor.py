@@ -239,7 +239,7 @@ class MaskingDataPreprocessor(MultiModalDataPreprocessor):
                 for name, known in patch_valid.items()
             }
         if self.target and num_extra:
-            masks = self._mask_target(self.target, masks, patch_valid, num_extra, source)
+            masks = self._mask_target(self.target, masks, patch_valid, source)
         return masks
 
     def _lengths(
@@ -247,14 +247,20 @@ class MaskingDataPreprocessor(MultiModalDataPreprocessor):
     ) -> tuple[dict[str, int], dict[str, bool]]:
         """Length of each modality's sequence, and whether samples differ in it."""
         target = self.target or ''
-        ragged = may_be_ragged(patch_valid, target, num_visible, num_extra, self.complementary)
+        alone = None
+        if target in patch_valid and len(patch_valid) > 1:
+            counts = [known.sum(dim=1) for name, known in patch_valid.items() if name != target]
+            # one mask for all may hide whatever another modality has there
+            hideable = len(patch_valid[target][0]) - num_visible if self.same_masks else 0
+            alone = torch.stack(counts).amax(dim=0) <= hideable
+        ragged = may_be_ragged(
+            patch_valid, target, num_visible, num_extra, self.complementary, alone
+        )
         if self.same_masks:  # the mask knows nothing of the holes of one modality
             ragged = {name: ragged[name] or not bool(patch_valid[name].all()) for name in ragged}
 
         visible = dict.fromkeys(patch_valid, num_visible)
-        if target in visible and num_extra and not self.complementary:
-            others = [known for name, known in patch_valid.items() if name != target]
-            alone = ~torch.cat(others, dim=1).any(dim=1)
+        if alone is not None and num_extra and not self.complementary:
             # a window with the target alone keeps all of its visible patches
             if not bool((alone & patch_valid[target].any(dim=1)).any()):
                 visible[target] = num_visible - num_extra
@@ -276,7 +282,6 @@ class MaskingDataPreprocessor(MultiModalDataPreprocessor):
         name: str,
         masks: dict[str, Tensor],
         patch_valid: dict[str, Tensor],
-        num_extra: int,
         source: Source,
     ) -> dict[str, Tensor]:
         names = list(masks)
@@ -290,6 +295,6 @@ class MaskingDataPreprocessor(MultiModalDataPreprocessor):
         else:
             target = stacked.new_full((batch,), names.index(name), dtype=torch.long)
         stacked = mask_across_modalities(
-            stacked, target, num_extra, source, valid, self.complementary
+            stacked, target, self.cross_modal_ratio, source, valid, self.complementary
         )
         return dict(zip(names, stacked, strict=True))

@@ -29,7 +29,8 @@ class ModalityDecoder(BaseModule):
         queries: ``'all'`` decodes every location, as the paper; ``'hidden'`` only those whose
             patch is hidden, which costs less.
         joint: decode each location once, with one mask token, for all modalities: what belongs to
-            a modality is left to the heads. Else one sequence for each modality, as the paper.
+            a modality is left to the heads, so that only L_pix can look at it, whose head has a
+            layer for each. Else one sequence for each modality, as the paper.
 
     Raises:
         ValueError: for other ``queries``.

@@ -209,6 +209,12 @@ class MSSDF(BaseSelfSupervisor):
                 "modality_decoder.queries: expected 'all' with pairwise.features='predicted', "
                 f'found {self.modality_decoder.queries!r}'
             )
+        if self.modality_decoder.joint and (predicts or self._uses('disc')):
+            # one token for all modalities, and one head: all would be predicted alike
+            raise ValueError(
+                'modality_decoder.joint: expected False with rec, disc or pairwise.features='
+                "'predicted', found True"
+            )
         if predicts:
             self.feature_head = ZeroLinear(decoded, width)
         if self._uses('pix'):
