@@ -222,10 +222,48 @@ def test_knn_says_what_is_gained_over_the_untrained_encoder(
     (last,) = (row for row in scalars(tmp_path / 'resumed') if 'knn/accuracy' in row)
     assert last == knn[-1]
 
+    # another vote is no comparison
+    tiny_config.custom_hooks[-1].update(pool='cls')
+    tiny_config.work_dir = str(tmp_path / 'other')
+    build_runner(tiny_config).train()
+    (last,) = (row for row in scalars(tmp_path / 'other') if 'knn/accuracy' in row)
+    assert 'knn/gain' not in last
 
-def test_knn_refuses_folds_beside_a_split():
-    with pytest.raises(ValueError, match='folds or split_file'):
-        KNNHook('images', folds=5, split_file='split.json')
+
+@pytest.mark.parametrize(
+    'settings, message',
+    [
+        (dict(folds=5, split_file='split.json'), 'expected folds or split_file'),
+        (dict(folds=1), r'KNNHook\.folds: expected an integer of at least 2, found 1'),
+        (dict(folds='5'), r'KNNHook\.folds'),
+        (dict(k=0), r'KNNHook\.k: expected an integer of at least 1'),
+    ],
+)
+def test_knn_refuses_wrong_settings(settings, message):
+    with pytest.raises(ValueError, match=message):
+        KNNHook('images', **settings)
+
+
+@pytest.mark.parametrize(
+    'hooks, message',
+    [
+        ([dict(folds=11)], r'KNNHook\.folds: expected at most 10'),
+        ([dict(k=200)], r'KNNHook\.k: expected at most 21, the images that vote, found 200'),
+        ([dict(k=5), dict(k=3)], r"KNNHook\.prefix: .* found 'knn' twice"),
+    ],
+)
+def test_knn_refuses_before_training_what_its_images_do_not_allow(
+    tiny_config, build_runner, small_images, hooks, message
+):
+    """Not after the first interval, whose checkpoint would be lost."""
+    tiny_config.custom_hooks += [
+        dict(type='mssdf.KNNHook', images=str(small_images), before_train=False) | hook
+        for hook in hooks
+    ]
+    runner = build_runner(tiny_config)
+    with pytest.raises(ValueError, match=message):
+        runner.train()
+    assert runner.iter == 0
 
 
 def test_knn_looks_for_its_images_before_training(tiny_config, build_runner, tmp_path):

@@ -1,12 +1,14 @@
 """kNN accuracy of the frozen encoder while it is being pre-trained."""
 
+import hashlib
+import json
 import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from mmengine.dist import master_only
+from mmengine.dist import is_main_process, master_only
 from mmengine.runner import Runner
 from torch import Tensor, nn
 
@@ -27,8 +29,6 @@ from ..phases import EVALUATION, activity
 from ..randomness import preserved_rng
 from .periodic_hook import PeriodicHook
 from .progress_hook import unwrap
-
-UNTRAINED = 'knn_correct_untrained'
 
 
 def normalisation(preprocessor: nn.Module) -> tuple[Tensor, Tensor]:
@@ -52,7 +52,7 @@ class KNNHook(PeriodicHook):
 
     The encoder is built anew as mmpretrain's plain ViT and loaded strictly: what is measured is
     what a user gets. Logged as ``knn/accuracy``, ``knn/effective_rank`` and ``knn/feature_std``;
-    where the untrained encoder was evaluated, too, ``knn/gain`` over it and ``knn/gain_low`` and
+    where iteration 0 was evaluated in the same way, ``knn/gain`` over it and ``knn/gain_low`` and
     ``knn/gain_high``, the paired 95 % bootstrap interval over the images. Neither the model nor any
     random state is touched.
 
@@ -60,7 +60,8 @@ class KNNHook(PeriodicHook):
         images: folder ``CLASS/*.{jpg,png,tif}``.
         interval: epochs or iterations between evaluations.
         by_epoch: count epochs, else iterations.
-        before_train: evaluate the untrained encoder as well.
+        before_train: evaluate the encoder of iteration 0 as well, untrained unless the config
+            starts it from a checkpoint.
         img_size: side to which images are resized; None takes the backbone's.
         k: number of neighbours.
         metric: of scikit-learn.
@@ -74,6 +75,10 @@ class KNNHook(PeriodicHook):
         mean: of each band, in the images' unit; None takes the model's for RGB.
         std: of each band.
         batch_size: images at a time.
+        prefix: of what is logged; each hook needs its own.
+
+    Raises:
+        ValueError: for settings that cannot be; before training, if the images don't allow them.
     """
 
     def __init__(
@@ -94,8 +99,14 @@ class KNNHook(PeriodicHook):
         mean: Sequence[float] | None = None,
         std: Sequence[float] | None = None,
         batch_size: int = 64,
+        prefix: str = 'knn',
     ) -> None:
         super().__init__(interval, by_epoch)
+        for name, value, least in (('k', k, 1), ('folds', folds, 2), ('batch_size', batch_size, 1)):
+            if value is not None and (not isinstance(value, int) or value < least):
+                raise ValueError(
+                    f'KNNHook.{name}: expected an integer of at least {least}, found {value!r}'
+                )
         if (mean is None) != (std is None):
             raise ValueError('KNNHook: expected both mean and std or neither, found one')
         if folds is not None and split_file is not None:
@@ -111,19 +122,28 @@ class KNNHook(PeriodicHook):
         self.split_file = split_file
         self.mean_std: Any = None if mean is None else (mean, std)
         self.batch_size = batch_size
+        self.prefix = prefix
         self._data: LabelledImages | None = None
         self._splits: list[tuple[np.ndarray, np.ndarray]] = []
 
     def before_train(self, runner: Runner) -> None:
-        """Look for the images now, rather than after the first epoch; evaluate at iteration 0.
+        """Read the images now, rather than after the first epoch; evaluate at iteration 0.
 
         Raises:
             FileNotFoundError: if there is no such folder.
+            ValueError: if the images allow no such vote, or another hook logs the same.
         """
+        twins = [hook for hook in runner.hooks if isinstance(hook, KNNHook)]
+        if sum(hook.prefix == self.prefix for hook in twins) > 1:
+            raise ValueError(
+                f'KNNHook.prefix: expected another one for each hook, found {self.prefix!r} twice'
+            )
         if not Path(self.images).is_dir():
             raise FileNotFoundError(
                 f'KNNHook.images: expected a folder CLASS/*.jpg, found nothing at {self.images}'
             )
+        if is_main_process():
+            self._check_vote(unwrap(runner.model))
         if self.evaluates_untrained and runner.iter == 0:
             self.act(runner, 0)
 
@@ -134,29 +154,41 @@ class KNNHook(PeriodicHook):
             if not unless_stopped(lambda: self._evaluate(runner, iteration)):
                 runner.logger.info('kNN is left out: a stop was asked for.')
 
+    def _check_vote(self, model: Any) -> None:
+        _, splits = self._load(self.img_size or model.backbone.img_size[0])
+        smallest, k = min(len(bank) for bank, _ in splits), self.vote['k']
+        if k > smallest:
+            raise ValueError(
+                f'KNNHook.k: expected at most {smallest}, the images that vote, found {k}'
+            )
+
     def _evaluate(self, runner: Runner, iteration: int) -> None:
         start = time.perf_counter()
         model: Any = unwrap(runner.model)
         with preserved_rng():  # building an encoder draws its weights
             encoder = plain_vit(model.backbone, runner.cfg.model.backbone)
-        data, splits = self._load(self.img_size or encoder.img_size[0])
+        size = self.img_size or encoder.img_size[0]
+        data, splits = self._load(size)
         mean, std = self.mean_std or normalisation(model.data_preprocessor)
         features = extract_features(encoder, data.images, mean, std, self.pool, self.batch_size)
         result = evaluate_knn(features, data.labels, splits, **self.vote)
+
+        gained = self._gain(runner, iteration, result.correct, self._digest(size, mean, std))
         scalars = {
-            'knn/accuracy': result.accuracy,
-            'knn/effective_rank': result.effective_rank,
-            'knn/feature_std': result.feature_std,
+            'accuracy': result.accuracy,
+            'effective_rank': result.effective_rank,
+            'feature_std': result.feature_std,
+            **gained,
         }
-        scalars |= self._gain(runner, iteration, result.correct)
+        scalars = {f'{self.prefix}/{name}': value for name, value in scalars.items()}
         for name, value in scalars.items():
             runner.message_hub.update_scalar(name, value)
         runner.visualizer.add_scalars(scalars, step=iteration)
         gain = ''
-        if 'knn/gain' in scalars:
+        if gained:
             gain = (
-                f' ({scalars["knn/gain"]:+.4f} on the untrained encoder, 95 % interval '
-                f'{scalars["knn/gain_low"]:+.4f} to {scalars["knn/gain_high"]:+.4f})'
+                f' ({gained["gain"]:+.4f} on iteration 0, 95 % interval '
+                f'{gained["gain_low"]:+.4f} to {gained["gain_high"]:+.4f})'
             )
         runner.logger.info(
             f'kNN after {iteration} iterations: accuracy {result.accuracy:.4f}{gain} '
@@ -166,19 +198,32 @@ class KNNHook(PeriodicHook):
             f'{time.perf_counter() - start:.1f} s'
         )
 
-    def _gain(self, runner: Runner, iteration: int, correct: np.ndarray) -> dict[str, float]:
-        """Compare with the untrained encoder; empty where it was not evaluated on these images."""
+    def _digest(self, size: int, mean: Any, std: Any) -> str:
+        """Hash all that decides which images are asked for, and how."""
+        assert self._data is not None
+        data = (self._data.paths, self._data.labels.tolist(), size)
+        splits = [query.tolist() for _, query in self._splits]
+        colors = [np.ravel(values).tolist() for values in (mean, std)]
+        facts = json.dumps([data, splits, self.vote, self.pool, colors], sort_keys=True)
+        return hashlib.sha256(facts.encode()).hexdigest()[:20]
+
+    def _gain(
+        self, runner: Runner, iteration: int, correct: np.ndarray, digest: str
+    ) -> dict[str, float]:
+        """Compare with iteration 0; empty where that was not evaluated in the same way."""
+        key = f'{self.prefix}_correct_at_start'
         if iteration == 0:
             # the message hub goes into checkpoints: a resumed run compares as well
-            runner.message_hub.update_info(UNTRAINED, correct.tolist())
+            start = dict(settings=digest, correct=correct.tolist())
+            runner.message_hub.update_info(key, start)
             return {}
-        reference = runner.message_hub.runtime_info.get(UNTRAINED)
-        if reference is None or len(reference) != len(correct):
+        start = runner.message_hub.runtime_info.get(key) or {}
+        if start.get('settings') != digest:
             return {}
-        untrained = np.array(reference, dtype=bool)
-        low, high = gain_interval(correct, untrained)
-        gain = float(correct.mean() - untrained.mean())
-        return {'knn/gain': gain, 'knn/gain_low': low, 'knn/gain_high': high}
+        reference = np.array(start['correct'], dtype=bool)
+        low, high = gain_interval(correct, reference)
+        gain = float(correct.mean() - reference.mean())
+        return dict(gain=gain, gain_low=low, gain_high=high)
 
     def _load(self, size: int) -> tuple[LabelledImages, list[tuple[np.ndarray, np.ndarray]]]:
         """Read the images and draw the splits once."""
@@ -188,6 +233,12 @@ class KNNHook(PeriodicHook):
             if self.split_file:
                 self._splits = [read_split(self.split_file, self._data.paths)]
             elif self.folds:
+                smallest = int(np.bincount(labels).min())
+                if self.folds > smallest:
+                    raise ValueError(
+                        f'KNNHook.folds: expected at most {smallest}, the images of the smallest '
+                        f'class, found {self.folds}'
+                    )
                 self._splits = list(stratified_folds(labels, self.folds, self.seed))
             else:
                 self._splits = [stratified_split(labels, self.query_share, self.seed)]
