@@ -19,7 +19,7 @@ model = dict(
 train_dataloader = dict(dataset=dict(windows=dict(per_epoch=512)))
 default_hooks = dict(
     logger=dict(interval=10),
-    checkpoint=dict(interval=5),
-    knn=dict(type='mssdf.KNNHook', images='tests/data/eurosat_rgb', folds=5, interval=5),
+    checkpoint=dict(interval=10),
+    knn=dict(type='mssdf.KNNHook', images='tests/data/eurosat_rgb', folds=5, interval=10),
 )
 log_processor = dict(window_size=10)

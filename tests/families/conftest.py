@@ -54,7 +54,7 @@ def pretrained(tmp_path_factory) -> Path:
     with DefaultScope.overwrite_default_scope('mssdf'):
         model = MODELS.build(config.model)
         model.init_weights()
-    path = tmp_path_factory.mktemp('pretrained') / 'epoch_15.pth'
+    path = tmp_path_factory.mktemp('pretrained') / 'epoch_40.pth'
     torch.save(dict(state_dict=model.state_dict(), meta={}), path)
     return path
 

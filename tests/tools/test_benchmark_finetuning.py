@@ -3,6 +3,7 @@
 import csv
 import importlib.util
 import json
+import os
 import shutil
 from pathlib import Path
 from threading import Event
@@ -30,9 +31,10 @@ from mssdf.evaluation.finetuning import (
     to_csv,
     to_markdown,
 )
-from mssdf.evaluation.finetuning.chips import split_by_ground
+from mssdf.evaluation.finetuning.chips import lay_out_chips, split_by_ground
 from mssdf.evaluation.finetuning.runs import execute
 from mssdf.evaluation.finetuning.scoring import image_sums
+from mssdf.evaluation.finetuning.tasks import KINDS
 from mssdf.evaluation.frozen.buildings import Chip
 from mssdf.evaluation.frozen.scores import rmse
 
@@ -154,6 +156,30 @@ def test_lists_of_other_data_are_refused(data_root, tmp_path):
             Image.new('RGB', (8, 8)).save(tmp_path / 'mine' / name / f'{index}.png')
     with pytest.raises(FileExistsError, match='scenes-10_seed0'):
         prepare(task, 0, data_root, tmp_path / 'out', tmp_path / 'mine')
+
+
+def test_laid_out_data_do_not_stand_for_changed_ones(data_root, tmp_path):
+    """A set that is laid out once belongs to the files that it was made from."""
+    chips = tmp_path / 'chips'
+    chips.mkdir()
+    (chips / 'labels.geojson').write_text('{"type": "FeatureCollection", "features": []}')
+    for x in range(5):
+        Image.new('RGB', (256, 256)).save(chips / f'19-{100 + x}-7.png')
+    root = lay_out_chips(chips, tmp_path / 'out')
+    assert lay_out_chips(chips, tmp_path / 'out') == root
+    Image.new('RGB', (256, 256), 'red').save(chips / '19-100-7.png')
+    with pytest.raises(FileExistsError, match='as its files are now'):
+        lay_out_chips(chips, tmp_path / 'out')
+
+    source, task = tmp_path / 'source', parse_task('buildings')
+    for name in ('autzen', 'buildings_kampala'):
+        shutil.copytree(data_root / name, source / name)
+    prepare(task, 0, source, tmp_path / 'data')
+    (source / 'autzen/patch/new.txt').write_text('of another task')
+    prepare(task, 0, source, tmp_path / 'data')
+    os.utime(source / 'buildings_kampala/labels.geojson', ns=(1, 1))
+    with pytest.raises(FileExistsError, match='as its files are now'):
+        prepare(task, 0, source, tmp_path / 'data')
 
 
 @pytest.mark.parametrize('name', ['roads', 'heights-10', 'buildings-0', 'buildings-100', ''])
@@ -332,6 +358,64 @@ def test_finished_runs_are_kept(tools, tmp_path):
     (tmp_path / 'mae.pth').write_bytes(b'others')
     with pytest.raises(FileExistsError, match='checkpoint'):
         run_all(runs, tmp_path, tools, 1, lambda run, seconds: None)
+
+
+def test_a_result_belongs_to_its_data(tools, tmp_path):
+    """Folders of one name, and one folder before and after a change, are different data."""
+
+    def run_with(root: Path) -> None:
+        run = Run(parse_task('scenes-10'), 'scratch', None, 0)
+        run_all([(run, Prepared(root, {}, {}))], tmp_path, tools, 1, lambda run, seconds: None)
+
+    for side, color in (('A', 'red'), ('B', 'blue')):
+        (tmp_path / side / 'set').mkdir(parents=True)
+        Image.new('RGB', (8, 8), color).save(tmp_path / side / 'set/0.png')
+    run_with(tmp_path / 'A/set')
+    with pytest.raises(FileExistsError, match='fingerprint of the data'):
+        run_with(tmp_path / 'B/set')
+
+    shutil.copytree(tmp_path / 'A/set', tmp_path / 'moved')  # with the files' times
+    (tmp_path / 'moved/.cache').mkdir()
+    (tmp_path / 'moved/.cache/index.json').write_text('{}')
+    run_with(tmp_path / 'moved')
+    assert len(calls(tools)) == 1
+
+    Image.new('RGB', (8, 8), 'green').save(tmp_path / 'A/set/0.png')
+    with pytest.raises(FileExistsError, match='fingerprint of the data'):
+        run_with(tmp_path / 'A/set')
+
+
+def test_a_result_belongs_to_its_config(tools, tmp_path, monkeypatch, project_root):
+    """Edits of the config, of what it inherits, and of the lists of labels are noticed."""
+    labels, base = tmp_path / 'labels.txt', tmp_path / 'base.py'
+    config, shipped = tmp_path / 'config.py', project_root / 'configs' / KINDS['scenes'][0]
+    base.write_text(f'_base_ = [{str(shipped)!r}]\n')
+    config.write_text(f'_base_ = [{str(base)!r}]\n')
+    monkeypatch.setitem(KINDS, 'scenes', (str(config), KINDS['scenes'][1]))
+    key = 'train_dataloader.dataset.ann_file'
+
+    def run_with(**options: str) -> None:
+        run = Run(parse_task('scenes-10'), 'scratch', None, 0)
+        prepared = Prepared(tmp_path / 'data', {key: str(labels), **options}, {})
+        run_all([(run, prepared)], tmp_path, tools, 1, lambda run, seconds: None)
+
+    labels.write_text('a/1.png 0\n')
+    run_with()
+    monkeypatch.setenv('MSSDF_DATA', '/elsewhere')  # the tools are not told
+    monkeypatch.setenv('MSSDF_CHECKPOINT', '/elsewhere.pth')
+    run_with()
+    assert len(calls(tools)) == 1
+
+    with pytest.raises(FileExistsError, match='hash of the merged config'):
+        run_with(**{'train_dataloader.dataset.data_prefix': 'x'})
+    labels.write_text('a/2.png 0\n')
+    with pytest.raises(FileExistsError, match='hash of the merged config'):
+        run_with()
+    labels.write_text('a/1.png 0\n')
+    run_with()
+    base.write_text(base.read_text() + 'optim_wrapper = dict(optimizer=dict(lr=1e-2))\n')
+    with pytest.raises(FileExistsError, match='hash of the merged config'):
+        run_with()
 
 
 def test_a_failed_run_tells_why_and_keeps_the_others(tools, tmp_path):

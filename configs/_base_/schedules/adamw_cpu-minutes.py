@@ -9,9 +9,9 @@ param_scheduler = [
         eta_min=1e-6,
         by_epoch=True,
         begin=0,
-        end=15,
+        end=40,
         convert_to_iter_based=True,
     ),
 ]
-train_cfg = dict(max_epochs=15)
+train_cfg = dict(max_epochs=40)
 auto_scale_lr = dict(base_batch_size=32)
