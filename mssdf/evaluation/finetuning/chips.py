@@ -8,6 +8,7 @@ from mssdf.datasets.writing import write_png
 from mssdf.engine.atomic_file import write_atomically
 
 from ..frozen.buildings import GROUND_ZOOM, Chip, building_chips, chip_layers
+from .fingerprint import fingerprint
 
 TRAINING_SHARE = 0.6
 
@@ -57,13 +58,18 @@ def lay_out_chips(folder: Path, out: Path) -> Path:
         The root.
 
     Raises:
-        FileExistsError: if ``out`` holds the chips of another folder.
+        FileExistsError: if ``out`` holds the chips of another folder, or of its earlier files.
     """
-    done, origin = out / '.done', str(folder.absolute())
+    done, origin = out / '.done', f'{folder.absolute()}\n{fingerprint(folder)}'
     if done.exists():
-        if done.read_text() != origin:
-            raise FileExistsError(f'{out}: expected chips of {origin}, found {done.read_text()}')
+        found = done.read_text()
+        if found != origin:
+            raise FileExistsError(
+                f'{out}: expected chips of {folder.absolute()} as its files are now, found those '
+                f'of {found.splitlines()[0]} laid out before; choose another --out'
+            )
         return out
+
     for split, chips in split_by_ground(list(building_chips(folder))).items():
         for chip in chips:
             layers = chip_layers(chip)

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -9,14 +10,17 @@ from mssdf.datasets.examples import make_examples
 from mssdf.datasets.preparation.label_counts import count_all
 from mssdf.datasets.preparation.splits import write_lists
 from mssdf.datasets.preparation.stratified import order_by_class, order_by_pixels, take_share
+from mssdf.engine.atomic_file import write_atomically
 
 from ..labelled_images import SUFFIXES
 from .chips import lay_out_chips
+from .fingerprint import fingerprint
 from .scoring import IGNORED
 from .tasks import Task
 
 TEST_SHARE = 0.3  # of the images of each class of scenes
 EXAMPLES = dict(buildings='kampala-buildings', heights='autzen-ign-heights')
+SOURCES = dict(buildings=('buildings_kampala',), heights=('autzen', 'ign_lidarhd'))
 LOADERS = ('train_dataloader', 'val_dataloader', 'test_dataloader')
 MASK_SUFFIX = '.png'
 
@@ -36,6 +40,11 @@ class Prepared:
     options: dict[str, Any]
     truths: dict[str, Path]
 
+    @cached_property
+    def fingerprint(self) -> str:
+        """Hash of the names, sizes and times of the files under the root, when first asked for."""
+        return fingerprint(self.root)
+
 
 def prepare(task: Task, seed: int, source: Path, out: Path, given: Path | None = None) -> Prepared:
     """Lay out a task's data, unless that is done, and draw its labels.
@@ -51,7 +60,7 @@ def prepare(task: Task, seed: int, source: Path, out: Path, given: Path | None =
 
     Raises:
         FileNotFoundError: if data are missing.
-        FileExistsError: if the lists in ``out`` were drawn from other data.
+        FileExistsError: if what is in ``out`` was made from other data.
         ValueError: if data are not as expected.
     """
     if given is not None and not given.is_dir():
@@ -60,12 +69,27 @@ def prepare(task: Task, seed: int, source: Path, out: Path, given: Path | None =
         return _prepare_scenes(task, seed, given or source / 'eurosat_rgb', out)
 
     if given is None:
-        (root,) = make_examples(source, out, [EXAMPLES[task.kind]])
+        root = _lay_out_example(task.kind, source, out)
     elif task.kind == 'buildings' and (given / 'labels.geojson').is_file():
         root = lay_out_chips(given, out / 'chips')
     else:
         root = given
     return _prepare_maps(task, seed, root, out)
+
+
+def _lay_out_example(kind: str, source: Path, out: Path) -> Path:
+    """Make an example of the imagery that ships, unless it is there and made of the same files."""
+    name = EXAMPLES[kind]
+    record, origin = out / f'.{name}.source', fingerprint(*(source / one for one in SOURCES[kind]))
+    if record.exists() and record.read_text() != origin:
+        raise FileExistsError(
+            f'{out / name}: expected data made of {source} as its files are now, found data made '
+            f'of other files; choose another --out'
+        )
+
+    (root,) = make_examples(source, out, [name])
+    write_atomically(record, origin.encode())
+    return root
 
 
 def _prepare_maps(task: Task, seed: int, root: Path, out: Path) -> Prepared:

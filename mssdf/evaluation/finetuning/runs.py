@@ -14,8 +14,10 @@ from pathlib import Path
 from threading import Event
 from typing import Any
 
+from mssdf.apis.configs import initializers_of, read_config, set_data_root
 from mssdf.engine.atomic_file import write_atomically
 
+from ..frozen.settings import digest_of
 from .preparing import Prepared
 from .scoring import image_sums
 from .tasks import Task
@@ -25,6 +27,14 @@ END = 3000  # characters of a log that an error shows
 TRAINING = dict.fromkeys(('val_cfg', 'val_dataloader', 'val_evaluator')) | {
     'default_hooks.checkpoint.save_optimizer': False
 }
+RANDOM_START = {'model.backbone.init_cfg': None}
+LABELS = dict(
+    config='config',
+    checkpoint='SHA-256 of the checkpoint',
+    data='fingerprint of the data (names, sizes and times of the files)',
+    merged='hash of the merged config',
+    options='options',
+)
 
 
 class RunFailedError(RuntimeError):
@@ -65,9 +75,31 @@ class Run:
         return dict(
             config=self.task.config,
             checkpoint=start,
-            data=prepared.root.name,
+            data=prepared.fingerprint,
+            merged=self.config_digest(prepared),
             options={key: str(value) for key, value in self.options.items()},
         )
+
+    def training_options(self, prepared: Prepared) -> dict[str, Any]:
+        """Settings that training overrides in the config, by their dotted names."""
+        start = {} if self.checkpoint else RANDOM_START
+        return {**prepared.options, **self.options, **start, **TRAINING}
+
+    def config_digest(self, prepared: Prepared) -> str:
+        """Hash of the config that training reads, the same wherever the folders lie.
+
+        A list of samples counts by its content. Data and checkpoint are left out, as the settings
+        hold them beside this.
+        """
+        options = {
+            key: _content_of(value) for key, value in self.training_options(prepared).items()
+        }
+        config = read_config(self.task.config, options=options)
+        set_data_root(config, '')
+        config.pop('checkpoint', None)  # ours keep it at the top, too
+        for node in initializers_of(config.get('model')):
+            node['checkpoint'] = ''
+        return digest_of(config.to_dict())
 
     def is_done(self, out: Path, prepared: Prepared) -> bool:
         """Tell whether there is a result.
@@ -82,8 +114,8 @@ class Run:
         for key, value in expected.items():
             if found.get(key) != value:
                 raise FileExistsError(
-                    f'{path}: expected a result with {key} {value}, found {found.get(key)}; '
-                    f'remove it, or choose another folder'
+                    f'{path}: expected a result with the {LABELS[key]} {value}, found '
+                    f'{found.get(key)}; remove it, or choose another --out'
                 )
         return True
 
@@ -135,17 +167,16 @@ def execute(run: Run, prepared: Prepared, out: Path, tools: Path, jobs: int, sto
         Seconds that it took.
     """
     begun = time.monotonic()
+    settings = run.settings(prepared)  # of what training reads, whatever changes meanwhile
     work = out / 'work' / run.task.name / f'{run.name}_seed{run.seed}'
     shutil.rmtree(work, ignore_errors=True)
     work.mkdir(parents=True)
 
-    options = {**prepared.options, **run.options}
-    start = {} if run.checkpoint else {'model.backbone.init_cfg': None}
     root = ['--data-root', str(prepared.root)]
     train = [
         *(run.task.config, '--work-dir', str(work / 'train'), '--seed', str(run.seed), *root),
         *(('--checkpoint', str(run.checkpoint)) if run.checkpoint else ()),
-        *('--cfg-options', *as_arguments({**options, **start, **TRAINING})),
+        *('--cfg-options', *as_arguments(run.training_options(prepared))),
     ]
     _command([str(tools / 'train.py'), *train], work / 'train.txt', jobs, stop)
 
@@ -153,7 +184,7 @@ def execute(run: Run, prepared: Prepared, out: Path, tools: Path, jobs: int, sto
     test = [
         *(run.task.config, weights, '--work-dir', str(work / 'test'), *root),
         *('--out', str(work / 'predictions'), '--pictures', '4'),
-        *('--cfg-options', *as_arguments(options)),
+        *('--cfg-options', *as_arguments({**prepared.options, **run.options})),
     ]
     _command([str(tools / 'test.py'), *test], work / 'test.txt', jobs, stop)
 
@@ -165,7 +196,7 @@ def execute(run: Run, prepared: Prepared, out: Path, tools: Path, jobs: int, sto
         seed=run.seed,
         checkpoint=None if run.checkpoint is None else str(run.checkpoint),
         seconds=round(seconds, 1),
-        settings=run.settings(prepared),
+        settings=settings,
         images=images,
         sums=sums.tolist(),
     )
@@ -173,6 +204,13 @@ def execute(run: Run, prepared: Prepared, out: Path, tools: Path, jobs: int, sto
     for weights_file in (work / 'train').glob('*.pth'):
         weights_file.unlink()
     return seconds
+
+
+def _content_of(value: Any) -> Any:
+    """Hash of the file that a setting names; any other setting as it is."""
+    if isinstance(value, str) and Path(value).is_absolute() and Path(value).is_file():
+        return hashlib.sha256(Path(value).read_bytes()).hexdigest()
+    return value
 
 
 def as_arguments(options: Mapping[str, Any]) -> list[str]:

@@ -1,0 +1,25 @@
+"""Fingerprints of data that results and laid-out sets are bound to."""
+
+from pathlib import Path
+
+from mssdf.utils.fingerprints import file_facts, visible_files
+
+from ..frozen.settings import digest_of
+
+
+def fingerprint(*folders: Path) -> str:
+    """Hash of the names, sizes and times of all files under some folders, hidden ones left out.
+
+    Args:
+        folders: folders of data; where they lie does not count.
+    """
+    return digest_of([file_facts(_data_files(folder), folder) for folder in folders])
+
+
+def _data_files(folder: Path) -> list[Path]:
+    """Files under a folder, those of hidden folders left out: caches change with every reader."""
+    return [
+        path
+        for path in visible_files(folder)
+        if not any(part.startswith('.') for part in path.relative_to(folder).parts)
+    ]
