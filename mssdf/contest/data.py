@@ -8,6 +8,11 @@ from mmengine.config import Config
 
 from mssdf.apis.errors import UsageError
 from mssdf.datasets.in_memory import Tiles, load_tiles, read_tiles_of_folders, save_tiles
+from mssdf.datasets.index_cache import SIDE_FILES
+from mssdf.datasets.scenes import ModalitySettings, resolve_data_root, scan_folder
+from mssdf.utils.fingerprints import file_facts
+
+FOLDER = 'patch'
 
 
 def dataset_of(name: str, config: Config) -> Mapping[str, Any]:
@@ -49,6 +54,28 @@ def common_modalities(configs: Mapping[str, Config]) -> tuple[dict[str, Any], li
     return modalities, relative
 
 
+def facts_of(root: str, modalities: Mapping[str, Any]) -> list[list[Any]]:
+    """Names, sizes and times of the rasters of a folder and of the files beside them.
+
+    Args:
+        root: folder of data.
+        modalities: settings of all modalities to read.
+
+    Raises:
+        FileNotFoundError: if the folder lacks the files of all modalities.
+    """
+    settings = {name: ModalitySettings.from_config(name, one) for name, one in modalities.items()}
+    folder = resolve_data_root(root)
+    paths = [
+        file.path
+        for scene in scan_folder(folder, FOLDER, settings)
+        for file in scene.files.values()
+    ]
+    sides = [path + end for path in paths for end in SIDE_FILES]
+    existing = sorted({*map(Path, paths), *(Path(side) for side in sides if Path(side).exists())})
+    return [list(facts) for facts in file_facts(existing, Path(folder))]
+
+
 def prepare_tiles(
     out: Path,
     roots: Sequence[str] | None,
@@ -57,7 +84,7 @@ def prepare_tiles(
     relative: Sequence[str],
     tile_size: int,
 ) -> Tiles:
-    """Read the tiles, or take those of an earlier call that were made from the same data.
+    """Read the tiles, or take those of an earlier call that were made from the same files.
 
     Args:
         out: folder that keeps them as ``tiles.npz``.
@@ -66,6 +93,9 @@ def prepare_tiles(
         modalities: settings of all modalities to read.
         relative: modalities kept relative to the tile's median.
         tile_size: side of a tile in pixels.
+
+    Raises:
+        FileNotFoundError: if a folder lacks the files of all modalities.
     """
     if not roots:
         roots = sorted({str(dataset_of(name, one)['data_root']) for name, one in configs.items()})
@@ -74,10 +104,11 @@ def prepare_tiles(
         modalities=dict(modalities),
         relative=list(relative),
         tile_size=tile_size,
+        files=[facts_of(root, modalities) for root in roots],
     )
     path = out / 'tiles.npz'
     tiles = load_tiles(path, source)
     if tiles is None:
-        tiles = read_tiles_of_folders(roots, modalities, tile_size, relative)
+        tiles = read_tiles_of_folders(roots, modalities, tile_size, relative, FOLDER)
         save_tiles(tiles, path, source)
     return tiles

@@ -1,7 +1,10 @@
+import os
 import time
+from pathlib import Path
 
 import numpy as np
 import pytest
+import rasterio
 import torch
 from mmengine.config import Config
 from mmpretrain.models.necks import MAEPretrainDecoder
@@ -10,7 +13,7 @@ from torch import nn
 from mssdf.apis.configs import read_config
 from mssdf.contest import Budget, Clock, adapt_recipe, parse_entry
 from mssdf.contest.averages import RunningMeans
-from mssdf.contest.data import common_modalities
+from mssdf.contest.data import common_modalities, prepare_tiles
 from mssdf.contest.method_hooks import RunnerView, build_method_hooks
 from mssdf.contest.optimizer import BudgetOptimizer, rate_factor
 from mssdf.contest.training import build_model
@@ -185,3 +188,43 @@ def test_means_are_over_the_iterations_that_have_a_value():
         means.add(values)
     assert means.take() == dict(loss=1.5, rank=3.0)
     assert means.take() == {}
+
+
+def write_scene(path: Path, value: int) -> None:
+    """An image of 16 x 16 pixels of one value."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    profile = dict(driver='GTiff', height=16, width=16, count=3, dtype='uint8', crs='EPSG:32610')
+    with rasterio.open(path, 'w', transform=rasterio.Affine(1, 0, 0, 0, -1, 0), **profile) as file:
+        file.write(np.full((3, 16, 16), value, np.uint8))
+
+
+def test_tiles_follow_the_files_of_the_data(tmp_path):
+    """A scene that is new, changed or gone shows in the next call; other files do not."""
+    root, modalities = tmp_path / 'pairs', dict(rgb=dict(suffix='_rgb.tif'))
+
+    def values() -> list[int]:
+        tiles = prepare_tiles(tmp_path / 'out', [str(root)], {}, modalities, [], 16)
+        return tiles.images['rgb'][:, 0, 0, 0].tolist()
+
+    write_scene(root / 'patch/a_rgb.tif', 10)
+    assert values() == [10]
+    write_scene(root / 'patch/b_rgb.tif', 20)
+    assert values() == [10, 20]
+    write_scene(root / 'patch/a_rgb.tif', 30)
+    assert values() == [30, 20]
+    os.remove(root / 'patch/b_rgb.tif')
+    assert values() == [30]
+
+    kept = (tmp_path / 'out/tiles.npz').stat().st_mtime_ns
+    (root / 'patch/notes.txt').write_text('of no modality')
+    assert values() == [30] and (tmp_path / 'out/tiles.npz').stat().st_mtime_ns == kept
+    mask = np.zeros((16, 16), np.uint8)
+    mask[0] = 255  # beside the raster, so that it keeps its own size and time
+    profile = dict(driver='GTiff', height=16, width=16, count=1, dtype='uint8')
+    with rasterio.open(root / 'patch/a_rgb.tif.msk', 'w', **profile) as file:
+        file.update_tags(INTERNAL_MASK_FLAGS_1='2')
+        file.write(mask, 1)
+    with pytest.raises(ValueError, match='none of the 1 scene'):
+        values()
+    with pytest.raises(FileNotFoundError, match='found none|not there'):
+        prepare_tiles(tmp_path / 'out', [str(tmp_path / 'none')], {}, modalities, [], 16)

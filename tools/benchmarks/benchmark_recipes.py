@@ -27,6 +27,8 @@ In ``--out``: ``tiles.npz``; for each training ``NAME_seed0.pth`` and ``runs/NAM
 ``runs.jsonl`` and ``runs.csv`` with one row per training; ``scores/`` with a row per checkpoint and
 measure; ``contest.md`` and ``contest.csv``, the final table. A second call trains and scores only
 what is missing: to score finished trainings on further sets, repeat the command with more sets.
+Tiles are read again when a file of the data is new or changed; trainings on earlier tiles then
+count no more and are named.
 """
 
 import argparse
