@@ -18,6 +18,7 @@ from mmengine.logging import MMLogger
 
 from mssdf.apis.building import WRONG_INPUT
 from mssdf.apis.errors import UsageError
+from mssdf.apis.stopping import end_children, follow_parent
 from mssdf.datasets.in_memory import Tiles, load_tiles
 from mssdf.engine.atomic_file import write_atomically
 from mssdf.utils.saving import save
@@ -103,16 +104,16 @@ def finished_record(run: Run) -> dict[str, Any] | None:
     """The record of a training that is finished, or None.
 
     Raises:
-        UsageError: if it was made under other conditions.
+        UsageError: if it was made under other conditions, or its record cannot be read.
     """
     if not (run.record_path.is_file() and run.checkpoint_path.is_file()):
         return None
-    record = json.loads(run.record_path.read_text())
-    expected = conditions_of(run)
+    record = _read_record(run.record_path)
+    expected, earlier = conditions_of(run), record['conditions']
     differing = {
-        key: (record['conditions'].get(key), value)
+        key: (earlier.get(key), value)
         for key, value in expected.items()
-        if record['conditions'].get(key) != value
+        if earlier.get(key) != value
     }
     if differing:
         parts = [f'{key} {old!r} then, {new!r} now' for key, (old, new) in differing.items()]
@@ -121,6 +122,18 @@ def finished_record(run: Run) -> dict[str, Any] | None:
             f'{run.record_path}: expected a training under the same conditions, found {found}; '
             'give another name or --out'
         )
+    return record
+
+
+def _read_record(path: Path) -> dict[str, Any]:
+    try:
+        record = json.loads(path.read_text())
+        if not isinstance(record, dict) or not isinstance(record.get('conditions'), dict):
+            raise ValueError('no conditions in it')
+    except ValueError as error:  # no JSON, or no text at all
+        raise UsageError(
+            f'{path}: expected the record of a training as JSON, found: {error}; remove it'
+        ) from None
     return record
 
 
@@ -228,13 +241,16 @@ def _results(runs: Sequence[Run], jobs: int) -> Iterator[tuple[Run, Callable[[],
             yield run, partial(execute, run)
         return
     context = get_context('spawn')  # a forked process would inherit the state of libraries
-    with ProcessPoolExecutor(jobs, mp_context=context, max_tasks_per_child=1) as pool:
+    with ProcessPoolExecutor(
+        jobs, mp_context=context, initializer=follow_parent, max_tasks_per_child=1
+    ) as pool:
         futures = {pool.submit(execute, run): run for run in runs}
         try:
             for future in as_completed(futures):
                 yield futures[future], future.result
         except BaseException:
             pool.shutdown(wait=False, cancel_futures=True)
+            end_children()  # leaving the pool waits for them
             raise
 
 

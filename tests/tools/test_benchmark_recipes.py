@@ -1,8 +1,13 @@
 import csv
 import importlib.util
 import json
+import os
 import re
 import shutil
+import signal
+import subprocess
+import sys
+import time
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +15,7 @@ import pytest
 import torch
 from mmpretrain.models import VisionTransformer
 
+from mssdf.apis.folder_lock import lock_folder
 from mssdf.contest.standings import measure_groups
 from mssdf.evaluation.frozen import (
     EncoderFile,
@@ -37,10 +43,14 @@ ENTRIES = [
 ]
 
 
-def call(out: Path, *options: str, budget: str = '36w', entries: list[str] = ENTRIES) -> int:
+def command(out: Path, budget: str = '36w', entries: list[str] = ENTRIES) -> list[str]:
     common = ['--out', str(out), '--budget', budget, '--img-size', '64', '--batch-size', '8']
     data = ['--data', str(ROOT / 'tests' / 'data' / 'autzen'), '--device', 'cpu']
-    return benchmark_recipes.main([*entries, *common, *data, *options])
+    return [*entries, *common, *data]
+
+
+def call(out: Path, *options: str, budget: str = '36w', entries: list[str] = ENTRIES) -> int:
+    return benchmark_recipes.main([*command(out, budget, entries), *options])
 
 
 @pytest.fixture(scope='module')
@@ -115,6 +125,61 @@ def test_a_training_under_other_conditions_does_not_stand_for_this_one(contest, 
     assert 'ours_seed0.json: expected a training under the same' in capsys.readouterr().err
 
 
+def test_a_torn_record_is_named(contest, capsys):
+    path = contest / 'runs' / 'mae_seed0.json'
+    whole = path.read_text()
+    try:
+        path.write_text(whole[:50])
+        assert call(contest, '--lr', '1e-3') == 2
+    finally:
+        path.write_text(whole)
+    error = capsys.readouterr().err
+    assert len(error.splitlines()) == 1
+    assert 'mae_seed0.json: expected the record of a training as JSON' in error
+
+
+def test_two_calls_do_not_write_to_one_folder(tmp_path, capsys):
+    with lock_folder(tmp_path):
+        assert call(tmp_path) == 2
+    error = capsys.readouterr().err
+    assert len(error.splitlines()) == 1
+    assert re.search(f'--out .*expected a folder .* in use by process {os.getpid()}', error)
+    assert not (tmp_path / 'tiles.npz').exists()
+
+
+def children_of(pid: int) -> list[int]:
+    """Processes that multiprocessing has spawned from one."""
+    found = []
+    for folder in Path('/proc').glob('[0-9]*'):
+        try:
+            parent = int((folder / 'stat').read_text().rpartition(')')[2].split()[1])
+            if parent == pid and b'spawn_main' in (folder / 'cmdline').read_bytes():
+                found.append(int(folder.name))
+        except OSError:
+            pass
+    return found
+
+
+def test_sigterm_ends_all_trainings_in_seconds(tmp_path):
+    arguments = [*command(tmp_path / 'out', budget='36000s'), '--jobs', '2']
+    with open(tmp_path / 'log.txt', 'w') as log:
+        parent = subprocess.Popen([sys.executable, str(PATH), *arguments], stdout=log, stderr=log)
+    workers: list[int] = []
+    try:
+        end = time.monotonic() + 300
+        while len(workers) < 2 and time.monotonic() < end and parent.poll() is None:
+            time.sleep(0.1)
+            workers = children_of(parent.pid)
+        parent.send_signal(signal.SIGTERM)
+        assert parent.wait(timeout=60) == 143
+    finally:
+        parent.kill()
+        parent.wait()
+    assert len(workers) == 2 and not [pid for pid in workers if Path(f'/proc/{pid}').exists()]
+    lines = (tmp_path / 'log.txt').read_text().splitlines()
+    assert lines[-1] == 'stopped; the same command goes on with what is missing'
+
+
 def test_a_budget_of_seconds_is_kept(tmp_path):
     assert call(tmp_path, budget='1.5s') == 0
     for row in records(tmp_path).values():
@@ -130,6 +195,9 @@ def test_a_budget_of_seconds_is_kept(tmp_path):
         ('nowhere.py', 'nowhere.py: no such config'),
         (f'a={OURS}:model.losses.align=-1', 'losses: weights must not be negative'),
         (f'a={MAE}:arch=vit-9', "arch: expected one of .* found 'vit-9'"),
+        (f'a={MAE}:batch_size=0', 'a: batch_size: expected a whole number of at least 1, found 0'),
+        (f'a={MAE}:lr=fast', "a: lr: expected a number above 0, found 'fast'"),
+        (f'a={MAE}:scale=1', 'a: scale: expected two numbers, found 1'),
     ],
 )
 def test_wrong_entries_are_one_line(entry, message, tmp_path, capsys):
@@ -273,6 +341,18 @@ def test_groups_have_few_columns_and_lose_no_measure():
         (['--suite', 'small', '--against', 'nobody'], "--against: expected .* found 'nobody'"),
         (['--sets', 'x=scenes:nowhere'], "set 'x': nowhere: expected a folder, found none"),
         (['--sets', 'x=unknown:nowhere'], 'kind: expected one of .* found unknown'),
+        (['--sets', f'x=scenes:{ROOT / "configs"}'], "set 'x': .*expected at least two classes"),
+        (['--seeds', '0', '1', '0'], r'--seeds: expected different numbers .* found \[0, 1, 0\]'),
+        (['--jobs', '0'], '--jobs: expected a whole number of at least 1, found 0'),
+        (['--threads', '0'], '--threads: expected a whole number of at least 1, found 0'),
+        (['--device', 'nope'], "--device: expected a device .* found 'nope'"),
+        (['--device', 'cuda:99'], "--device: expected a device .* found 'cuda:99'"),
+        (['--warm-up', '2'], '--warm-up: expected a number of at least 0 and at most 1, found 2'),
+        (['--warm-up', '-1'], '--warm-up: expected .* found -1'),
+        (['--lr', '0'], '--lr: expected a number above 0, found 0'),
+        (['--lr', 'nan'], '--lr: expected a number above 0, found nan'),
+        (['--batch-size', '0'], '--batch-size: expected a whole number of at least 1, found 0'),
+        (['--img-size', '320'], r'--img-size: expected .* 256 \(--tile-size\), found 320'),
     ],
 )
 def test_wrong_scorings_are_one_line_before_any_training(options, message, tmp_path, capsys):

@@ -28,21 +28,26 @@ In ``--out``: ``tiles.npz``; for each training ``NAME_seed0.pth`` and ``runs/NAM
 measure; ``contest.md`` and ``contest.csv``, the final table. A second call trains and scores only
 what is missing: to score finished trainings on further sets, repeat the command with more sets.
 Tiles are read again when a file of the data is new or changed; trainings on earlier tiles then
-count no more and are named.
+count no more and are named. One call at a time writes to ``--out``. Ctrl-C and SIGTERM end all
+trainings at once.
 """
 
 import argparse
+import math
 import shlex
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import torch
 from mmengine.config import Config, DictAction
 
+from mssdf.apis.arguments import expect_device, expect_number, expect_seeds
 from mssdf.apis.configs import read_config
 from mssdf.apis.errors import UsageError
+from mssdf.apis.folder_lock import lock_folder
+from mssdf.apis.stopping import Stopped, stop_on_signals
 from mssdf.contest import Budget, Entry, adapt_recipe, parse_entry
 from mssdf.contest.conditions import describe_conditions
 from mssdf.contest.data import common_modalities, prepare_tiles
@@ -52,8 +57,10 @@ from mssdf.contest.standings import write_standings
 from mssdf.contest.tables import write_runs
 from mssdf.contest.training import TrainingSettings
 from mssdf.datasets.transforms.batched_crops import CropSettings
+from mssdf.engine.atomic_file import remove_partial_files
 from mssdf.evaluation.frozen import Settings, resolve_sets, suite
 from mssdf.evaluation.frozen.evaluate import CONVOLUTIONS, STATISTICS, UNTRAINED
+from mssdf.evaluation.frozen.reading import load_set
 from mssdf.evaluation.frozen.sets import SYNTAX
 from mssdf.utils.reading import CheckpointError
 
@@ -118,6 +125,59 @@ def parse_args(arguments: list[str] | None = None) -> argparse.Namespace:
     return parser.parse_args(arguments)
 
 
+def check_arguments(args: argparse.Namespace) -> None:
+    """Check the options and the entries, before any work.
+
+    Raises:
+        UsageError: for a value that cannot be used.
+        ValueError: if an entry or the budget is malformed.
+    """
+    expect_seeds(args.seeds)
+    for option in ('jobs', 'threads', 'tile_size'):
+        expect_number(_option(option), getattr(args, option), 1, whole=True)
+    expect_device(args.device)
+
+    entries = [parse_entry(text) for text in args.entries]
+    names = [entry.name for entry in entries]
+    if len(set(names)) < len(names):
+        raise UsageError(f'entries: expected a name of its own for each, found {names}')
+    for entry in entries:
+        settings_of(args, entry, args.seeds[0])
+        read_entry(args, entry)
+
+
+def check_training(args: argparse.Namespace, entry: Entry, values: Mapping[str, Any]) -> None:
+    """Check the conditions of an entry's training.
+
+    Args:
+        args: the command line.
+        entry: the entry.
+        values: value of each of ``CROP_KEYS``, ``TRAINING_KEYS`` and ``MODEL_KEYS``.
+
+    Raises:
+        UsageError: for a value that cannot be used.
+    """
+
+    def expect(key: str, least: float, most: float = math.inf, **how: Any) -> None:
+        label = f'{entry.name}: {key}' if key in entry.options else _option(key)
+        expect_number(label, values[key], least, most, **how)
+
+    expect('batch_size', 1, whole=True)
+    if values['lr'] is not None:
+        expect('lr', 0, above=True)
+    expect('warm_up', 0, 1)
+    expect('img_size', 1, args.tile_size, whole=True, note=' (--tile-size)')
+    expect('brightness', 0, 1)
+    expect('contrast', 0, 1)
+    for key in ('scale', 'ratio'):
+        if not isinstance(values[key], list | tuple) or len(values[key]) != 2:
+            raise UsageError(f'{entry.name}: {key}: expected two numbers, found {values[key]!r}')
+
+
+def _option(key: str) -> str:
+    return f'--{key.replace("_", "-")}'
+
+
 def read_entry(args: argparse.Namespace, entry: Entry) -> Config:
     """Read the config of an entry with the overrides of all entries and its own."""
     options = {key: value for key, value in entry.options.items() if '.' in key}
@@ -135,6 +195,7 @@ def settings_of(args: argparse.Namespace, entry: Entry, seed: int) -> TrainingSe
             f'found {unknown}'
         )
     value: dict[str, Any] = {key: own.get(key, getattr(args, key)) for key in known}
+    check_training(args, entry, value)
     crops = CropSettings(
         size=value['img_size'],
         scale=tuple(value['scale']),
@@ -157,12 +218,12 @@ def settings_of(args: argparse.Namespace, entry: Entry, seed: int) -> TrainingSe
 def plan_scoring(args: argparse.Namespace) -> Scoring | None:
     """Read how to score; None to train only.
 
-    What is wrong shows before hours of training.
+    Every set is read once, so that what is wrong shows before hours of training.
 
     Raises:
         FileNotFoundError: if the folder of a set is missing.
         UsageError: if ``--against`` names no row, or an entry has the name of a baseline.
-        ValueError: if a set is malformed.
+        ValueError: if a set is malformed, or its files are not as described.
     """
     names = [parse_entry(text).name for text in args.entries]
     sets = resolve_sets([*(suite(args.suite) if args.suite else []), *args.sets])
@@ -177,8 +238,7 @@ def plan_scoring(args: argparse.Namespace) -> Scoring | None:
     if args.against not in (None, *rows):
         raise UsageError(f'--against: expected one of {rows}, found {args.against!r}')
     for one in sets:
-        if not Path(one.path).is_dir():
-            raise FileNotFoundError(f'set {one.name!r}: {one.path}: expected a folder, found none')
+        load_set(one, args.img_size)
     return Scoring(
         sets,
         Settings(img_size=args.img_size, conv=args.conv),
@@ -223,13 +283,11 @@ def plan(args: argparse.Namespace) -> tuple[list[Run], str]:
         The trainings, and a description of the tiles.
 
     Raises:
-        UsageError: if two entries have one name.
-        ValueError: if an entry or an option is malformed.
+        FileNotFoundError: if a folder lacks the files of all modalities.
+        UsageError: if two entries read one modality from different files.
+        ValueError: if an encoder does not fit.
     """
     entries = [parse_entry(text) for text in args.entries]
-    names = [entry.name for entry in entries]
-    if len(set(names)) < len(names):
-        raise UsageError(f'entries: expected a name of its own for each, found {names}')
     settings = {(e.name, seed): settings_of(args, e, seed) for e in entries for seed in args.seeds}
     configs = {entry.name: read_entry(args, entry) for entry in entries}
     out = Path(args.out)
@@ -264,22 +322,38 @@ def plan(args: argparse.Namespace) -> tuple[list[Run], str]:
     return runs, tiles.describe()
 
 
-def main(arguments: list[str] | None = None) -> int:
-    """Train and score what is missing; 2 for a wrong input, 1 for a failed training."""
-    args = parse_args(arguments)
-    try:
+def train_and_score(args: argparse.Namespace) -> dict[str, str]:
+    """Train and score what is missing.
+
+    Returns:
+        What went wrong with the trainings that failed.
+    """
+    check_arguments(args)
+    out = Path(args.out)
+    with lock_folder(out):
+        for folder in (out, out / 'runs'):
+            remove_partial_files(folder)
         scoring = plan_scoring(args)
         runs, data = plan(args)
         records, failed = execute_all(runs, args.jobs)
-        print(write_runs(records, Path(args.out)), flush=True)
+        print(write_runs(records, out), flush=True)
         if scoring is not None and records:
             print(f'\n{score(args, scoring, records, data)}')
-    except (UsageError, ValueError, FileNotFoundError, KeyError, CheckpointError) as error:
+    return failed
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Train and score; 2 for a wrong input, 1 for a failed training, 130 or 143 when stopped."""
+    args = parse_args(arguments)
+    try:
+        with stop_on_signals():
+            failed = train_and_score(args)
+    except (UsageError, ValueError, OSError, KeyError, CheckpointError) as error:
         print(f'{Path(__file__).name}: {error}', file=sys.stderr)
         return 2
-    except KeyboardInterrupt:
+    except Stopped as error:
         print('stopped; the same command goes on with what is missing', file=sys.stderr)
-        return 130
+        return error.exit_code
     for stem, reason in failed.items():
         print(f'{Path(__file__).name}: {stem}: {reason}', file=sys.stderr)
     return 1 if failed else 0
