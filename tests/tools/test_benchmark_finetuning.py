@@ -11,10 +11,12 @@ from threading import Event
 import numpy as np
 import pytest
 import rasterio
+import torch
 from PIL import Image
 from rasterio.features import rasterize
 from scipy import stats
 
+from mssdf.apis.folder_lock import lock_folder
 from mssdf.datasets.examples import make_examples
 from mssdf.datasets.examples.apart import building_mask
 from mssdf.datasets.examples.buildings import AREAS, CHIP, read_mosaic, read_outlines
@@ -25,6 +27,7 @@ from mssdf.evaluation.finetuning import (
     Run,
     RunFailedError,
     compare,
+    load_results,
     parse_task,
     prepare,
     run_all,
@@ -425,6 +428,18 @@ def test_a_failed_run_tells_why_and_keeps_the_others(tools, tmp_path):
     assert runs[0][0].path(tmp_path).exists() and not runs[1][0].path(tmp_path).exists()
 
 
+@pytest.mark.parametrize('content', ['{"task": "scenes-10", "na', '[]', '{}', '\udcff'])
+def test_a_torn_result_is_named(content, tools, tmp_path):
+    runs = stand_in_runs(tmp_path, 'scratch')
+    path = runs[0][0].path(tmp_path)
+    path.parent.mkdir(parents=True)
+    path.write_bytes(content.encode(errors='surrogateescape'))
+    with pytest.raises(ValueError, match=f'{path}: expected the result of a run'):
+        run_all(runs, tmp_path, tools, 1, lambda run, seconds: None)
+    with pytest.raises(ValueError, match=f'{path}: expected the result of a run'):
+        load_results([path])
+
+
 def test_stopping_ends_the_tools_at_once(tools, tmp_path):
     runs = stand_in_runs(tmp_path, 'scratch', 'slow')
 
@@ -458,7 +473,13 @@ def test_checkpoints_go_with_the_seeds(tmp_path):
         (['--against', 'mae'], '--against: expected one of'),
         (['--tasks', 'roads'], "task 'roads'"),
         (['--data', 'roads=here'], '--data roads=here'),
-        (['--data', 'heights=here'], 'no such folder'),
+        (['--data', 'heights=here'], '--data heights=here: expected a folder'),
+        (['--data', 'heights=.', 'heights=.'], '--data heights=.: expected one folder of heights'),
+        (['--data', 'scenes=.', '--tasks', 'heights'], '--data scenes=.: expected data of a task'),
+        (['--seeds', '0', '0'], '--seeds: expected different numbers from 0 on, found [0, 0]'),
+        (['--seeds', '-1'], '--seeds: expected different numbers from 0 on, found [-1]'),
+        (['--jobs', '0'], '--jobs: expected a whole number of at least 1, found 0'),
+        ([f'ours={PATH}'], f'ours: expected a checkpoint, found {PATH}'),
         (['--iterations', '1'], '--iterations'),
     ],
 )
@@ -466,6 +487,23 @@ def test_wrong_inputs_are_one_line(arguments, message, tmp_path, capsys):
     assert benchmark.main(['--out', str(tmp_path), *arguments]) == 2
     error = capsys.readouterr().err
     assert message in error and len(error.splitlines()) == 1
+
+
+def test_checkpoints_without_an_encoder_are_refused(tmp_path):
+    path = tmp_path / 'head.pth'
+    torch.save(dict(state_dict={'head.weight': torch.zeros(2)}), path)
+    with pytest.raises(ValueError, match=r'ours: .*head.pth: expected weights backbone'):
+        benchmark.check_checkpoints(dict(scratch=[None], ours=[path]))
+    torch.save(dict(state_dict={'backbone.weight': torch.zeros(2)}), path)
+    benchmark.check_checkpoints(dict(scratch=[None], ours=[path]))
+
+
+def test_two_calls_do_not_write_to_one_folder(tmp_path, capsys):
+    with lock_folder(tmp_path):
+        assert benchmark.main(['--out', str(tmp_path)]) == 2
+    error = capsys.readouterr().err
+    assert '--out' in error and 'in use by process' in error and len(error.splitlines()) == 1
+    assert not (tmp_path / 'data').exists()
 
 
 def test_default_tasks_are_tasks(project_root):

@@ -2,18 +2,23 @@
 
 Each encoder, and a random one (`scratch`), is fine-tuned and tested by tools/train.py and
 tools/test.py with the configs of 200 iterations, for every task and seed. One seed draws the same
-labels for all encoders. Finished runs are kept: started again, it goes on.
+labels for all encoders. Finished runs are kept: started again, it goes on. A result belongs to its
+checkpoint, its config and the names, sizes and times of its data's files; with others it is an
+error, and so is a second call while one writes to --out.
 """
 
 import argparse
 import signal
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import FrameType
 from typing import NoReturn
 
+from mssdf.apis.arguments import expect_number, expect_seeds
+from mssdf.apis.errors import UsageError
+from mssdf.apis.folder_lock import lock_folder
 from mssdf.engine.atomic_file import write_atomically
 from mssdf.evaluation.finetuning import (
     DEFAULT_TASKS,
@@ -30,6 +35,7 @@ from mssdf.evaluation.finetuning import (
     to_markdown,
 )
 from mssdf.evaluation.finetuning.tasks import KINDS
+from mssdf.utils.reading import CheckpointError, read_state_dict
 
 ROOT = Path(__file__).resolve().parents[2]
 SCRATCH = 'scratch'
@@ -111,17 +117,43 @@ def read_encoders(given: Sequence[str], seeds: Sequence[int]) -> dict[str, list[
     return encoders
 
 
-def read_data(given: Sequence[str]) -> dict[str, Path]:
+def check_checkpoints(encoders: Mapping[str, Sequence[Path | None]]) -> None:
+    """Read every checkpoint once, so that a wrong one ends all before hours of training.
+
+    Raises:
+        ValueError: if a file cannot be read, or holds no encoder.
+    """
+    for name, files in encoders.items():
+        for path in dict.fromkeys(file for file in files if file is not None):
+            try:
+                weights = read_state_dict(path)
+            except CheckpointError as error:
+                raise ValueError(f'{name}: expected a checkpoint, found {error}') from None
+            if not any(key.startswith('backbone.') for key in weights):
+                raise ValueError(
+                    f'{name}: {path}: expected weights backbone.*, found {sorted(weights)[:3]}'
+                )
+
+
+def read_data(given: Sequence[str], tasks: Sequence[Task]) -> dict[str, Path]:
     """Folder of a user's own data, by the kind of task.
 
     Raises:
-        ValueError: for a kind that there is not.
+        ValueError: for a kind that there is not, that no task has or that is given twice.
+        FileNotFoundError: if a folder is missing.
     """
-    folders = {}
+    folders: dict[str, Path] = {}
     for text in given:
         kind, equals, folder = text.partition('=')
         if kind not in KINDS or not equals:
             raise ValueError(f'--data {text}: expected TASK=FOLDER with one of {list(KINDS)}')
+        if kind in folders:
+            raise ValueError(f'--data {text}: expected one folder of {kind}, found {folders[kind]}')
+        if kind not in {task.kind for task in tasks}:
+            names = [task.name for task in tasks]
+            raise ValueError(f'--data {text}: expected data of a task of --tasks, found {names}')
+        if not Path(folder).is_dir():
+            raise FileNotFoundError(f'--data {text}: expected a folder, found no such folder')
         folders[kind] = Path(folder).absolute()
     return folders
 
@@ -195,20 +227,26 @@ def stop(signum: int, frame: FrameType | None) -> NoReturn:
     raise KeyboardInterrupt
 
 
-def main(arguments: list[str] | None = None) -> int:
-    """Run everything that is missing; 1 if a run fails, 2 for a wrong input, 130 when stopped."""
-    args = parse_args(arguments)
-    before = signal.signal(signal.SIGTERM, stop)
-    try:
-        out = args.out.absolute()
-        tasks = [parse_task(name) for name in dict.fromkeys(args.tasks)]
-        encoders, data = read_encoders(args.encoders, args.seeds), read_data(args.data)
-        if args.against not in encoders:
-            raise ValueError(f'--against: expected one of {list(encoders)}, found {args.against}')
-        if args.jobs < 1:
-            raise ValueError(f'--jobs: expected at least 1, found {args.jobs}')
-        options = shorten(args.iterations)
+def run_missing(args: argparse.Namespace) -> None:
+    """Check the command line, then run everything that is missing.
 
+    Raises:
+        OSError: if a file is missing or holds something else.
+        UsageError: if a number is wrong, or another call writes to the folder.
+        ValueError: if another input is wrong.
+        RunFailedError: if a run fails.
+    """
+    expect_seeds(args.seeds)
+    expect_number('--jobs', args.jobs, 1, whole=True)
+    tasks = [parse_task(name) for name in dict.fromkeys(args.tasks)]
+    encoders, data = read_encoders(args.encoders, args.seeds), read_data(args.data, tasks)
+    if args.against not in encoders:
+        raise ValueError(f'--against: expected one of {list(encoders)}, found {args.against}')
+    options = shorten(args.iterations)
+    check_checkpoints(encoders)
+
+    out = args.out.absolute()
+    with lock_folder(out):
         runs: list[tuple[Run, Prepared]] = []
         for task in tasks:
             for index, seed in enumerate(args.seeds):
@@ -217,10 +255,19 @@ def main(arguments: list[str] | None = None) -> int:
                     (Run(task, name, files[index], seed, options), prepared)
                     for name, files in encoders.items()
                 ]
+
         report = Report([run for run, _ in runs], out, args.against)
         run_all(runs, out, ROOT / 'tools', args.jobs, report)
         print(report.write())
-    except (OSError, ValueError) as error:
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run everything that is missing; 1 if a run fails, 2 for a wrong input, 130 when stopped."""
+    args = parse_args(arguments)
+    before = signal.signal(signal.SIGTERM, stop)
+    try:
+        run_missing(args)
+    except (OSError, UsageError, ValueError) as error:
         print(f'{Path(__file__).name}: {error}', file=sys.stderr)
         return 2
     except RunFailedError as error:

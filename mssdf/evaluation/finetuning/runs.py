@@ -20,6 +20,7 @@ from mssdf.engine.atomic_file import write_atomically
 from ..frozen.settings import digest_of
 from .preparing import Prepared
 from .scoring import image_sums
+from .table import read_result
 from .tasks import Task
 
 END = 3000  # characters of a log that an error shows
@@ -106,11 +107,12 @@ class Run:
 
         Raises:
             FileExistsError: if it is of other settings.
+            ValueError: if it cannot be read.
         """
         path = self.path(out)
         if not path.exists():
             return False
-        found, expected = json.loads(path.read_text())['settings'], self.settings(prepared)
+        found, expected = read_result(path)['settings'], self.settings(prepared)
         for key, value in expected.items():
             if found.get(key) != value:
                 raise FileExistsError(

@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,6 +14,8 @@ from numpy.typing import NDArray
 from ..frozen.bootstrap import Interval, difference_interval, score_interval
 from ..frozen.scores import LESS_IS_BETTER, SCORES
 from .tasks import Task
+
+FIELDS = ('task', 'name', 'seed', 'settings', 'images', 'sums')
 
 
 @dataclass(frozen=True)
@@ -58,12 +61,33 @@ class Row:
     difference: Interval | None
 
 
+def read_result(path: Path) -> dict[str, Any]:
+    """Read the file of a run's result.
+
+    Raises:
+        ValueError: if it is torn, or no such file.
+    """
+    try:
+        found = json.loads(path.read_text())
+    except ValueError as error:  # no JSON, or no text at all
+        raise ValueError(
+            f'{path}: expected the result of a run as JSON, found: {error}; remove it'
+        ) from None
+    lacking = [key for key in FIELDS if not isinstance(found, dict) or key not in found]
+    if lacking:
+        raise ValueError(
+            f'{path}: expected the result of a run, found JSON without {", ".join(lacking)}; '
+            f'remove it'
+        )
+    return found
+
+
 def load_results(paths: Iterable[Path]) -> list[Result]:
     """Read the results that are there."""
     results = []
     for path in paths:
         if path.exists():
-            found = json.loads(path.read_text())
+            found = read_result(path)
             fields = {key: found[key] for key in ('task', 'name', 'seed', 'images')}
             results.append(Result(**fields, sums=np.array(found['sums'], np.float64)))
     return results
