@@ -210,6 +210,40 @@ def test_masks_of_0_and_255_have_two_classes(tmp_path):
     assert data.classes == ['0', '255'] and set(data.target.unique().tolist()) == {0, 1}
 
 
+@pytest.mark.parametrize(
+    'ignored, kept', [(0, ['1', '2']), (2, ['0', '1']), (255, ['0', '1', '2'])]
+)
+def test_an_ignored_value_is_no_class(tmp_path, ignored, kept):
+    folder_of_masks(tmp_path, np.random.default_rng(0), values=(0, 1, 2))
+    data = load_set(EvaluationSet('m', 'masks', str(tmp_path), ignore=ignored), 32)
+    mask = np.stack([np.asarray(Image.open(path)) for path in sorted(tmp_path.glob('masks/*'))])
+    expected = np.select([mask == int(one) for one in kept], range(len(kept)), -1)
+    np.testing.assert_array_equal(data.target, expected)
+    assert data.classes == kept
+
+
+@pytest.mark.parametrize('values, ignored, left', [((0, 1), 0, 1), ((0, 255), 0, 255)])
+def test_an_ignored_value_that_leaves_one_class_is_told(tmp_path, values, ignored, left):
+    folder_of_masks(tmp_path, np.random.default_rng(0), values=values)
+    with pytest.raises(ValueError, match=rf"set 'm'.*ignore={ignored}, found \[{left}\]"):
+        load_set(EvaluationSet('m', 'masks', str(tmp_path), ignore=ignored), 32)
+
+
+@pytest.mark.parametrize('size', [32, 24])  # cut, and resized, which leaves flat ground hardly flat
+def test_heights_without_any_difference_are_told(tmp_path, size):
+    rng = np.random.default_rng(0)
+    for number in range(3):
+        write_tif(tmp_path / f'{number}_dom.tif', rng.integers(0, 256, (32, 32, 3), np.uint8))
+        flat = np.full((32, 32), 123.456 + number, np.float32)
+        write_tif(tmp_path / f'{number}_dsm.tif', flat)
+    described = EvaluationSet('flat', 'height', str(tmp_path), window=32)
+    with pytest.raises(ValueError, match="set 'flat': expected heights that vary .* 3 windows"):
+        load_set(described, size)
+    flat[:16] += 1
+    write_tif(tmp_path / '2_dsm.tif', flat)
+    assert len(load_set(described, size)) == 3
+
+
 def test_heights_beside_scenes(tmp_path):
     rng = np.random.default_rng(0)
     for name in ('a/1', 'a/2', 'b/1', 'b/2'):

@@ -21,6 +21,7 @@ from .places import WindowPlace, place_groups, window_groups
 from .sets import EvaluationSet
 
 HIGHEST = 9000.0  # metres; beyond, also downwards, are marks of holes as -9999 and -3.4e38
+LEAST_RANGE = 1e-3  # metres; what resampling leaves of flat ground is less
 COVER = ['bare ground', 'building', 'low vegetation', 'tree']
 
 
@@ -64,7 +65,23 @@ def load_set(described: EvaluationSet, img_size: int) -> EvaluationData:
         raise ValueError(f'set {described.name!r}: {error}') from None
     if described.limit is not None and described.limit < len(data):
         data = data.take(np.linspace(0, len(data) - 1, described.limit).round().astype(np.int64))
+    if data.task == 'height':
+        _check_heights(data)
     return data
+
+
+def _check_heights(data: EvaluationData) -> None:
+    """Refuse heights that leave nothing to predict.
+
+    Raises:
+        ValueError: if they do not vary within any window.
+    """
+    known = data.target[data.target.isfinite() & data.seen[:, 0]]
+    if not len(known) or known.max() - known.min() < LEAST_RANGE:
+        raise ValueError(
+            f'set {data.name!r}: expected heights that vary by {LEAST_RANGE * 1000:g} mm or more '
+            f'around the median of their window, found flat ones in all {len(data)} windows'
+        )
 
 
 def files_of(described: EvaluationSet) -> list[Path]:
@@ -223,11 +240,12 @@ def _relabel(labels: NDArray[np.int64], described: EvaluationSet) -> tuple[NDArr
     values = [int(value) for value in np.unique(labels) if value >= 0]
     if described.kind == 'masks':
         kept = [value for value in values if value != described.ignore]
-        # a mask of 0 and 255 has 255 as its class, not as its unknown
-        values = kept if len(kept) > 1 else values
+        # unless asked for, 255 is a class of a mask of 0 and 255, not its unknown
+        values = values if described.ignore == 255 and len(kept) < 2 else kept
     if len(values) < 2:
+        beside = f' beside ignore={described.ignore}' if described.kind == 'masks' else ''
         raise ValueError(
-            f'{described.path}: expected at least two classes in masks, found {values}'
+            f'{described.path}: expected at least two classes in masks{beside}, found {values}'
         )
     numbered = np.full(labels.shape, -1, np.int64)
     for number, value in enumerate(values):
