@@ -66,5 +66,5 @@ def _recipes(records: Sequence[Mapping[str, Any]]) -> dict[str, str]:
 
 
 def _images(table: FeatureTable, name: str) -> int:
-    units = next(iter(table.units.values()))[name]
-    return int(table.store.read(units[0])['images'])
+    units = next(units[name] for units in table.units.values() if name in units)
+    return int(table.store.read(units[min(units)])['images'])

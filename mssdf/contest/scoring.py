@@ -14,6 +14,7 @@ from mmengine.logging import MMLogger
 
 from mssdf.evaluation.frozen import EvaluationSet, FeatureTable, Settings, evaluate_encoders
 from mssdf.evaluation.frozen.store import UNITS
+from mssdf.utils.reading import CheckpointError
 
 PARTS = 'parts'
 ENDS = ('npz', 'json')  # a unit counts once its JSON file is there, so that goes last
@@ -41,12 +42,14 @@ class Scoring:
 
 
 def score_checkpoints(
-    checkpoints: Mapping[str, Sequence[Path]], scoring: Scoring, say: Callable[[str], None] = print
+    checkpoints: Mapping[str, Mapping[int, Path]],
+    scoring: Scoring,
+    say: Callable[[str], None] = print,
 ) -> FeatureTable:
     """Measure what is missing, and give the table of all.
 
     Args:
-        checkpoints: for each entry's name its checkpoints, one for each seed.
+        checkpoints: for each entry's name its checkpoints by seed.
         scoring: how and where to score.
         say: function that takes lines of progress.
 
@@ -71,13 +74,13 @@ def score_checkpoints(
 
 
 def _score_in_parts(
-    checkpoints: Mapping[str, Sequence[Path]], scoring: Scoring, say: Callable[[str], None]
+    checkpoints: Mapping[str, Mapping[int, Path]], scoring: Scoring, say: Callable[[str], None]
 ) -> None:
     """Measure in several processes, each in a folder of its own.
 
     A folder of results has a single writer: another one would remove its half-written files.
     """
-    every = [(name, path) for name, paths in checkpoints.items() for path in paths]
+    every = [(name, seed, path) for name, of in checkpoints.items() for seed, path in of.items()]
     jobs = min(scoring.jobs, len(every))
     context = get_context('spawn')  # a forked process would inherit the state of libraries
     try:
@@ -98,7 +101,7 @@ def _score_in_parts(
         _collect(scoring.folder)
 
 
-def _score_part(number: int, part: Sequence[tuple[str, Path]], scoring: Scoring) -> None:
+def _score_part(number: int, part: Sequence[tuple[str, int, Path]], scoring: Scoring) -> None:
     """Measure some checkpoints; the first part does the baselines without an architecture, too."""
     torch.set_num_threads(scoring.threads)
     MMLogger.get_current_instance().setLevel(logging.ERROR)
@@ -107,20 +110,23 @@ def _score_part(number: int, part: Sequence[tuple[str, Path]], scoring: Scoring)
     if known.is_dir():
         shutil.copytree(known, folder / UNITS, dirs_exist_ok=True)
 
-    encoders: dict[str, list[Path]] = {}
-    for name, path in part:
-        encoders.setdefault(name, []).append(path)
+    encoders: dict[str, dict[int, Path]] = {}
+    for name, seed, path in part:
+        encoders.setdefault(name, {})[seed] = path
     rounds = [(encoders, False)] + ([({}, True)] if number == 0 else [])
     for given, baselines in rounds:
-        evaluate_encoders(
-            given,
-            scoring.sets,
-            folder,
-            scoring.settings,
-            baselines=baselines,
-            device=scoring.device,
-            progress=lambda line: print(f'process {number}: {line}', flush=True),
-        )
+        try:
+            evaluate_encoders(
+                given,
+                scoring.sets,
+                folder,
+                scoring.settings,
+                baselines=baselines,
+                device=scoring.device,
+                progress=lambda line: print(f'process {number}: {line}', flush=True),
+            )
+        except (CheckpointError, ValueError) as error:  # nothing of this part can be measured
+            print(f'process {number}: {error}', flush=True)
 
 
 def _collect(folder: Path) -> None:

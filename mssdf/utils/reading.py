@@ -2,6 +2,7 @@
 
 import os
 import pickle
+import struct
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -54,7 +55,10 @@ def _stand_in(path: str) -> type[Inert]:
 
 
 _STAND_INS: list[Any] = [_stand_in(path) for path in _BESIDE_WEIGHTS]
-_MALFORMED = (RuntimeError, OSError, EOFError, ValueError, LookupError, TypeError, AttributeError)
+_MALFORMED = (
+    RuntimeError, OSError, EOFError, ValueError, LookupError, TypeError, AttributeError,
+    struct.error,
+)  # fmt: skip
 
 
 def read_checkpoint(path: str | os.PathLike) -> dict[str, Any]:

@@ -169,6 +169,27 @@ def test_a_single_group_has_no_interval():
     assert found.value == 1 and np.isnan([found.low, found.high]).all() and not found.beyond_zero
 
 
+@pytest.mark.filterwarnings('error')
+def test_a_score_that_is_not_defined_has_no_interval_and_no_warning():
+    sums = np.tile([4.0, 0, 0, 1], (1, 5, 1))  # heights that are all the same
+    found = score_interval(sums, SCORES['R2'])
+    assert np.isnan([found.value, found.low, found.high]).all() and not found.beyond_zero
+
+
+def test_rows_that_are_not_paired_spread_each_by_itself():
+    shares = np.array([[0.2, 0.5, 0.7], [0.3, 0.4, 0.8]])
+    rows = [np.stack([np.tile(row, (9, 1)).T, np.ones((3, 9))], axis=2) for row in shares]
+    found = difference_interval(*rows, SCORES['accuracy'], paired=False)
+    welch = stats.ttest_ind(*shares, equal_var=False).confidence_interval()
+    np.testing.assert_allclose([found.low, found.high], welch)
+    paired = difference_interval(*rows, SCORES['accuracy'], paired=True)
+    assert paired == difference_interval(*rows, SCORES['accuracy'])
+    interval = stats.ttest_rel(*shares).confidence_interval()
+    np.testing.assert_allclose([paired.low, paired.high], interval)
+    with pytest.raises(ValueError, match='equally many seeds to pair, found 3 and 2'):
+        difference_interval(rows[0], rows[1][:2], SCORES['accuracy'], paired=True)
+
+
 def test_windows_that_tell_nothing_do_not_count():
     truth, predicted, known = heights()
     sums = error_sums(truth, predicted, known)[None]

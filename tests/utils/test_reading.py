@@ -98,8 +98,10 @@ def test_torn_files_name_themselves(tmp_path, legacy):
     path = tmp_path / 'epoch_3.pth'
     torch.save(dict(state_dict=WEIGHTS), path, _use_new_zipfile_serialization=not legacy)
     whole = path.read_bytes()
-    for length in (0, 1, 10, 100, len(whole) // 2, len(whole) - 10):
-        path.write_bytes(whole[:length])
+    others = [b'junk', b'PK', b'{}', bytes(100)]
+    lengths = (0, 1, 10, 100, len(whole) // 2, len(whole) - 10)
+    for content in [whole[:length] for length in lengths] + others:
+        path.write_bytes(content)
         with pytest.raises(CheckpointError, match=r'epoch_3\.pth: (torn|refused)'):
             read_state_dict(path)
 

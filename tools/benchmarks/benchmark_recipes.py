@@ -261,9 +261,10 @@ def score(
         data: description of the tiles.
     """
     out = Path(args.out)
-    checkpoints: dict[str, list[Path]] = {}
+    checkpoints: dict[str, dict[int, Path]] = {}
     for record in sorted(records, key=lambda one: args.seeds.index(one['seed'])):
-        checkpoints.setdefault(record['name'], []).append(out / record['checkpoint'])
+        of_entry = checkpoints.setdefault(record['name'], {})
+        of_entry[record['seed']] = out / record['checkpoint']
     table = score_checkpoints(checkpoints, scoring, lambda line: print(line, flush=True))
 
     against = args.against or parse_entry(args.entries[0]).name

@@ -104,11 +104,12 @@ def difference_interval(
     resamples: int = RESAMPLES,
     seed: int = 0,
     groups: NDArray[np.int64] | None = None,
+    paired: bool | None = None,
 ) -> Interval:
     """Interval of the difference of two rows: the same images are drawn for both.
 
-    Rows of equally many seeds are taken to have the same ones in the same order, so that their
-    differences seed by seed count; of other rows each spreads by itself (Welch).
+    Of rows of the same seeds the differences seed by seed count; of other rows each spreads by
+    itself (Welch).
 
     Args:
         sums: (seeds, N, Q) sums over each image.
@@ -118,14 +119,20 @@ def difference_interval(
         resamples: number of resamplings of the images.
         seed: seed of the draw.
         groups: (N,) group of each image, as in :func:`score_interval`.
+        paired: whether both rows have the same seeds in the same order; None if that is so
+            wherever they have equally many.
 
     Raises:
-        ValueError: if the rows are of other images.
+        ValueError: if the rows are of other images, or paired and not of equally many seeds.
     """
     if sums.shape[1:] != reference.shape[1:]:
         raise ValueError(
             f'expected both rows over the same images, found {sums.shape[1:]} and '
             f'{reference.shape[1:]} (images, sums)'
+        )
+    if paired and len(sums) != len(reference):
+        raise ValueError(
+            f'expected rows of equally many seeds to pair, found {len(sums)} and {len(reference)}'
         )
     sums, reference = _grouped([sums, reference], groups)
     counts = image_counts(sums.shape[1], resamples, seed)
@@ -133,7 +140,7 @@ def difference_interval(
     parts = [_of_images(drawn, sums.shape[1], level)]
 
     own, other = score(sums.sum(axis=1)), score(reference.sum(axis=1))
-    if len(own) == len(other):
+    if len(own) == len(other) if paired is None else paired:
         parts.append(_of_seeds(own - other))
     else:
         parts += [_of_seeds(own), _of_seeds(other)]
@@ -165,7 +172,7 @@ def _of_images(drawn: NDArray[np.float64], num_images: int, level: float) -> Unc
     Quantiles, not the variance: an R² of few images has wild resamplings. Each side has its own,
     as scores near their bound are skewed.
     """
-    if num_images < 2:
+    if num_images < 2 or np.isnan(drawn).all():  # as R² of heights that do not vary
         return Uncertainty(np.nan, np.nan, np.nan)
     low, middle, high = np.nanquantile(drawn, [(1 - level) / 2, 0.5, (1 + level) / 2])
     # n drawn of n vary by (n - 1) / n of what n others would

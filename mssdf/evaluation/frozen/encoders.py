@@ -2,7 +2,8 @@
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -30,6 +31,10 @@ from .featurizer import PRIMARY
 from .frozen_models import FrozenMaps, FrozenViT
 
 IMAGENET = ([123.675, 116.28, 103.53], [58.395, 57.12, 57.375])
+_MALFORMED = (
+    ValueError, LookupError, TypeError, AttributeError, ImportError, AssertionError,
+    RuntimeError, OSError,
+)  # fmt: skip
 PARTS = ('backbone.', 'embedding.', 'data_preprocessor.')
 
 
@@ -63,12 +68,22 @@ class EncoderFile:
         return self._read['identity']
 
     def trained(self) -> FrozenViT | FrozenMaps:
-        """The encoder with its weights."""
-        return self._build(untrained=False)
+        """The encoder with its weights.
+
+        Raises:
+            CheckpointError: if the checkpoint cannot be read, or does not build and fill it.
+        """
+        with self._named():
+            return self._build(untrained=False)
 
     def untrained(self) -> FrozenViT | FrozenMaps:
-        """The same encoder as it was initialized: same seed, same positions, same normalization."""
-        return self._build(untrained=True)
+        """The same encoder as it was initialized: same seed, same positions, same normalization.
+
+        Raises:
+            CheckpointError: if the checkpoint cannot be read, or does not build it.
+        """
+        with self._named():
+            return self._build(untrained=True)
 
     def forget(self) -> None:
         """Free the weights; they are read again when they are asked for."""
@@ -77,7 +92,8 @@ class EncoderFile:
     @property
     def architecture(self) -> str:
         """Text that is the same for encoders whose untrained ones are interchangeable."""
-        read = self._content()
+        with self._named():
+            read = self._content()
         shapes = {
             name: tuple(value.shape)
             for name, value in encoder_weights(read['state']).items()
@@ -88,19 +104,22 @@ class EncoderFile:
     @property
     def num_modalities(self) -> int:
         """Number of modalities that it has a normalization for."""
-        names = [name for name in self._content()['state'] if name.startswith('data_preprocessor.')]
+        with self._named():
+            state = self._content()['state']
+        names = [name for name in state if name.startswith('data_preprocessor.')]
         return max(sum('.mean' in name for name in names), 1)
 
     @property
     def untrained_identity(self) -> str:
         """Hash of what the untrained encoder depends on."""
-        read = self._content()
-        config, state = read.get('config'), read['state']
         parts: list[Any] = [self.mean, self.std, self.architecture]
-        if config is not None:
-            parts += [config.model.backbone, config.model.get('embedding')]
-            parts += [config.model.get('data_preprocessor', {}).get('modalities')]
-            parts.append(config.get('randomness', {}).get('seed') or 0)
+        with self._named():
+            read = self._content()
+            config, state = read.get('config'), read['state']
+            if config is not None:
+                parts += [config.model.backbone, config.model.get('embedding')]
+                parts += [config.model.get('data_preprocessor', {}).get('modalities')]
+                parts.append(config.get('randomness', {}).get('seed') or 0)
         parts.append(
             {
                 name: value.flatten().tolist()
@@ -110,6 +129,23 @@ class EncoderFile:
         )
         text = json.dumps(['untrained', *parts], sort_keys=True, default=str)
         return hashlib.sha256(text.encode()).hexdigest()[:20]
+
+    @contextmanager
+    def _named(self) -> Iterator[None]:
+        """Name the file in whatever its content makes fail, such as a config of other code."""
+        try:
+            yield
+        except CheckpointError:
+            raise
+        except _MALFORMED as error:
+            if str(self.path) in str(error) and isinstance(error, ValueError | OSError):
+                raise
+            # mmengine's registry explains at length, on several lines
+            line = ' '.join(str(error).split())[:200]
+            raise CheckpointError(
+                f'{self.path}: expected a config and weights that build an encoder, found: '
+                f'{type(error).__name__}: {line}'
+            ) from None
 
     def _content(self) -> dict[str, Any]:
         if 'state' not in self._read:
@@ -122,6 +158,10 @@ class EncoderFile:
             if any(name.startswith('backbone.') for name in state) or self.config:
                 try:
                     self._read['config'] = config_of(content, self.path, self.config)
+                except SyntaxError:
+                    raise CheckpointError(
+                        f'{self.path}: expected a config in Python, found a syntax error'
+                    ) from None
                 except ValueError:
                     self._read['config'] = None  # a published backbone: its shapes tell enough
         return self._read

@@ -1,7 +1,7 @@
 """Measuring several encoders on several sets, resumable."""
 
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -10,6 +10,7 @@ import numpy as np
 import torch
 
 from mssdf.utils.fingerprints import file_facts
+from mssdf.utils.reading import CheckpointError
 
 from .baselines import ImageStatistics, RandomConvolutions
 from .bootstrap import Interval, score_interval
@@ -29,6 +30,7 @@ ROW_RESAMPLES = 1000
 
 SetLike = str | Mapping[str, Any] | EvaluationSet
 EncoderLike = str | Path | EncoderFile
+RowLike = EncoderLike | Sequence[EncoderLike] | Mapping[int, EncoderLike]
 
 
 @dataclass
@@ -42,11 +44,22 @@ class _Row:
     build: Callable[[], Any]
     forget: Callable[[], None] = lambda: None
     built: list[Any] = field(default_factory=list)
+    broken: Exception | None = None
 
     def featurizer(self, device: str) -> Featurizer:
-        """The encoder, built once."""
+        """The encoder, built once.
+
+        Raises:
+            CheckpointError: if its checkpoint does not give one; it is read once.
+        """
+        if self.broken is not None:
+            raise self.broken
         if not self.built:
-            encoder = self.build()
+            try:
+                encoder = self.build()
+            except (CheckpointError, ValueError) as error:
+                self.broken = error
+                raise
             self.built.append(encoder.to(device) if hasattr(encoder, 'to') else encoder)
         return self.built[0]
 
@@ -57,7 +70,7 @@ class _Row:
 
 
 def evaluate_encoders(
-    encoders: Mapping[str, Sequence[EncoderLike] | EncoderLike],
+    encoders: Mapping[str, RowLike],
     sets: Sequence[SetLike],
     out: str | Path,
     settings: Settings | None = None,
@@ -69,7 +82,8 @@ def evaluate_encoders(
     """Measure frozen features of encoders on sets; what is in ``out`` already is not repeated.
 
     Args:
-        encoders: for each row's name its checkpoints, one for each seed.
+        encoders: for each row's name its checkpoints, one for each run (seed): a list, or a
+            dictionary by the number of the run, as rows are compared over the runs that both have.
         sets: evaluation sets, see :mod:`~mssdf.evaluation.frozen.sets`.
         out: folder of the results.
         settings: how to measure.
@@ -80,87 +94,140 @@ def evaluate_encoders(
         against: row that the others will be compared with, checked before anything is measured.
 
     Returns:
-        The table, with the rows in the given order, then the baselines. A set that cannot be read
-        or an encoder that cannot be measured on a set is left out, and named in its ``failures``.
+        The table, with the rows in the given order, then the baselines. A checkpoint or a set that
+        cannot be read, or an encoder that cannot be measured on a set, is left out, and named in
+        its ``failures``.
 
     Raises:
-        CheckpointError: if a checkpoint cannot be read or does not fill its encoder.
+        CheckpointError: if none of the checkpoints is there.
         FileNotFoundError: if the folder of a set is missing.
         ValueError: if there is nothing to measure or to compare with, two seeds of a row are the
-            same weights, or no measurement was possible.
+            same weights, ``out`` holds another table, or no measurement was possible.
     """
     settings = settings or Settings()
     described = resolve_sets(sets)
-    rows = _rows(encoders, baselines)
+    store = ResultStore(out)
+    store.header()  # a table that cannot be continued shows before the first measurement
+    table = FeatureTable(store, settings=settings.digest)
+    rows = _rows(encoders, baselines, table.failures)
     if not described or not rows:
         raise ValueError('expected at least one set and one encoder, found none')
-    names = list(dict.fromkeys(row.name for row in rows))
+    names = list(dict.fromkeys([*encoders, *(row.name for row in rows)]))
     if against is not None and against not in names:
         raise ValueError(f'against: expected one of {names}, found {against!r}')
-    store = ResultStore(out)
-    table = FeatureTable(store, settings=settings.digest)
+
     fingerprints = {one.name: _fingerprint(one) for one in described}
-
-    def unit_of(row: _Row, one: EvaluationSet) -> str:
-        return digest_of(row.identity, fingerprints[one.name], settings.digest)
-
-    missing = {unit_of(row, one) for row in rows for one in described}
-    missing = {unit for unit in missing if not store.has(unit)}
-    progress(f'{len(missing)} of {len(rows) * len(described)} measurements to do')
-    loaded: dict[str, EvaluationData | Exception] = {}
-    done = 0
-    intervals: dict[tuple[str, str, str], Interval] = {}
-    records: list[dict[str, Any]] = []
-    header = dict(latest=settings.digest, conditions=asdict(settings))
-    for row in rows:
-        for one in described:
-            unit = unit_of(row, one)
-            if not store.has(unit):
-                done += 1
-                if one.name not in loaded:
-                    loaded[one.name] = _loaded(one, settings.img_size)
-                data = loaded[one.name]
-                try:
-                    if isinstance(data, Exception):
-                        raise data
-                    seconds = _measure(
-                        store, unit, row, one, data, settings, device, fingerprints[one.name]
-                    )
-                except (ValueError, FileNotFoundError) as error:
-                    # the other rows and sets do not depend on it
-                    if str(error) not in table.failures:
-                        table.failures.append(str(error))
-                        progress(f'[{done}/{len(missing)}] {row.name}, {one.name}: {error}')
-                    continue
-                progress(
-                    f'[{done}/{len(missing)}] {row.name}, run {row.run}, {one.name}: '
-                    f'{seconds:.1f} s'
-                )
-            table.units.setdefault(row.name, {}).setdefault(one.name, []).append(unit)
-            records += _records(store, unit, row, one, settings, intervals)
-            if unit in missing:
-                store.write_table(records, header)
-        row.release()
+    for failure in table.failures:
+        progress(f'left out: {failure}')
+    _Measurement(table, settings, device, fingerprints, progress).run(rows, described)
     if not table.units:
         raise ValueError(table.failures[0])
-    store.write_table(records, header)
     return table
 
 
+@dataclass
+class _Measurement:
+    """Measuring of rows on sets, one after the other."""
+
+    table: FeatureTable
+    settings: Settings
+    device: str
+    fingerprints: Mapping[str, str]
+    progress: Callable[[str], None]
+    loaded: dict[str, EvaluationData | Exception] = field(default_factory=dict)
+    done: int = 0
+    count: int = 0
+
+    def run(self, rows: Sequence[_Row], sets: Sequence[EvaluationSet]) -> None:
+        """Measure what is missing, and write the table after every row and set."""
+        store = self.table.store
+        missing = {self._unit(row, one) for row in rows for one in sets}
+        missing = {unit for unit in missing if not store.has(unit)}
+        self.count = len(missing)
+        self.progress(f'{self.count} of {len(rows) * len(sets)} measurements to do')
+
+        intervals: dict[tuple[str, str, str], Interval] = {}
+        records: list[dict[str, Any]] = []
+        header = dict(latest=self.settings.digest, conditions=asdict(self.settings))
+        for row in rows:
+            for one in sets:
+                unit = self._unit(row, one)
+                if not store.has(unit) and not self._measured(row, one, unit):
+                    continue
+                units = self.table.units.setdefault(row.name, {}).setdefault(one.name, {})
+                units[row.run] = unit
+                records += _records(store, unit, row, one, self.settings, intervals)
+                if unit in missing:
+                    store.write_table(records, header)
+            row.release()
+        if records:
+            store.write_table(records, header)
+
+    def _unit(self, row: _Row, described: EvaluationSet) -> str:
+        return digest_of(row.identity, self.fingerprints[described.name], self.settings.digest)
+
+    def _measured(self, row: _Row, described: EvaluationSet, unit: str) -> bool:
+        """Measure a row on a set; otherwise tell why not, as the others do not depend on it."""
+        self.done += 1
+        place = f'[{self.done}/{self.count}] {row.name}'
+        try:
+            seconds = self._measure(row, described, unit)
+        except (CheckpointError, ValueError, FileNotFoundError) as error:
+            if _note(self.table.failures, error):
+                self.progress(f'{place}, {described.name}: {self.table.failures[-1]}')
+            return False
+        self.progress(f'{place}, run {row.run}, {described.name}: {seconds:.1f} s')
+        return True
+
+    def _measure(self, row: _Row, described: EvaluationSet, unit: str) -> float:
+        """Measure a row on a set that is read once for all rows; return the seconds."""
+        name = described.name
+        if name not in self.loaded:
+            self.loaded[name] = _loaded(described, self.settings.img_size)
+        data = self.loaded[name]
+        if isinstance(data, Exception):
+            raise data
+        return _measure(
+            self.table.store,
+            unit,
+            row,
+            described,
+            data,
+            self.settings,
+            self.device,
+            self.fingerprints[name],
+        )
+
+
+def _note(failures: list[str], error: Exception) -> bool:
+    """Add an error as one line, unless it is known."""
+    line = '; '.join(part.strip() for part in str(error).splitlines())
+    if line in failures:
+        return False
+    failures.append(line)
+    return True
+
+
 def build_featurizers(
-    encoders: Mapping[str, Sequence[EncoderLike] | EncoderLike],
+    encoders: Mapping[str, RowLike],
     baselines: bool = True,
     device: str = 'cpu',
 ) -> dict[str, Featurizer]:
-    """Build the first seed of every row of :func:`evaluate_encoders`, by name."""
-    rows = [row for row in _rows(encoders, baselines) if row.run == 0]
-    return {row.name: row.featurizer(device) for row in rows}
+    """Build the first run of every row of :func:`evaluate_encoders` that can be, by name."""
+    found: dict[str, Featurizer] = {}
+    for row in _rows(encoders, baselines, []):
+        if row.name in found:
+            continue
+        try:
+            found[row.name] = row.featurizer(device)
+        except (CheckpointError, ValueError):
+            continue  # named when it was measured
+    return found
 
 
-def _rows(
-    encoders: Mapping[str, Sequence[EncoderLike] | EncoderLike], baselines: bool
-) -> list[_Row]:
-    files = {name: [_file(one) for one in _listed(given)] for name, given in encoders.items()}
+def _rows(encoders: Mapping[str, RowLike], baselines: bool, failures: list[str]) -> list[_Row]:
+    """Rows of all encoders and baselines; checkpoints that cannot be read go to ``failures``."""
+    files = {name: _numbered(given) for name, given in encoders.items()}
     empty = [name for name, given in files.items() if not given]
     reserved = {UNTRAINED, STATISTICS, CONVOLUTIONS} & set(files) if baselines else set()
     if empty or reserved:
@@ -168,55 +235,93 @@ def _rows(
             f'encoders: expected at least one checkpoint for each name, and no name of a baseline; '
             f'found none for {empty}, reserved {sorted(reserved)}'
         )
+    files = {name: _readable(given, failures) for name, given in files.items()}
+    if files and not any(files.values()):
+        raise CheckpointError(failures[0])
     for name, given in files.items():
-        seen: dict[str, EncoderFile] = {}
-        for file in given:
-            first = seen.setdefault(file.identity, file)
-            if first is not file:
-                raise ValueError(
-                    f'{name}: expected a checkpoint of each seed, found the same weights in '
-                    f'{first.path} and {file.path}'
-                )
+        _check_different(name, given)
     rows = [
         _Row(name, run, file.identity, str(file.path), file.trained, file.forget)
         for name, given in files.items()
-        for run, file in enumerate(given)
+        for run, file in given.items()
     ]
     if not baselines:
         return rows
-    rows += _untrained(files)
+    rows += _untrained(files, failures)
     rows.append(_Row(STATISTICS, 0, STATISTICS, '', ImageStatistics))
     rows.append(_Row(CONVOLUTIONS, 0, CONVOLUTIONS, '', RandomConvolutions))
     return rows
 
 
-def _untrained(files: Mapping[str, Sequence[EncoderFile]]) -> list[_Row]:
-    """A row for each architecture, of the encoder that takes most modalities."""
+def _numbered(given: RowLike) -> dict[int, EncoderFile]:
+    """Files of a row by the number of the run, sorted."""
+    if isinstance(given, str | Path | EncoderFile):
+        given = [given]
+    numbered = dict(given) if isinstance(given, Mapping) else dict(enumerate(given))
+    return {
+        run: replace(file) if isinstance(file, EncoderFile) else EncoderFile(Path(file))
+        for run, file in sorted(numbered.items())
+    }
+
+
+def _readable(given: Mapping[int, EncoderFile], failures: list[str]) -> dict[int, EncoderFile]:
+    """Files that are there."""
+    kept = {}
+    for run, file in given.items():
+        try:
+            file.identity  # noqa: B018  (reads the file)
+        except CheckpointError as error:
+            _note(failures, error)
+        else:
+            kept[run] = file
+    return kept
+
+
+def _check_different(name: str, given: Mapping[int, EncoderFile]) -> None:
+    seen: dict[str, EncoderFile] = {}
+    for file in given.values():
+        first = seen.setdefault(file.identity, file)
+        if first is not file:
+            raise ValueError(
+                f'{name}: expected a checkpoint of each seed, found the same weights in '
+                f'{first.path} and {file.path}'
+            )
+
+
+def _untrained(files: Mapping[str, Mapping[int, EncoderFile]], failures: list[str]) -> list[_Row]:
+    """A row for each architecture, of the encoder that takes most modalities.
+
+    Its runs are those of the encoder, less those that start from the same weights.
+    """
     chosen: dict[str, tuple[int, str]] = {}
     for name, given in files.items():
-        count, architecture = given[0].num_modalities, given[0].architecture
-        if architecture not in chosen or count > chosen[architecture][0]:
-            chosen[architecture] = (count, name)
+        for file in given.values():
+            try:
+                count, architecture = file.num_modalities, file.architecture
+                if architecture not in chosen:
+                    file.untrained()  # a config that builds nothing leaves the baseline to others
+            except (CheckpointError, ValueError) as error:
+                _note(failures, error)
+                continue
+            if architecture not in chosen or count > chosen[architecture][0]:
+                chosen[architecture] = (count, name)
+            break  # all runs of a row are of one architecture
+
     rows = []
     for _, name in chosen.values():
         row = UNTRAINED if len(chosen) == 1 else f'{UNTRAINED} ({name})'
-        different: dict[str, EncoderFile] = {}
-        for file in files[name]:
-            different.setdefault(file.untrained_identity, file)
+        different: dict[str, tuple[int, EncoderFile]] = {}
+        for run, file in files[name].items():
+            try:
+                different.setdefault(file.untrained_identity, (run, file))
+            except (CheckpointError, ValueError) as error:
+                _note(failures, error)
             file.forget()
         rows += [
             _Row(row, run, identity, str(file.path), file.untrained, file.forget)
-            for run, (identity, file) in enumerate(different.items())
+            for identity, (run, file) in different.items()
         ]
     return rows
-
-
-def _listed(given: Sequence[EncoderLike] | EncoderLike) -> Iterable[EncoderLike]:
-    return [given] if isinstance(given, str | Path | EncoderFile) else given
-
-
-def _file(given: EncoderLike) -> EncoderFile:
-    return replace(given) if isinstance(given, EncoderFile) else EncoderFile(Path(given))
 
 
 def _loaded(described: EvaluationSet, img_size: int) -> EvaluationData | Exception:

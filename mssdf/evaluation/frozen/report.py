@@ -1,6 +1,6 @@
 """Tables of features as text and as a file: scores with intervals, and paired differences."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from .bootstrap import Interval
@@ -9,12 +9,15 @@ from .table import FeatureTable, Measure
 NAMES_ACROSS = 6  # columns of one block
 SUMMARY_COLUMNS = (
     'name', 'set', 'input', 'probe', 'pool', 'labels', 'measure', 'runs', 'value', 'low', 'high',
-    'against', 'difference', 'difference_low', 'difference_high',
+    'against', 'pairs', 'difference', 'difference_low', 'difference_high',
 )  # fmt: skip
 
 
 def summarize(table: FeatureTable, against: str | None = None) -> list[dict[str, Any]]:
-    """Rows with the mean over seeds, its interval, and the paired difference from a row.
+    """Rows with the mean over runs (seeds), its interval, and the difference from a row.
+
+    ``pairs`` is the number of runs that both rows of a difference have, over which it is taken; 0
+    if they have none in common, and lacking if one has a single run.
 
     Args:
         table: results.
@@ -35,13 +38,15 @@ def summarize(table: FeatureTable, against: str | None = None) -> list[dict[str,
             if score is None:
                 continue
             row: dict[str, Any] = dict(name=name, **measure._asdict())
-            row['runs'] = len(table.units[name][measure.set])
+            row['runs'] = len(table.runs(name, measure.set))
             row |= dict(value=score.value, low=score.low, high=score.high)
             if against is not None and name != against:
                 gain = table.difference(name, against, measure)
                 if gain is not None:
                     row |= dict(against=against, difference=gain.value)
                     row |= dict(difference_low=gain.low, difference_high=gain.high)
+                    if min(row['runs'], len(table.runs(against, measure.set))) > 1:
+                        row['pairs'] = len(table.pairs(name, against, measure.set))
             rows.append(row)
     return rows
 
@@ -77,7 +82,8 @@ def format_table(table: FeatureTable, rows: Sequence[dict[str, Any]], against: s
         found = Interval(row['difference'], row['difference_low'], row['difference_high'])
         better = (found.value > 0) != measure.less_is_better
         mark = ('+' if better else '-') if found.beyond_zero else ' '
-        return f'{format_interval(measure, found.value, found.low, found.high, sign=True)} {mark}'
+        text = format_interval(measure, found.value, found.low, found.high, sign=True)
+        return f'{text} {mark}{format_pairs(table, row)}'
 
     names = table.names
     heads = {
@@ -90,6 +96,11 @@ def format_table(table: FeatureTable, rows: Sequence[dict[str, Any]], against: s
         parts.append(
             f"Differences from '{against}', paired; + better and - worse beyond the interval"
         )
+        if any('pairs' in row and format_pairs(table, row) for row in rows):
+            parts[-1] += (
+                '\n(N pairs): only N runs (seeds) are in both rows and compared; 0: each row '
+                'spreads by itself'
+            )
         others = [name for name in names if name != against]
         parts += _blocks(others, heads, measures, gain)
     return '\n\n'.join(parts)
@@ -102,6 +113,21 @@ def format_interval(
     digits = 2 if measure.measure == 'RMSE' else 3
     plus = '+' if sign else ''
     return f'{value:{plus}.{digits}f} [{low:{plus}.{digits}f}, {high:{plus}.{digits}f}]'
+
+
+def format_pairs(table: FeatureTable, row: Mapping[str, Any]) -> str:
+    """Number of pairs that a difference is over, where it is less than that of the runs.
+
+    Args:
+        table: results that the row is of.
+        row: row of :func:`summarize`.
+    """
+    if 'pairs' not in row:
+        return ''
+    pairs, runs = row['pairs'], len(table.runs(row['against'], row['set']))
+    if pairs == max(row['runs'], runs):
+        return ''
+    return f' ({pairs} pair)' if pairs == 1 else f' ({pairs} pairs)'
 
 
 def _runs(table: FeatureTable, name: str) -> int:

@@ -1,6 +1,6 @@
 """Tables of features: rows by name, seeds aggregated, intervals of scores and differences."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -53,13 +53,13 @@ class FeatureTable:
 
     Attributes:
         store: where the results lie.
-        units: for each row's name and each set, the units of its seeds, in their order.
+        units: for each row's name and each set, the unit of each run (seed) by its number.
         settings: hash of the settings that all share.
         failures: what could not be measured, a line for each.
     """
 
     store: ResultStore
-    units: dict[str, dict[str, list[str]]] = field(default_factory=dict)
+    units: dict[str, dict[str, dict[int, str]]] = field(default_factory=dict)
     settings: str = ''
     failures: list[str] = field(default_factory=list)
     _sums: dict[str, dict[tuple, NDArray[np.float64]]] = field(default_factory=dict, repr=False)
@@ -78,22 +78,39 @@ class FeatureTable:
         found: dict[Measure, None] = {}
         for one in names or self.names:
             for set_name, units in self.units[one].items():
-                found.update(dict.fromkeys(self._measures_of(set_name, units[0])))
+                found.update(dict.fromkeys(self._measures_of(set_name, _first(units))))
         pooled = {measure._replace(pool=ANY_POOL) for measure in found if measure.pool != ANY_POOL}
         return [measure for measure in found if measure.pool != ANY_POOL or measure not in pooled]
 
+    def runs(self, name: str, set_name: str) -> list[int]:
+        """Numbers of the runs (seeds) of a row that were measured on a set, sorted."""
+        return sorted(self.units[name].get(set_name, {}))
+
+    def pairs(self, name: str, reference: str, set_name: str) -> list[int]:
+        """Numbers of the runs that two rows have in common, whose differences count.
+
+        Empty if a row has a single run, such as a baseline: it is compared with every run.
+        """
+        own, other = (self.runs(one, set_name) for one in (name, reference))
+        if min(len(own), len(other)) < 2:
+            return []
+        return sorted(set(own) & set(other))
+
     def sums(self, name: str, measure: Measure) -> NDArray[np.float64] | None:
-        """Sums over each image, (seeds, N, Q); None if a row has no such measure."""
-        units = self.units[name].get(measure.set, [])
+        """Sums over each image, (seeds, N, Q), in the order of :meth:`runs`.
+
+        None if a row has no such measure.
+        """
+        runs = self.runs(name, measure.set)
         found = []
-        for unit in units:
-            arrays = self._load(unit)
+        for run in runs:
+            arrays = self._load(self.units[name][measure.set][run])
             for pool in (measure.pool, ANY_POOL):
                 key = measure[1:3] + (pool, measure.labels)
                 if key in arrays:
                     found.append(arrays[key])
                     break
-        return np.stack(found) if found and len(found) == len(units) else None
+        return np.stack(found) if found and len(found) == len(runs) else None
 
     def score(
         self, name: str, measure: Measure, level: float = 0.95, resamples: int = RESAMPLES
@@ -113,28 +130,41 @@ class FeatureTable:
         level: float = 0.95,
         resamples: int = RESAMPLES,
     ) -> Interval | None:
-        """Score of a row less that of another, with its paired interval.
+        """Score of a row less that of another, with its interval.
 
-        None if one has no such score, or the set had other files when they were measured.
+        Over the runs of :meth:`pairs`, run by run; over all runs of both rows if there are none,
+        as then each row spreads by itself. None if one row has no such score, or the set had
+        other files when they were measured.
         """
         sums, other = self.sums(name, measure), self.sums(reference, measure)
         if sums is None or other is None:
             return None
         if self._images(name, measure.set) != self._images(reference, measure.set):
             return None
-        groups = self._groups(name, measure.set)
+        pairs = self.pairs(name, reference, measure.set)
+        if pairs:
+            sums, other = (
+                found[np.isin(self.runs(one, measure.set), pairs)]
+                for one, found in ((name, sums), (reference, other))
+            )
         return difference_interval(
-            sums, other, SCORES[measure.measure], level, resamples, groups=groups
+            sums,
+            other,
+            SCORES[measure.measure],
+            level,
+            resamples,
+            groups=self._groups(name, measure.set),
+            paired=bool(pairs),
         )
 
     def _images(self, name: str, set_name: str) -> set[tuple[Any, ...]]:
         """Fingerprints of the images that the seeds of a row were measured on."""
-        read = [self.store.read(unit) for unit in self.units[name][set_name]]
+        read = [self.store.read(unit) for unit in self.units[name][set_name].values()]
         return {(one.get('fingerprint'), *one['names']) for one in read}
 
     def _groups(self, name: str, set_name: str) -> NDArray[np.int64] | None:
         """Groups of the images, None if they are independent."""
-        groups = self.store.read(self.units[name][set_name][0]).get('groups')
+        groups = self.store.read(_first(self.units[name][set_name])).get('groups')
         return None if groups is None else np.array(groups, np.int64)
 
     def _measures_of(self, set_name: str, unit: str) -> Iterator[Measure]:
@@ -165,8 +195,9 @@ def paired_differences(
 ) -> dict[Measure, Interval]:
     """Differences of two rows in every measure that both have.
 
-    Images are resampled in pairs; rows of equally many seeds are compared seed by seed. Where the
-    set had other files when the rows were measured, there is no difference.
+    Images are resampled in pairs; rows of several runs (seeds) are compared run by run, over the
+    runs that both have. Where the set had other files when the rows were measured, there is no
+    difference.
 
     Args:
         table: results.
@@ -200,12 +231,13 @@ def load_table(out: str | Path) -> FeatureTable:
     if not header:
         raise FileNotFoundError(f'{store.folder}: expected a table of features, found none')
     table = FeatureTable(store, settings=header['latest'])
-    runs: dict[tuple[str, str], dict[int, str]] = {}
     for record in header['rows']:
         if record['settings'] == header['latest'] and store.has(record['unit']):
-            place = record['name'], record['set']
-            runs.setdefault(place, {})[record['run']] = record['unit']
-
-    for (name, set_name), units in runs.items():
-        table.units.setdefault(name, {})[set_name] = [units[run] for run in sorted(units)]
+            units = table.units.setdefault(record['name'], {}).setdefault(record['set'], {})
+            units[record['run']] = record['unit']
     return table
+
+
+def _first(units: Mapping[int, str]) -> str:
+    """Unit of the first run."""
+    return units[min(units)]
