@@ -234,6 +234,87 @@ def test_a_damaged_unit_is_measured_again(tmp_path, scenes, end):
     assert after == before and len(unit.read_bytes()) > 50
 
 
+@pytest.mark.parametrize(
+    'break_it',
+    [
+        lambda unit: unit.pop('groups'),
+        lambda unit: unit.update(groups=['a'] * 16),
+        lambda unit: unit.update(names=unit['names'][:3]),
+        lambda unit: unit['results'][0].pop('details'),
+        lambda unit: unit['results'][0].update(measures=['luck']),
+    ],
+    ids=['no groups', 'groups of text', 'few names', 'no details', 'an unknown measure'],
+)
+def test_a_unit_that_lacks_something_is_measured_again(tmp_path, scenes, break_it):
+    encoders = {'ours': write_ours(tmp_path / 'ours.pth')}
+    sets = [f'e=scenes:{scenes}']
+    before = write_summary(quick(encoders, sets, tmp_path / 'out', baselines=False))
+    (path,) = (tmp_path / 'out/units').glob('*.json')
+    whole = json.loads(path.read_text())
+    broken = json.loads(path.read_text())
+    break_it(broken)
+    path.write_text(json.dumps(broken))
+    after = write_summary(quick(encoders, sets, tmp_path / 'out', baselines=False))
+    again = json.loads(path.read_text())
+    assert after == before and again['results'] == whole['results']
+    assert again['names'] == whole['names'] and again['groups'] == whole['groups']
+
+
+@pytest.mark.parametrize(
+    'content, message',
+    [
+        ([], 'expected a table of features, found list instead of a dictionary'),
+        (None, 'found NoneType instead of a dictionary'),
+        ({'latest': 'x', 'rows': 3}, "expected a table of features, found int in 'rows'"),
+        ({'rows': 3}, "found no key 'latest'"),
+        ({'latest': 'x', 'rows': [3]}, r'rows\[0\]: expected a measurement, found int instead'),
+        (
+            {'latest': 'x', 'rows': [dict(set='e', unit='u', settings='x', run=0)]},
+            r"rows\[0\]: expected a measurement, found no key 'name'",
+        ),
+        (
+            {'latest': 'x', 'rows': [dict(name=[], set='e', unit='u', settings='x', run=0)]},
+            r"rows\[0\]: expected a measurement, found list in 'name'",
+        ),
+    ],
+)
+def test_a_file_that_is_no_table_is_told_before_anything_is_measured(
+    tmp_path, scenes, content, message
+):
+    out = tmp_path / 'out'
+    out.mkdir()
+    (out / 'table.json').write_text(json.dumps(content))
+    with pytest.raises(ValueError, match=f'table.json: .*{message}'):
+        load_table(out)
+    with pytest.raises(ValueError, match=f'table.json: .*{message}'):
+        quick({'ours': write_ours(tmp_path / 'ours.pth')}, [f'e=scenes:{scenes}'], out)
+    assert not any((out / 'units').iterdir())
+
+
+@pytest.mark.parametrize(
+    'given',
+    [
+        dict(k=(3, 3)),
+        dict(shares=(10, 10.0)),
+        dict(penalties=(0.1, 0.1)),
+        dict(ridge_penalties=(1, 1)),
+    ],
+)
+def test_settings_that_repeat_themselves_are_told(given):
+    (name,) = given
+    with pytest.raises(ValueError, match=f'{name}: expected different values, found'):
+        Settings(**given)
+
+
+@pytest.mark.parametrize(
+    'given', [dict(penalties=(0.1, float('nan'))), dict(penalties=(float('inf'),)), dict(k=())]
+)
+def test_settings_that_cannot_be_used_are_told(given):
+    (name,) = given
+    with pytest.raises(ValueError, match=f'{name}: expected positive values'):
+        Settings(**given)
+
+
 def test_a_checkpoint_is_no_second_seed_of_itself(tmp_path, scenes):
     path = write_ours(tmp_path / 'a.pth')
     shutil.copy(path, tmp_path / 'b.pth')

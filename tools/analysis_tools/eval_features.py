@@ -37,8 +37,8 @@ def parse_args(arguments: list[str] | None = None) -> argparse.Namespace:
         'encoders',
         nargs='+',
         metavar='NAME=CKPT[,CKPT...]',
-        help='a row of the table and its checkpoints, one for each seed; of this project, '
-        'mmpretrain, timm or MAE',
+        help='a row of the table and its checkpoints, one for each seed, in the same order for '
+        'all; a,,c if that of a seed is missing; of this project, mmpretrain, timm or MAE',
     )
     parser.add_argument('--suite', choices=('small',), help='sets of the imagery that ships')
     parser.add_argument(
@@ -66,22 +66,24 @@ def parse_args(arguments: list[str] | None = None) -> argparse.Namespace:
     return parser.parse_args(arguments)
 
 
-def read_encoders(args: argparse.Namespace) -> dict[str, list[EncoderFile]]:
-    """Rows of the table and their checkpoints.
+def read_encoders(args: argparse.Namespace) -> dict[str, dict[int, EncoderFile]]:
+    """Rows of the table and their checkpoints by the number of the run, its place in the item.
 
     Raises:
         ValueError: if an item is not ``NAME=CKPT``, or two have one name.
     """
-    encoders: dict[str, list[EncoderFile]] = {}
+    encoders: dict[str, dict[int, EncoderFile]] = {}
     for item in args.encoders:
         name, equals, paths = item.partition('=')
-        files = [Path(path) for path in paths.split(',') if path]
+        files = {run: Path(path) for run, path in enumerate(paths.split(',')) if path}
         if not equals or not name or not files:
             raise ValueError(f'expected NAME=CKPT[,CKPT...], found {item!r}')
         if name in encoders:
             raise ValueError(f'{name}: expected different names, found it twice')
         config = Path(args.config) if args.config else None
-        encoders[name] = [EncoderFile(path, config, args.mean, args.std) for path in files]
+        encoders[name] = {
+            run: EncoderFile(path, config, args.mean, args.std) for run, path in files.items()
+        }
     return encoders
 
 
@@ -105,6 +107,10 @@ def read_settings(args: argparse.Namespace) -> Settings:
 
 def run(args: argparse.Namespace) -> list[str]:
     """Measure, print and draw; return what could not be measured."""
+    if args.threads is not None:
+        if args.threads < 1:
+            raise ValueError(f'--threads: expected 1 or more, found {args.threads}')
+        torch.set_num_threads(args.threads)
     sets: list[EvaluationSet] = resolve_sets(
         [*(suite(args.suite) if args.suite else []), *args.sets]
     )
@@ -143,11 +149,9 @@ def run(args: argparse.Namespace) -> list[str]:
 def main(arguments: list[str] | None = None) -> int:
     """Measure; 1 if a part could not be, 2 for a wrong input, 130 if interrupted."""
     args = parse_args(arguments)
-    if args.threads:
-        torch.set_num_threads(args.threads)
     try:
         failures = run(args)
-    except (ValueError, OSError, RuntimeError, KeyError) as error:
+    except (ValueError, OSError, RuntimeError, KeyError, SyntaxError) as error:
         # a KeyError's text is its message in quotes
         message = error.args[0] if isinstance(error, KeyError) and error.args else error
         print(f'{PROGRAM}: {message}', file=sys.stderr)

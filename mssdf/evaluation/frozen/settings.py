@@ -2,6 +2,8 @@
 
 import hashlib
 import json
+import sys
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -42,31 +44,37 @@ class Settings:
         Raises:
             ValueError: for values that cannot be used.
         """
-        wrong = [
-            name
-            for name, good in dict(
-                img_size=self.img_size > 0,
-                k=bool(self.k) and min(self.k) > 0,
-                scene_folds=self.scene_folds > 1,
-                dense_folds=self.dense_folds > 1,
-                shares=bool(self.shares) and 0 < min(self.shares) <= max(self.shares) <= 100,
-                penalties=bool(self.penalties) and min(self.penalties) > 0,
-                ridge_penalties=bool(self.ridge_penalties) and min(self.ridge_penalties) > 0,
-                conv_steps=self.conv_steps > 0,
-                seed=self.seed >= 0,
-            ).items()
-            if not good
-        ]
+        good = dict(
+            img_size=self.img_size > 0,
+            k=_within(self.k),
+            scene_folds=self.scene_folds > 1,
+            dense_folds=self.dense_folds > 1,
+            shares=_within(self.shares, 100),
+            penalties=_within(self.penalties),
+            ridge_penalties=_within(self.ridge_penalties),
+            conv_steps=self.conv_steps > 0,
+            seed=self.seed >= 0,
+        )
+        wrong = [name for name, fine in good.items() if not fine]
         if wrong:
             raise ValueError(
                 f'{wrong[0]}: expected positive values (at least 2 folds, shares up to 100 %), '
                 f'found {getattr(self, wrong[0])}'
             )
+        for name in ('k', 'shares', 'penalties', 'ridge_penalties'):
+            values = getattr(self, name)
+            if len(set(values)) < len(values):
+                raise ValueError(f'{name}: expected different values, found {values}')
 
     @property
     def digest(self) -> str:
         """Short hash of all settings and of the instrument's version."""
         return digest_of(asdict(self), VERSION)
+
+
+def _within(values: Sequence[float], highest: float = sys.float_info.max) -> bool:
+    """Tell whether there are values, all of them positive, finite and not too high."""
+    return bool(values) and all(0 < value <= highest for value in values)
 
 
 def digest_of(*values: Any) -> str:

@@ -16,8 +16,21 @@ from numpy.typing import NDArray
 from mssdf.engine.atomic_file import partial_file, remove_partial_files, write_atomically
 
 from .probing import Probed
+from .scores import SCORES
+
+Types = type | tuple[type, ...]
 
 UNITS = 'units'
+# keys that are read of each file, and what they hold
+TABLE: dict[str, Types] = dict(latest=str, rows=list)
+ROW: dict[str, Types] = dict(name=str, run=int, set=str, unit=str, settings=str)
+UNIT: dict[str, Types] = dict(
+    names=list, groups=(list, type(None)), images=int, patch=int, normalization=str,
+    seconds=(int, float), fingerprint=str, results=list,
+)  # fmt: skip
+RESULT: dict[str, Types] = dict(
+    input=str, probe=str, pool=str, labels=(int, float), measures=list, details=dict, array=str
+)
 COLUMNS = (
     'name', 'run', 'set', 'input', 'probe', 'pool', 'labels', 'measure', 'value', 'low', 'high',
     'images', 'k', 'folds', 'metric', 'penalty', 'training', 'level', 'patch', 'img_size',
@@ -55,11 +68,10 @@ class ResultStore:
         """Tell whether a unit can be read; a damaged one counts as missing."""
         if unit not in self._whole:
             try:
-                arrays = self.sums(unit)
-                listed = {one['array'] for one in self.read(unit)['results']}
+                whole = _is_whole(self.read(unit), self.sums(unit))
             except (OSError, EOFError, ValueError, KeyError, TypeError, BadZipFile, zlib.error):
                 return False
-            if not listed or listed - set(arrays):
+            if not whole:
                 return False
             self._whole.add(unit)
         return True
@@ -134,7 +146,7 @@ class ResultStore:
         return list(self.header().get('rows', []))
 
     def header(self) -> dict[str, Any]:
-        """Content of ``table.json``.
+        """Content of ``table.json``; empty if there is no such file.
 
         Raises:
             ValueError: if the file is no table.
@@ -143,9 +155,17 @@ class ResultStore:
         if not path.is_file():
             return {}
         try:
-            return json.loads(path.read_text())
+            content = json.loads(path.read_text())
         except ValueError as error:  # no JSON, or no text at all
             raise ValueError(f'{path}: expected a table of features, found: {error}') from None
+        fault = _fault_of(content, TABLE)
+        if fault:
+            raise ValueError(f'{path}: expected a table of features, found {fault}')
+        for number, row in enumerate(content['rows']):
+            fault = _fault_of(row, ROW)
+            if fault:
+                raise ValueError(f'{path}: rows[{number}]: expected a measurement, found {fault}')
+        return content
 
     def _path(self, unit: str, end: str) -> Path:
         return self.folder / UNITS / f'{unit}.{end}'
@@ -154,6 +174,37 @@ class ResultStore:
         write_atomically(
             path, (json.dumps(content, indent=1, default=_plain) + os.linesep).encode()
         )
+
+
+def _fault_of(content: Any, expected: Mapping[str, Types]) -> str:
+    """Say in which way something is no dictionary of the expected keys; empty if it is one."""
+    if not isinstance(content, dict):
+        return f'{type(content).__name__} instead of a dictionary'
+    lacking = [key for key in expected if key not in content]
+    if lacking:
+        return f'none of the keys {lacking}' if len(lacking) > 1 else f'no key {lacking[0]!r}'
+    for key, types in expected.items():
+        if not isinstance(content[key], types) or isinstance(content[key], bool):
+            return f'{type(content[key]).__name__} in {key!r}'
+    return ''
+
+
+def _is_whole(header: Any, arrays: Mapping[str, NDArray]) -> bool:
+    """Tell whether a unit has all that is read of it."""
+    if _fault_of(header, UNIT) or not header['results']:
+        return False
+    count = len(header['names'])
+    groups = header['groups']
+    if groups is not None and not (len(groups) == count and all(type(g) is int for g in groups)):
+        return False
+    return all(
+        not _fault_of(one, RESULT)
+        and set(one['measures']) <= set(SCORES)
+        and one['array'] in arrays
+        and arrays[one['array']].ndim == 2
+        and len(arrays[one['array']]) == count
+        for one in header['results']
+    )
 
 
 def _place(record: Mapping[str, Any]) -> tuple[Any, ...]:
