@@ -154,7 +154,6 @@ class EncoderFile:
             if any(name.startswith('backbone.') for name in state):
                 # teacher, decoders and heads are not needed
                 state = {n: value for n, value in state.items() if n.startswith(PARTS)}
-            self._read['state'] = state
             if any(name.startswith('backbone.') for name in state) or self.config:
                 try:
                     self._read['config'] = config_of(content, self.path, self.config)
@@ -164,6 +163,7 @@ class EncoderFile:
                     ) from None
                 except ValueError:
                     self._read['config'] = None  # a published backbone: its shapes tell enough
+            self._read['state'] = state  # last, so that what fails fails each time
         return self._read
 
     def _build(self, untrained: bool) -> FrozenViT | FrozenMaps:
