@@ -64,6 +64,7 @@ def expect_device(device: str, option: str = '--device') -> None:
         # counted, as using one would take memory that the trainings need
         elif (found.index or 0) >= torch.cuda.device_count():
             raise RuntimeError(f'PyTorch sees {torch.cuda.device_count()} GPUs')
+    # torch's answers to a name or backend that it lacks, and to one that holds no values (meta)
     except (RuntimeError, AssertionError, NotImplementedError) as error:
         reason = str(error).splitlines()[0]
         raise UsageError(

@@ -1,7 +1,10 @@
 """Facts of files that change whenever their content does, for fingerprints of data."""
 
+import hashlib
+import json
 from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
 
 def visible_files(*folders: Path) -> list[Path]:
@@ -28,3 +31,9 @@ def file_facts(paths: Iterable[Path], root: Path) -> list[tuple[str, int, int]]:
         place = path.relative_to(root).as_posix() if path.is_relative_to(root) else str(path)
         facts.append((place, status.st_size, status.st_mtime_ns))
     return facts
+
+
+def digest_of(*values: Any) -> str:
+    """Short hash of plain values."""
+    text = json.dumps(values, sort_keys=True, default=str)
+    return hashlib.sha256(text.encode()).hexdigest()[:20]

@@ -30,6 +30,7 @@ from mmengine.registry import (
 
 import mssdf  # noqa: F401  MMEngine then finds mmseg under the name of either distribution
 from mssdf.apis.config_check import check_config
+from mssdf.apis.errors import UsageError
 
 ROOT = Path(__file__).resolve().parents[2]
 ALL = sorted((ROOT / 'configs').rglob('*.py'))
@@ -58,8 +59,10 @@ def config(request) -> Config:
         yield loaded
 
 
-def test_nothing_is_refused(config):
+def test_nothing_is_refused_but_a_misspelt_key(config):
     check_config(config)
+    with pytest.raises(UsageError, match='train_dataloadr'):
+        check_config(config.to_dict() | dict(train_dataloadr=dict()))
 
 
 def dictionaries(value):

@@ -8,8 +8,7 @@ param_scheduler = [
         type='CosineAnnealingLR',
         eta_min=1e-6,
         by_epoch=True,
-        begin=0,
-        end=40,
+        begin=0,  # to the end of training
         convert_to_iter_based=True,
     ),
 ]

@@ -1,7 +1,5 @@
 """kNN accuracy of the frozen encoder while it is being pre-trained."""
 
-import hashlib
-import json
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -24,6 +22,7 @@ from mssdf.evaluation import (
 )
 from mssdf.evaluation.frozen_encoder import extract_features, plain_vit
 from mssdf.registry import HOOKS
+from mssdf.utils.fingerprints import digest_of
 
 from ..phases import EVALUATION, activity
 from ..randomness import preserved_rng
@@ -64,18 +63,18 @@ class KNNHook(PeriodicHook):
             starts it from a checkpoint.
         img_size: side to which images are resized; None takes the backbone's.
         k: number of neighbours.
-        metric: of scikit-learn.
+        metric: distance, as scikit-learn names it.
         weights: ``'uniform'`` or ``'distance'``.
         pool: ``'mean'`` over the patch tokens or ``'cls'``.
         folds: classify each of so many parts by the others, so that every image is asked for once;
             None asks for one part.
         query_share: share of each class that is that part.
-        seed: of the split.
+        seed: seed of the split.
         split_file: JSON with ``bank`` and ``query`` (paths below ``images``) instead.
-        mean: of each band, in the images' unit; None takes the model's for RGB.
-        std: of each band.
+        mean: mean of each band, in the images' unit; None takes the model's for RGB.
+        std: standard deviation of each band.
         batch_size: images at a time.
-        prefix: of what is logged; each hook needs its own.
+        prefix: first part of the logged names; each hook needs its own.
 
     Raises:
         ValueError: for settings that cannot be; before training, if the images don't allow them.
@@ -204,8 +203,7 @@ class KNNHook(PeriodicHook):
         data = (self._data.paths, self._data.labels.tolist(), size)
         splits = [query.tolist() for _, query in self._splits]
         colors = [np.ravel(values).tolist() for values in (mean, std)]
-        facts = json.dumps([data, splits, self.vote, self.pool, colors], sort_keys=True)
-        return hashlib.sha256(facts.encode()).hexdigest()[:20]
+        return digest_of(data, splits, self.vote, self.pool, colors)
 
     def _gain(
         self, runner: Runner, iteration: int, correct: np.ndarray, digest: str

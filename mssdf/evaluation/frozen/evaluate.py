@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from mssdf.utils.fingerprints import file_facts
+from mssdf.utils.fingerprints import digest_of, file_facts
 from mssdf.utils.reading import CheckpointError
 
 from .baselines import ImageStatistics, RandomConvolutions
@@ -21,7 +21,7 @@ from .measuring import measure
 from .reading import files_of, load_set
 from .scores import SCORES
 from .sets import EvaluationSet, resolve_sets
-from .settings import Settings, digest_of
+from .settings import Settings
 from .store import ResultStore
 from .table import FeatureTable
 

@@ -1,11 +1,10 @@
 """Settings of a measurement: everything beside encoder and set that changes a figure."""
 
-import hashlib
-import json
 import sys
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from typing import Any
+
+from mssdf.utils.fingerprints import digest_of
 
 VERSION = 2  # raised whenever a figure changes for the same settings
 
@@ -75,9 +74,3 @@ class Settings:
 def _within(values: Sequence[float], highest: float = sys.float_info.max) -> bool:
     """Tell whether there are values, all of them positive, finite and not too high."""
     return bool(values) and all(0 < value <= highest for value in values)
-
-
-def digest_of(*values: Any) -> str:
-    """Short hash of plain values."""
-    text = json.dumps(values, sort_keys=True, default=str)
-    return hashlib.sha256(text.encode()).hexdigest()[:20]
