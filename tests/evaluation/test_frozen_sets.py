@@ -307,6 +307,7 @@ def test_heights_that_mark_holes_without_saying_so(tmp_path):
 def test_images_without_a_known_height_are_left_out(tmp_path):
     for number in range(3):
         heights = np.full((16, 16), np.nan if number == 1 else number, np.float32)
+        heights[:8] += 1
         write_tif(tmp_path / f'{number}_dom.tif', np.zeros((16, 16, 3), np.uint8))
         write_tif(tmp_path / f'{number}_dsm.tif', heights)
     data = load_set(EvaluationSet('h', 'height', str(tmp_path), window=0), 16)
