@@ -76,6 +76,19 @@ def facts_of(root: str, modalities: Mapping[str, Any]) -> list[list[Any]]:
     return [list(facts) for facts in file_facts(existing, Path(folder))]
 
 
+def _checked(root: str) -> str:
+    """The folder, if it is there.
+
+    Raises:
+        FileNotFoundError: if it is not.
+    """
+    if not Path(resolve_data_root(root)).is_dir():
+        raise FileNotFoundError(
+            f'--data (default: data_root of the configs): expected a folder, found none at {root}'
+        )
+    return root
+
+
 def prepare_tiles(
     out: Path,
     roots: Sequence[str] | None,
@@ -95,7 +108,8 @@ def prepare_tiles(
         tile_size: side of a tile in pixels.
 
     Raises:
-        FileNotFoundError: if a folder lacks the files of all modalities.
+        FileNotFoundError: if a folder is missing or lacks the files of all modalities.
+        ValueError: if the tiles of an earlier call are damaged.
     """
     if not roots:
         roots = sorted({str(dataset_of(name, one)['data_root']) for name, one in configs.items()})
@@ -104,7 +118,7 @@ def prepare_tiles(
         modalities=dict(modalities),
         relative=list(relative),
         tile_size=tile_size,
-        files=[facts_of(root, modalities) for root in roots],
+        files=[facts_of(root, modalities) for root in map(_checked, roots)],
     )
     path = out / 'tiles.npz'
     tiles = load_tiles(path, source)

@@ -12,6 +12,7 @@ from pathlib import Path
 import torch
 from mmengine.logging import MMLogger
 
+from mssdf.apis.stopping import follow_parent
 from mssdf.evaluation.frozen import EvaluationSet, FeatureTable, Settings, evaluate_encoders
 from mssdf.evaluation.frozen.store import UNITS
 from mssdf.utils.reading import CheckpointError
@@ -84,7 +85,7 @@ def _score_in_parts(
     jobs = min(scoring.jobs, len(every))
     context = get_context('spawn')  # a forked process would inherit the state of libraries
     try:
-        with ProcessPoolExecutor(jobs, mp_context=context) as pool:
+        with ProcessPoolExecutor(jobs, mp_context=context, initializer=follow_parent) as pool:
             parts = [every[number::jobs] for number in range(jobs)]
             futures = {
                 pool.submit(_score_part, number, part, scoring): number

@@ -8,7 +8,7 @@ from typing import Any
 
 from mssdf.engine.atomic_file import write_atomically
 from mssdf.evaluation.frozen import FeatureTable, Interval, Measure
-from mssdf.evaluation.frozen.report import format_interval, write_summary
+from mssdf.evaluation.frozen.report import format_interval, format_pairs, write_summary
 
 FACTS = ('windows', 'seconds', 'windows_per_second')
 WATCHED = ('position_', 'rank_')  # the monitor's figures in the table; runs.csv has the others
@@ -18,6 +18,7 @@ CSV_ENDS = {  # of a measure's columns, and the keys that they hold
     ' low': 'low',
     ' high': 'high',
     ' against': 'against',
+    ' pairs': 'pairs',
     ' difference': 'difference',
     ' difference low': 'difference_low',
     ' difference high': 'difference_high',
@@ -102,7 +103,8 @@ def format_standings(
     if against is not None:
         explained += (
             f' Differences are paired, from `{against}`; where their interval excludes zero they '
-            'are bold, with + for better and - for worse.'
+            'are bold, with + for better and - for worse. (N pairs): only N seeds are in both '
+            'rows and compared; 0: each row spreads by itself.'
         )
     parts.append(explained)
     for heading, measures in measure_groups(table.measures()):
@@ -111,7 +113,7 @@ def format_standings(
         if against is not None:
             others = [name for name in table.names if name != against]
             parts.append(f'Differences from `{against}`:')
-            parts.append(_difference_table(others, measures, scores))
+            parts.append(_difference_table(table, others, measures, scores))
     parts += ['## Conditions', '\n'.join(f'- {line}' for line in conditions)]
     return '\n\n'.join(parts) + '\n'
 
@@ -165,13 +167,16 @@ def _score_table(names: Sequence[str], measures: Sequence[Measure], scores: Scor
     return _markdown(['', *map(_column, measures)], lines)
 
 
-def _difference_table(names: Sequence[str], measures: Sequence[Measure], scores: Scores) -> str:
+def _difference_table(
+    table: FeatureTable, names: Sequence[str], measures: Sequence[Measure], scores: Scores
+) -> str:
     lines = []
     for name in names:
         cells = []
         for measure in measures:
-            found = _difference(scores.get((name, measure)))
-            cells.append(_marked(measure, found) if found else '')
+            row = scores.get((name, measure), {})
+            found = _difference(row)
+            cells.append(f'{_marked(measure, found)}{format_pairs(table, row)}' if found else '')
         if any(cells):
             lines.append([name, *cells])
     return _markdown(['', *map(_column, measures)], lines)

@@ -1,6 +1,8 @@
 """Tiles of a small data set in memory, for experiments that must not wait for disks."""
 
 import json
+import zipfile
+import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +16,8 @@ from torch import Tensor
 from ..engine.atomic_file import partial_file
 from .multi_modal_raster import MultiModalRasterDataset
 from .progress import track
+
+DAMAGE = (zipfile.BadZipFile, zlib.error, EOFError, KeyError, ValueError)  # of an .npz file
 
 
 @dataclass
@@ -205,9 +209,22 @@ def load_tiles(path: str | Path, source: Mapping[str, Any] | None = None) -> Til
 
     Returns:
         The tiles; None if there is no such file or it was made from something else.
+
+    Raises:
+        ValueError: if the file is damaged.
     """
     if not Path(path).is_file():
         return None
+    try:
+        return _read_tiles(path, source)
+    except DAMAGE as error:
+        raise ValueError(
+            f'{path}: expected tiles of save_tiles, found a damaged file ({error}); without it '
+            'they are read anew'
+        ) from None
+
+
+def _read_tiles(path: str | Path, source: Mapping[str, Any] | None) -> Tiles | None:
     with np.load(path, allow_pickle=False) as arrays:
         if source is not None and str(arrays['source']) != json.dumps(source, sort_keys=True):
             return None

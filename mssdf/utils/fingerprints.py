@@ -8,12 +8,16 @@ from typing import Any
 
 
 def visible_files(*folders: Path) -> list[Path]:
-    """All files under some folders that are not hidden, sorted."""
+    """All files under some folders, sorted; not hidden ones and those of hidden folders.
+
+    Caches are hidden and change with every reader.
+    """
     found = {
         path
         for folder in folders
         for path in folder.rglob('*')
-        if path.is_file() and not path.name.startswith('.')
+        if path.is_file()
+        and not any(part.startswith('.') for part in path.relative_to(folder).parts)
     }
     return sorted(found)
 

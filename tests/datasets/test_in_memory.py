@@ -67,6 +67,16 @@ def test_a_file_gives_back_what_it_was_made_from_and_nothing_else(tiles, tmp_pat
     assert len(list(tmp_path.iterdir())) == 1
 
 
+def test_damaged_tiles_are_told_in_one_line(tiles, tmp_path):
+    path = tmp_path / 'tiles.npz'
+    save_tiles(tiles, path, {})
+    whole = path.read_bytes()
+    for content in (whole[: len(whole) // 2], b'', whole[:2000] + b'\0' * 500 + whole[2500:]):
+        path.write_bytes(content)
+        with pytest.raises(ValueError, match=r'tiles\.npz: expected tiles .* damaged'):
+            load_tiles(path)
+
+
 def test_orthophotos_alone_are_tiles_without_heights(data_root, tmp_path):
     folder = tmp_path / 'patch'
     folder.mkdir()

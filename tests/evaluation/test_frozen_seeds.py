@@ -11,6 +11,7 @@ from encoder_files import write_ours
 from scipy import stats
 
 from mssdf.contest.scoring import Scoring, _score_part
+from mssdf.contest.standings import write_standings
 from mssdf.evaluation.frozen import (
     Measure,
     Settings,
@@ -56,6 +57,8 @@ def test_another_seed_is_missing_in_each_row(tmp_path):
     (row,) = [row for row in summarize(table, 'mae') if row['name'] == 'ours']
     assert (row['runs'], row['pairs']) == (4, 3)
     assert '(3 pairs)' in format_table(table, [row], 'mae')
+    standings = write_standings(table, [], 'mae', [], tmp_path)
+    assert any('(3 pairs)' in line for line in standings.splitlines() if line.startswith('| ours'))
 
 
 def test_rows_of_no_common_seed_spread_each_by_itself(tmp_path):

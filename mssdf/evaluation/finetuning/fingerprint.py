@@ -13,13 +13,4 @@ def fingerprint(*folders: Path) -> str:
     Args:
         folders: folders of data; where they lie does not count.
     """
-    return digest_of([file_facts(_data_files(folder), folder) for folder in folders])
-
-
-def _data_files(folder: Path) -> list[Path]:
-    """Files under a folder, those of hidden folders left out: caches change with every reader."""
-    return [
-        path
-        for path in visible_files(folder)
-        if not any(part.startswith('.') for part in path.relative_to(folder).parts)
-    ]
+    return digest_of([file_facts(visible_files(folder), folder) for folder in folders])

@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass
 
 from mssdf.utils.fingerprints import digest_of
 
-VERSION = 2  # raised whenever a figure changes for the same settings
+VERSION = 3  # raised whenever a figure changes for the same settings
 
 
 @dataclass(frozen=True)
