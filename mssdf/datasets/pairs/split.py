@@ -104,12 +104,14 @@ def keep_apart(
                 for j in (-1, 0, 1)
                 if place.get((tile.grid.crs, tile.row + i, tile.col + j)) == TRAIN
             }
+            # a side that is cut keeps away from what lies beyond its corners, too
+            cut = {(i, j) for i, j in near if not (i and j and near & {(i, 0), (0, j)})}
             whole = tile.grid.tile_rect(tile.row, tile.col)
             rect = rect & Rect(
-                whole.top + gap * any(i == -1 for i, _ in near),
-                whole.left + gap * any(j == -1 for _, j in near),
-                whole.bottom - gap * any(i == 1 for i, _ in near),
-                whole.right - gap * any(j == 1 for _, j in near),
+                whole.top + gap * any(i == -1 for i, _ in cut),
+                whole.left + gap * any(j == -1 for _, j in cut),
+                whole.bottom - gap * any(i == 1 for i, _ in cut),
+                whole.right - gap * any(j == 1 for _, j in cut),
             )
         rects[tile.name] = rect
     for tile in _met_in_another_grid(tiles, parts, side, gap):
