@@ -1,8 +1,6 @@
 """Schedules against the formulas of method.md."""
 
 import math
-from types import SimpleNamespace
-from unittest.mock import MagicMock
 
 import pytest
 
@@ -24,42 +22,6 @@ def test_momentum_goes_from_start_to_end_along_half_a_cosine():
     assert cosine(7, 100, 0.99, 0.99) == 0.99
     values = [cosine(step, 100, 0.9, 1.0) for step in range(101)]
     assert values == sorted(values)
-
-
-def runner(iteration: int, epoch: int, steps: bool = True) -> MagicMock:
-    fake = MagicMock(iter=iteration, epoch=epoch, max_iters=100)
-    fake.model = SimpleNamespace(
-        data_preprocessor=SimpleNamespace(cross_modal_ratio=None, target='dsm'),
-        update_teacher=MagicMock(),
-        teacher=MagicMock(),
-    )
-    fake.optim_wrapper.should_update.return_value = steps
-    return fake
-
-
-@pytest.mark.parametrize(('by_epoch', 'expected'), [(True, 0.3), (False, 0.5)])
-def test_hook_counts_epochs_or_iterations(by_epoch, expected):
-    fake = runner(iteration=45, epoch=21)
-    CrossModalMaskingHook(by_epoch=by_epoch).before_train_iter(fake, 0)
-    assert fake.model.data_preprocessor.cross_modal_ratio == pytest.approx(expected)
-
-
-def test_p_stays_zero_without_a_target():
-    fake = runner(iteration=45, epoch=21)
-    fake.model.data_preprocessor.target = None
-    fake.model.data_preprocessor.cross_modal_ratio = 0.0
-    CrossModalMaskingHook().before_train_iter(fake, 0)
-    assert fake.model.data_preprocessor.cross_modal_ratio == 0
-    fake.message_hub.update_scalar.assert_not_called()
-
-
-def test_teacher_moves_only_after_a_step_of_the_optimiser():
-    hook = TeacherMomentumHook(0.9, 1.0)
-    waiting, stepped = runner(50, 0, steps=False), runner(50, 0)
-    hook.after_train_iter(waiting, 0)
-    hook.after_train_iter(stepped, 0)
-    waiting.model.update_teacher.assert_not_called()
-    stepped.model.update_teacher.assert_called_once_with(pytest.approx(0.95))
 
 
 def test_impossible_schedules_are_refused():
