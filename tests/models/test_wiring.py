@@ -16,7 +16,7 @@ from .reference.terms import Terms
 from .reference.windows import Batch, masked_batch
 from .wiring import CASES, GRID, WINDOWS, Case, made, raw_windows
 
-SEEDS = (11, 12, 13)
+SEEDS = (11, 12)
 
 
 @pytest.fixture(params=CASES.values(), ids=CASES.keys())
@@ -65,22 +65,21 @@ def test_every_field_of_the_masked_batch(case, seed):
         assert unseen.sum(axis=1).max() <= one.num_unseen
 
 
-def test_every_loss_term(case):
+@pytest.mark.parametrize('seed', SEEDS)
+def test_every_loss_term(case, seed):
     model, raw = case.build(), raw_windows(case.names)
-    for seed in SEEDS[:2]:
-        expected = masked_batch(raw['images'], raw['valid'], case.recipe(), seed)
-        if 'inst' not in case.config().losses:
-            expected.second = None
-        with torch.no_grad():
-            found = model.loss(made(model, raw, seed))
-        terms = Terms(case.network(model), case.losses(), expected).all()
-        named = {name for name in found if name in (*case.losses().weights, 'loss')}
-        assert named == set(terms)
-        for name, value in terms.items():
-            assert found[name].item() == pytest.approx(value, rel=3e-4, abs=1e-6), name
-            assert value > 0, name
-        for name, mask in expected.masks.items():
-            assert found[f'visible_{name}'].item() == pytest.approx((~mask).sum() / WINDOWS)
+    expected = masked_batch(raw['images'], raw['valid'], case.recipe(), seed)
+    if 'inst' not in case.config().losses:
+        expected.second = None
+    with torch.no_grad():
+        found = model.loss(made(model, raw, seed))
+    terms = Terms(case.network(model), case.losses(), expected).all()
+    assert {name for name in found if name in (*case.losses().weights, 'loss')} == set(terms)
+    for name, value in terms.items():
+        assert found[name].item() == pytest.approx(value, rel=3e-4, abs=1e-6), name
+        assert value > 0, name
+    for name, mask in expected.masks.items():
+        assert found[f'visible_{name}'].item() == pytest.approx((~mask).sum() / WINDOWS)
 
 
 def test_every_option_of_the_data_preprocessor_and_the_model_is_tried():

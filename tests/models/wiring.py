@@ -1,7 +1,9 @@
 """Small models of the shipped recipes and others, raw windows, and what NumPy makes of them."""
 
+import logging
 from copy import deepcopy
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -56,9 +58,16 @@ def raw_windows(names: tuple[str, ...]) -> dict[str, dict[str, np.ndarray]]:
     images['dsm'][5, 0, 3, 7] = np.nan  # not declared
     images['dsm'][5, 0, 20:, 33:37] = -3.4e38
     images['ms'][4, 1, 9, 9:12] = np.inf  # one band spoils the pixel
+    images['ms'][3, 0, 20, 20] = 4e9  # damaged, but a number
     return dict(
         images={name: images[name] for name in names}, valid={name: valid[name] for name in names}
     )
+
+
+@cache
+def read(name: str) -> dict:
+    """A shipped config as a dictionary; not to be changed."""
+    return Config.fromfile(CONFIGS / name).to_dict()
 
 
 @dataclass
@@ -83,7 +92,7 @@ class Case:
 
     def config(self) -> Config:
         """The model's config."""
-        model = Config.fromfile(CONFIGS / self.base).model
+        model = Config(deepcopy(read(self.base))).model
         model.data_preprocessor.modalities = {
             name: deepcopy(MODALITIES[name]) for name in self.names
         }
@@ -113,7 +122,9 @@ class Case:
         """The model, no weight of which is zero, its teacher apart from the student."""
         torch.manual_seed(1)
         model = MODELS.build(self.config())
+        logging.disable(logging.INFO)  # MMEngine lists every weight that it initializes
         model.init_weights()
+        logging.disable(logging.NOTSET)
         for parameter in model.parameters():
             if parameter.requires_grad:
                 parameter.data.add_(0.1 * torch.randn_like(parameter))

@@ -124,6 +124,10 @@ class Network:
             values = self.layer(f'{key}.decoder.layers.{index}', values, self.heads[key])
         return self.norm(f'{key}.decoder.norm', values)
 
+    def project(self, values: NDArray) -> NDArray:
+        """To the width of the decoders, without a bias."""
+        return values @ self.weights['fusion_decoder.project.weight'].T
+
     def fuse(
         self, encoded: dict[str, tuple[NDArray, NDArray]], seen: dict[str, NDArray], positions
     ) -> NDArray:
@@ -131,7 +135,7 @@ class Network:
         projected = {}
         for name, (cls_token, tokens) in encoded.items():
             added = cls_token if self.cls_path in ('detached', 'added') else 0.0
-            projected[name] = self.linear('fusion_decoder.project', tokens + added)
+            projected[name] = self.project(tokens + added)
         union = np.flatnonzero(np.any(list(seen.values()), axis=0))
         fused = self.weights['fusion_decoder.fusion_token'][0] + positions[union]
         if self.filled:
@@ -160,7 +164,7 @@ class Network:
         if self.cls_path == 'token':
             there = [name for name in self.modalities if seen[name].any()]
             summary = np.array([encoded[name][0] for name in there])
-            context = np.concatenate([self.linear('fusion_decoder.project', summary), context])
+            context = np.concatenate([self.project(summary), context])
         decoded = {}
         anywhere = np.any(list(hidden.values()), axis=0)
         for name in hidden:
