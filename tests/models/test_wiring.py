@@ -44,8 +44,10 @@ def views(found: MaskedBatch, expected: Batch) -> Iterator[tuple[MaskedBatch, Ba
 
 
 @pytest.mark.parametrize('seed', SEEDS)
-def test_every_field_of_the_masked_batch(case, seed):
-    model, raw = case.build(), raw_windows(case.names)
+@pytest.mark.parametrize('chosen', [range(WINDOWS), (0, 3, 4, 5)], ids=['all', 'nothing lacks'])
+def test_every_field_of_the_masked_batch(case, seed, chosen):
+    """In windows that all have colors and heights more of the target can be left out for good."""
+    model, raw = case.build(), raw_windows(case.names, chosen)
     found = made(model, raw, seed)
     expected = masked_batch(raw['images'], raw['valid'], case.recipe(), seed)
     if 'inst' not in case.config().losses:
@@ -80,6 +82,18 @@ def test_every_loss_term(case, seed):
         assert value > 0, name
     for name, mask in expected.masks.items():
         assert found[f'visible_{name}'].item() == pytest.approx((~mask).sum() / WINDOWS)
+
+
+def test_projections_have_the_width_of_the_config(case):
+    model, config = case.build(), case.config()
+    if model.align_head is not None:
+        width = config.pairwise.projector
+        for name in case.names:
+            assert model.align_head(name, torch.zeros(2, 24)).shape == (2, width)
+    assert (model.align_head is None) == (config.pairwise.get('projector') is None)
+    if model.instance_head is not None:
+        width = config.instance.get('projector', 128)
+        assert model.instance_head('all', torch.zeros(2, 24)).shape == (2, width)
 
 
 def test_every_option_of_the_data_preprocessor_and_the_model_is_tried():

@@ -1,6 +1,7 @@
 """Small models of the shipped recipes and others, raw windows, and what NumPy makes of them."""
 
 import logging
+from collections.abc import Iterable
 from copy import deepcopy
 from dataclasses import dataclass, field
 from functools import cache
@@ -28,7 +29,9 @@ MODALITIES = dict(
 )
 
 
-def raw_windows(names: tuple[str, ...]) -> dict[str, dict[str, np.ndarray]]:
+def raw_windows(
+    names: tuple[str, ...], chosen: Iterable[int] = range(WINDOWS)
+) -> dict[str, dict[str, np.ndarray]]:
     """Windows of 24 x 40 pixels, patches of unlike contrast, with holes and lacking modalities."""
     rng = np.random.default_rng(5)
     shape = (WINDOWS, 1, GRID[0] * PATCH, GRID[1] * PATCH)
@@ -59,8 +62,10 @@ def raw_windows(names: tuple[str, ...]) -> dict[str, dict[str, np.ndarray]]:
     images['dsm'][5, 0, 20:, 33:37] = -3.4e38
     images['ms'][4, 1, 9, 9:12] = np.inf  # one band spoils the pixel
     images['ms'][3, 0, 20, 20] = 4e9  # damaged, but a number
+    rows = list(chosen)
     return dict(
-        images={name: images[name] for name in names}, valid={name: valid[name] for name in names}
+        images={name: images[name][rows] for name in names},
+        valid={name: valid[name][rows] for name in names},
     )
 
 
@@ -219,6 +224,7 @@ CASES = {
         ('rgb', 'ms', 'dsm'),
         {
             'data_preprocessor.mask_ratio': 0.4,
+            'data_preprocessor.max_invalid': 0.3,
             'data_preprocessor.weights': (0.1, 0.5, 0.9),
             'data_preprocessor.score_terms': ('gradient',),
             'data_preprocessor.cross_modal': dict(target='random'),
@@ -270,7 +276,7 @@ CASES = {
             'data_preprocessor.weights': (1.0, 1.0, 1.0),
             'data_preprocessor.mask_ratio': 0.3,
             'modality_decoder.queries': 'hidden',
-            'pairwise': dict(features='encoder', negatives='all', num_locations=4, projector=6),
+            'pairwise': dict(features='encoder', negatives='all', num_locations=2, projector=6),
             'losses': dict(rec=0.0, align=0.4, hsic=0.3, inst=0.6, disc=0.5),
             'instance': dict(pool='cls', temperature=0.7),
         },

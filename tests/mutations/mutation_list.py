@@ -1,4 +1,4 @@
-"""The one-line mutations that the tests must notice, as the YAML files beside this one list them."""
+"""One-line mutations that the tests must notice, from the YAML files beside this one."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
