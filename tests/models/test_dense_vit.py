@@ -91,6 +91,14 @@ def test_activation_checkpointing_changes_nothing(plain):
 
 
 @pytest.mark.parametrize(
+    ('depth', 'blocks'), [(12, (2, 5, 8, 11)), (24, (5, 11, 17, 23)), (6, (1, 2, 4, 5))]
+)
+def test_the_last_layer_of_each_quarter_sees_the_whole_image(depth, blocks):
+    arch = ARCH | dict(num_layers=depth)
+    assert DenseVisionTransformer(arch=arch, window_size=2).global_blocks == blocks
+
+
+@pytest.mark.parametrize(
     'wrong, message',
     [
         (dict(window_size=-1), 'window_size: expected 0 or more'),

@@ -2,12 +2,13 @@
 
 import itertools
 
+import numpy as np
 import pytest
 import torch
 
 pytest.importorskip('mmseg')
 
-from mssdf.models.losses.height import height_loss
+from mssdf.models.losses.height import HeightLoss, height_loss
 from mssdf.models.losses.semantic_consistency import semantic_consistency_loss
 from mssdf.models.segmentors.two_dates import consistent_labels, fuse_dates, split_dates
 
@@ -58,7 +59,8 @@ def test_consistency_of_agreeing_and_disagreeing_land_cover():
 @pytest.mark.parametrize('kind', ['l1', 'smooth_l1', 'silog'])
 def test_height_loss_equals_a_closed_form_where_known(kind):
     torch.manual_seed(0)
-    predicted, truth = 10 * torch.rand(2, 1, 6, 6), 10 * torch.rand(2, 1, 6, 6)
+    # far apart on the whole, so that silog's mean counts
+    predicted, truth = 30 * torch.rand(2, 1, 6, 6) + 5, 10 * torch.rand(2, 1, 6, 6)
     truth[0, :, :3] = torch.nan
     known = torch.isfinite(truth)
     p, t = predicted[known], truth[known]
@@ -69,6 +71,16 @@ def test_height_loss_equals_a_closed_form_where_known(kind):
         'silog': torch.sqrt((log**2).mean() - 0.5 * log.mean() ** 2),
     }[kind]
     assert height_loss(predicted, truth, kind) == pytest.approx(expected.item(), rel=1e-5)
+    weighted = HeightLoss(kind, loss_weight=0.3)(predicted, truth)
+    assert weighted == pytest.approx(0.3 * expected.item(), rel=1e-5)
+
+
+def test_smooth_height_loss_is_quadratic_below_beta():
+    error = torch.tensor([0.5, 1.9, 2.1, 30.0])
+    for beta in (1.0, 2.0):
+        expected = np.where(error < beta, error**2 / (2 * beta), error - beta / 2).mean()
+        found = HeightLoss('smooth_l1', beta=beta)(error.view(1, 1, 2, 2), torch.zeros(1, 1, 2, 2))
+        assert found == pytest.approx(expected, rel=1e-5)
 
 
 @pytest.mark.parametrize('kind', ['l1', 'smooth_l1', 'silog'])

@@ -9,12 +9,13 @@ from mmpretrain.models.utils import build_2d_sincos_position_embedding
 
 from mssdf.models import MaskedVisionTransformer
 from mssdf.models.utils import sincos_positions
+from mssdf.registry import MODELS
 from mssdf.structures import MaskedBatch
 
 from .reference.network import sincos
 from .reference.terms import Terms
 from .reference.windows import Batch, masked_batch
-from .wiring import CASES, GRID, WINDOWS, Case, made, raw_windows
+from .wiring import CASES, GRID, PATCH, WINDOWS, Case, made, raw_windows
 
 SEEDS = (11, 12)
 
@@ -94,6 +95,23 @@ def test_projections_have_the_width_of_the_config(case):
     if model.instance_head is not None:
         width = config.instance.get('projector', 128)
         assert model.instance_head('all', torch.zeros(2, 24)).shape == (2, width)
+
+
+def test_weights_start_as_in_mae_and_targets_are_never_learned(case):
+    torch.manual_seed(0)
+    model = MODELS.build(case.config())
+    model.init_weights()
+    assert model.backbone.cls_token.std().item() == pytest.approx(0.02, rel=0.5)
+    layers = [model.backbone.patch_embed.projection, *model.embedding.children()]
+    for layer in layers:
+        for one in layer.values() if isinstance(layer, torch.nn.ModuleDict) else [layer]:
+            if one.kernel_size != (PATCH, PATCH):
+                continue
+            # Xavier's bound of the linear layer over a patch that each convolution is
+            bound = (6 / (one.in_channels * PATCH**2 + one.out_channels)) ** 0.5
+            assert one.weight.abs().max().item() == pytest.approx(bound, rel=0.05)
+    if model.patch_projection is not None:
+        assert not any(one.requires_grad for one in model.patch_projection.parameters())
 
 
 def test_every_option_of_the_data_preprocessor_and_the_model_is_tried():
