@@ -95,11 +95,7 @@ def load_training_state(filename: str, map_location: Any = None) -> dict[str, An
         filename: its path, with :data:`SCHEME` in front.
         map_location: ignored; it is read to the CPU.
     """
-    checkpoint = read_training_state(filename.removeprefix(SCHEME))
-    meta = checkpoint.get('meta')
-    if isinstance(meta, dict):
-        meta.pop('config', None)  # MMEngine would run it as Python
-    return checkpoint
+    return read_training_state(filename.removeprefix(SCHEME))
 
 
 @CheckpointLoader.register_scheme(prefixes=WEIGHTS_SCHEME)

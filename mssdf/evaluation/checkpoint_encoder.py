@@ -12,12 +12,15 @@ from torch import Tensor, nn
 
 import mssdf.models  # noqa: F401  (a config may name its backbone without the scope)
 from mssdf.engine.randomness import preserved_rng
+from mssdf.utils.stored_config import stored_config
+
+from .known_parts import encoder_config
 
 
 def config_of(
     checkpoint: Mapping[str, Any], path: str | Path, config: str | Path | None = None
 ) -> Config:
-    """Config of the model: given, or kept in the checkpoint.
+    """Config of the model: given, or kept in the checkpoint, where it is data and is not run.
 
     Args:
         checkpoint: content of the file.
@@ -26,14 +29,15 @@ def config_of(
 
     Raises:
         ValueError: if none is given and the checkpoint keeps none.
+        CheckpointError: if the one in the checkpoint is no data, or names something else than
+            parts of encoders.
     """
     if config:
         return Config.fromfile(config)
-    meta = checkpoint.get('meta')
-    text = meta.get('cfg') if isinstance(meta, Mapping) else None
-    if not text:
+    stored = stored_config(checkpoint, path)
+    if stored is None:
         raise ValueError(f'{path}: it keeps no config, give one with --config')
-    return Config.fromstring(text, file_format='.py')
+    return Config(encoder_config(stored, path))
 
 
 def normalization_of(

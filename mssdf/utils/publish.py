@@ -9,11 +9,12 @@ from torch import Tensor
 from mssdf.version import __version__
 
 from .reading import CheckpointError, weights_of
+from .stored_config import PUBLISHED, parse_config, publishable_config
 
 # The encoder, the other modalities' ways into it, and how their input is normalised.
 KEPT = ('backbone.', 'embedding.', 'data_preprocessor.')
 TEACHER = 'teacher.'
-META = ('cfg', 'dataset_meta', 'epoch', 'iter', 'seed', 'mmengine_version')
+META = ('dataset_meta', 'epoch', 'iter', 'seed', 'mmengine_version')
 
 
 def publish(
@@ -49,7 +50,14 @@ def publish(
     given = given if isinstance(given, Mapping) else {}
     meta = {key: given[key] for key in META if key in given and is_plain(given[key])}
     left_out = [name for name in weights if name not in kept]
-    left_out += [f'meta.{key}' for key in given if key not in meta]
+    left_out += [f'meta.{key}' for key in given if key not in meta and key != 'cfg']
+    if given.get('cfg'):
+        try:
+            config = parse_config(str(given['cfg']))
+            meta['cfg'] = publishable_config(config)
+            left_out += [f'meta.cfg.{key}' for key in config if key not in PUBLISHED]
+        except ValueError as error:
+            left_out.append(f'meta.cfg (expected literals, which are not run: {error})')
     if 'state_dict' in content or 'model' in content:
         left_out += [str(key) for key in content if key not in ('state_dict', 'model', 'meta')]
     return dict(meta=meta | dict(mssdf_version=__version__), state_dict=kept), left_out

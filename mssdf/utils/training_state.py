@@ -45,9 +45,21 @@ def read_rest(path: str | os.PathLike) -> dict[str, Any]:
         raise CheckpointError(f'{path}: no such checkpoint file')
     try:
         with torch.serialization.safe_globals(_allowed()):
-            return torch.load(path, map_location='cpu', weights_only=True, mmap=True)
+            content = torch.load(path, map_location='cpu', weights_only=True, mmap=True)
     except Exception as error:  # a damaged pickle raises just about anything
         raise CheckpointError(f'{path}: {explain(error)}') from None
+    return _without_program(content, path)
+
+
+def _without_program(content: Any, path: str | os.PathLike) -> dict[str, Any]:
+    """Drop ``meta.config``, which either of MMEngine's runners would run as Python on resuming."""
+    if not isinstance(content, dict):
+        raise CheckpointError(f'{path}: expected a dictionary, found a {type(content).__name__}')
+    meta = content.get('meta', {})
+    if not isinstance(meta, dict):
+        raise CheckpointError(f'{path}: meta: expected a dictionary, found a {type(meta).__name__}')
+    meta.pop('config', None)
+    return content
 
 
 def read_training_state(path: str | os.PathLike) -> dict[str, Any]:

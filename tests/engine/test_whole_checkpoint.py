@@ -1,4 +1,4 @@
-"""Checkpoints of another architecture, and ones that hold a config that is a program."""
+"""Checkpoints of another architecture."""
 
 import os
 import subprocess
@@ -88,17 +88,3 @@ def test_the_command_says_so_in_one_error(trained, tiny_config, tmp_path, option
     assert 'Traceback' not in done.stdout + done.stderr
     assert 'train.py: the checkpoint does not fit the model of the config' in done.stdout
     assert not list(tmp_path.rglob('iter_*.pth'))
-
-
-def test_a_config_in_a_checkpoint_is_not_run(trained, make_config, build_runner, tmp_path):
-    """MMEngine's runner reads ``meta['config']``, which is Python, when it resumes."""
-    content = torch.load(trained, weights_only=False)
-    marker = tmp_path / 'ran'
-    content['meta']['config'] = f'from pathlib import Path\nPath({str(marker)!r}).touch()\n'
-    torch.save(content, tmp_path / 'iter_18.pth')
-    for scheme in ('', SCHEME):
-        config = make_config(tmp_path)
-        config.update(load_from=f'{scheme}{tmp_path}/iter_18.pth', resume=True)
-        build_runner(config).train()
-        assert marker.exists() == (scheme == '')
-        marker.unlink(missing_ok=True)

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from mssdf.apis.building import WRONG_INPUT
 from mssdf.evaluation import (
     KNNResult,
     LabelledImages,
@@ -143,8 +144,8 @@ def main(arguments: list[str] | None = None) -> int:
             }
         )
         results['trained'] = measure(backbone, args, data, splits, settings, normalisation)
-    except (ValueError, FileNotFoundError, RuntimeError) as error:
-        print(f'{Path(__file__).name}: {error}', file=sys.stderr)
+    except WRONG_INPUT as error:
+        print(f'{Path(__file__).name}: {" ".join(str(error).split())}', file=sys.stderr)
         return 2
     measured = {name: describe(result) for name, result in results.items()}
     queries, known = len(results['trained'].correct), len(splits[0][0])

@@ -1,8 +1,9 @@
 """Make a checkpoint of training ready to hand out: the weights that others use, and a hash.
 
-Keeps the backbone, the other modalities' patch embeddings, how the input is normalised, and the
-config. Leaves out the optimiser, the schedules, the log, the teacher and, unless told otherwise,
-the decoders and heads. The result loads with torch.load(FILE, weights_only=True).
+Keeps the backbone, the other modalities' patch embeddings, how the input is normalised, and of the
+config what the model is built from. Leaves out the optimiser, the schedules, the log, the teacher
+and, unless told otherwise, the decoders and heads. The result loads with
+torch.load(FILE, weights_only=True).
 
 Example:
   python tools/model_tools/publish_model.py work_dirs/RUN/epoch_500.pth mssdf_vit-b-p16.pth

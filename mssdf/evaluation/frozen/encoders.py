@@ -157,10 +157,6 @@ class EncoderFile:
             if any(name.startswith('backbone.') for name in state) or self.config:
                 try:
                     self._read['config'] = config_of(content, self.path, self.config)
-                except SyntaxError:
-                    raise CheckpointError(
-                        f'{self.path}: expected a config in Python, found a syntax error'
-                    ) from None
                 except ValueError:
                     self._read['config'] = None  # a published backbone: its shapes tell enough
             self._read['state'] = state  # last, so that what fails fails each time

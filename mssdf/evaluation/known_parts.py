@@ -1,0 +1,94 @@
+"""Parts of a model that a checkpoint's own config may name."""
+
+import re
+from collections.abc import Iterator, Mapping
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+from mmengine.registry import MODELS, Registry
+
+from mssdf.utils.reading import CheckpointError
+from mssdf.utils.stored_config import RANDOM_INITIALIZERS, types_of, without_files
+
+LIBRARIES = ('mmengine', 'mmcv', 'mmpretrain', 'mmseg', 'mmdet', 'mmrotate', 'mssdf')
+# MMEngine imports whatever another name leads to, and calls it
+NAME = re.compile(rf'(?:({"|".join(LIBRARIES)})\.)?([A-Za-z_]\w*)', re.ASCII)
+# modules of what encoders are, or inherit from, and of what they consist of; none opens a file
+ENCODERS = re.compile(r'mssdf\.models\.(backbones|embeddings)\b|mm\w+\.models\.backbones\.')
+LAYERS = re.compile(
+    r'torch\.nn\.|mmcv\.(cnn|ops)\.|mmengine\.utils\.dl_utils\.|'
+    r'mmpretrain\.models\.utils\.(attention|norm)\b|mmdet\.models\.layers\.'
+)
+OPENING_FILES = re.compile(r'mm\w+\.models\.backbones\.(timm_backbone|vpd)\b')
+BUILT = ('backbone', 'embedding')
+READ = ('primary', 'data_preprocessor')
+
+
+def encoder_config(config: Mapping[str, Any], path: str | Path) -> dict[str, Any]:
+    """Reduce a config of a checkpoint to what an encoder is built from, and check that.
+
+    Args:
+        config: config as data.
+        path: file of the checkpoint, for errors.
+
+    Raises:
+        CheckpointError: if it has no backbone, or names something else than parts of encoders.
+    """
+    model = config.get('model')
+    if not isinstance(model, Mapping) or not isinstance(model.get('backbone'), Mapping):
+        raise CheckpointError(f'{path}: meta.cfg: expected a config with a model.backbone')
+    scope = config.get('default_scope') or 'mmpretrain'
+    if scope not in LIBRARIES:
+        raise CheckpointError(
+            f'{path}: meta.cfg: default_scope: expected one of {", ".join(LIBRARIES)}, '
+            f'found {scope!r}'
+        )
+    parts = {key: without_files(model[key]) for key in BUILT if model.get(key)}
+    for key, part in parts.items():
+        for name in types_of(part):
+            if not _is_known(name, scope):
+                raise CheckpointError(
+                    f'{path}: meta.cfg: model.{key}: expected registered parts of encoders, '
+                    f'found {name[:80]!r}; of a config that you trust: --config'
+                )
+    parts |= {key: model[key] for key in READ if key in model}
+    return dict(model=parts, default_scope=scope, randomness=_seed(config))
+
+
+def _seed(config: Mapping[str, Any]) -> dict[str, int]:
+    randomness = config.get('randomness')
+    seed = randomness.get('seed') if isinstance(randomness, Mapping) else None
+    return dict(seed=seed) if type(seed) is int else {}
+
+
+def _is_known(name: str, scope: str) -> bool:
+    if name in RANDOM_INITIALIZERS:
+        return True
+    match = NAME.fullmatch(name)
+    if match is None:
+        return False
+    for registry in _registries(match[1] or scope):
+        found = registry.module_dict.get(match[2])
+        if found is not None:
+            return _is_part(found)
+    return False
+
+
+def _is_part(found: Any) -> bool:
+    modules = [base.__module__ for base in getattr(found, '__mro__', ())]
+    return not any(map(OPENING_FILES.match, modules)) and (
+        any(map(ENCODERS.match, modules)) or LAYERS.match(found.__module__) is not None
+    )
+
+
+def _registries(scope: str) -> Iterator[Registry]:
+    """The library's registry of models, then MMEngine's that it falls back to."""
+    try:
+        import_module(f'{scope}.registry')
+    except ImportError:
+        pass  # not installed
+    for registry in (MODELS.children.get(scope), MODELS):
+        if registry is not None:
+            registry.import_from_location()
+            yield registry
