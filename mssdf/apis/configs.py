@@ -19,6 +19,14 @@ CHECKPOINT_VARIABLE = 'MSSDF_CHECKPOINT'
 DATA_VARIABLE = 'MSSDF_DATA'
 # libraries whose configs ours inherit, and what brings them
 EXTRAS = dict(mmseg='segmentation', mmdet='detection', mmrotate='detection')
+MMENGINE_HOOKS = (
+    'runtime_info',
+    'timer',
+    'sampler_seed',
+    'logger',
+    'param_scheduler',
+    'checkpoint',
+)
 INITIALIZERS = ('StrictPretrained', 'MultiModalPretrained')
 
 
@@ -77,10 +85,11 @@ def read_config(
     if options:
         try:
             config.merge_from_dict(dict(options))
-        except (KeyError, TypeError, IndexError, AssertionError) as error:
+        except (KeyError, TypeError, IndexError, AssertionError, AttributeError) as error:
             raise UsageError(f'--cfg-options: {error}') from None
     if data_root:
         set_data_root(config, data_root)
+    drop_hooks_that_are_off(config)
     find_shipped_data(config)
     return config
 
@@ -144,6 +153,16 @@ def set_data_root(config: Config, data_root: str) -> None:
         raise UsageError(f'data root {data_root}: no dataset of the config has the key data_root')
     for dataset in found:
         dataset['data_root'] = data_root
+
+
+def drop_hooks_that_are_off(config: Config) -> None:
+    """Leave out hooks set to None, which MMEngine's runners refuse unless they are their own."""
+    hooks = config.get('default_hooks') or {}
+    for name in [name for name, hook in hooks.items() if hook is None]:
+        if name not in MMENGINE_HOOKS:  # those it would add again
+            hooks.pop(name)
+    if config.get('custom_hooks'):
+        config.custom_hooks = [hook for hook in config.custom_hooks if hook is not None]
 
 
 def find_shipped_data(config: Config) -> None:
