@@ -11,6 +11,7 @@ import math
 import os
 import signal
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,11 @@ from mssdf.apis.config_check import check_config
 from mssdf.apis.configs import drop_initializers, find_config, read_config
 from mssdf.apis.errors import UsageError
 from mssdf.apis.processes import LAUNCHERS, is_main, say, set_up_cpu_processes
+
+TRAINING = (
+    *('train_dataloader', 'train_cfg', 'optim_wrapper', 'param_scheduler', 'auto_scale_lr'),
+    *('val_dataloader', 'val_cfg', 'val_evaluator'),
+)
 
 
 def parse_args(arguments: list[str] | None = None) -> argparse.Namespace:
@@ -68,17 +74,23 @@ def load_config(args: argparse.Namespace) -> Any:
         config.work_dir = str(Path('work_dirs') / find_config(args.config).stem)
     config.launcher = args.launcher
     config.load_from, config.resume = None, False
+    leave_out_training(config)
     hooks = list(config.get('custom_hooks') or [])
     if args.out:
         hooks.append(dict(type='mssdf.PredictionSaverHook', out_dir=args.out))
     if args.pictures is not None:
-        config.setdefault('default_hooks', {})['task_panel'] = dict(
-            type='mssdf.TaskPanelHook', num=args.pictures
-        )
+        panel = dict(type='mssdf.TaskPanelHook', num=args.pictures)
+        config.default_hooks = dict(config.get('default_hooks') or {}, task_panel=panel)
     config.custom_hooks = hooks
     if args.tta:
         use_tta(config)
     return config
+
+
+def leave_out_training(config: Any) -> None:
+    """Have no loop but that of the test, as a hook that asks for another one builds its data."""
+    for key in TRAINING:
+        config.pop(key, None)
 
 
 def use_tta(config: Any) -> None:
@@ -120,14 +132,21 @@ def load_weights(model: Any, path: str) -> None:
         say(f'Warning: resized to fit the config: {", ".join(report.resized)}')
 
 
-def test(config: Any, weights: str) -> dict[str, float]:
-    """Build the runner and test."""
+def test(config: Any, weights: str, tell: Callable[[dict[str, Any]], None]) -> dict[str, float]:
+    """Build the runner and test.
+
+    Args:
+        config: config of the model and the test.
+        weights: checkpoint of the trained model.
+        tell: function that takes the scores, before pictures are drawn.
+    """
     from mmengine.model import BaseTTAModel
     from mmengine.registry import RUNNERS
     from mmengine.runner import Runner
 
     from mssdf.engine.data_check import build_loops
     from mssdf.engine.hooks.progress_hook import unwrap
+    from mssdf.engine.hooks.scores_hook import ScoresHook
     from mssdf.engine.process_group import leave_process_group
 
     runner = None
@@ -136,6 +155,7 @@ def test(config: Any, weights: str) -> dict[str, float]:
             runner = RUNNERS.build(config) if 'runner_type' in config else Runner.from_cfg(config)
             model = unwrap(runner.model)
             load_weights(model.module if isinstance(model, BaseTTAModel) else model, weights)
+            runner.register_hook(ScoresHook(tell))
             build_loops(runner, 'test')
         return runner.test()
     finally:
@@ -153,23 +173,28 @@ def as_json(value: Any) -> Any:
     return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
-def report(scores: dict[str, Any], config: Any, args: argparse.Namespace) -> None:
-    """Print the scores as a table and write them to ``scores.json``."""
-    from rich.console import Console
-    from rich.table import Table
-
+def write_scores(scores: dict[str, Any], config: Any, args: argparse.Namespace) -> None:
+    """Write the scores to ``scores.json``."""
     from mssdf.engine.atomic_file import write_atomically
 
     plain = {key: as_json(value) for key, value in scores.items()}
     content = dict(config=args.config, weights=args.weights, tta=args.tta, scores=plain)
     path = Path(config.work_dir) / 'scores.json'
     write_atomically(path, json.dumps(content, indent=1).encode())
+
+
+def report(scores: dict[str, Any], config: Any) -> None:
+    """Print the scores as a table."""
+    from rich.console import Console
+    from rich.table import Table
+
     table = Table('score', 'value')
-    for key, value in plain.items():
-        if not isinstance(value, list):
-            table.add_row(key, '-' if value is None else f'{value:.4g}')
+    for key, value in scores.items():
+        plain = as_json(value)
+        if not isinstance(plain, list):
+            table.add_row(key, '-' if plain is None else f'{plain:.4g}')
     Console().print(table)
-    print(f'All scores: {path}')
+    print(f'All scores: {Path(config.work_dir) / "scores.json"}')
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -182,7 +207,7 @@ def main(arguments: list[str] | None = None) -> int:
         config = load_config(args)
         set_up_cpu_processes(config)
         check_config(config)
-        scores = test(config, args.weights)
+        scores = test(config, args.weights, lambda found: write_scores(found, config, args))
     except UsageError as error:
         say(f'{Path(__file__).name}: {error}')
         return 2
@@ -190,7 +215,7 @@ def main(arguments: list[str] | None = None) -> int:
         say('Stopped.')
         return 128 + signal.SIGINT
     if is_main():
-        report(scores, config, args)
+        report(scores, config)
     return 0
 
 

@@ -12,6 +12,7 @@ import pytest
 import torch
 from mmengine.config import Config
 from mmengine.registry import MODELS, DefaultScope
+from mmengine.runner import Runner
 
 TOOLS = Path(__file__).resolve().parents[2] / 'tools'
 
@@ -201,6 +202,59 @@ def test_data_that_do_not_fit(scenes, capsys):
     image = images()[-1]
     image.write_bytes(b'none')
     assert f'test_dataloader: {image}' in said_by(capsys, 'weights.pth').replace('./', '')
+
+
+TRAINING = """
+train_dataloader = dict(
+    batch_size=3, num_workers=0, sampler=dict(type='DefaultSampler', shuffle=True),
+    dataset=dict(dataset, data_root='gone'))
+train_cfg = dict(by_epoch=True, max_epochs=1)
+optim_wrapper = dict(optimizer=dict(type='AdamW', lr=0.1))
+val_dataloader = dict(test_dataloader, dataset=dict(dataset, data_root='gone'))
+val_cfg = dict()
+val_evaluator = test_evaluator
+param_scheduler = dict(type='LinearLR', start_factor=0.1)
+"""
+
+
+def with_training(**hooks):
+    """Give the config all hooks of the shipped ones, and training data that are not there."""
+    shipped = Config.fromfile(TOOLS.parent / 'configs/_base_/downstream.py').default_hooks
+    config = Config.fromstring(CONFIG + TRAINING, '.py')
+    config.default_hooks = dict(shipped, **hooks)
+    config.dump('tiny.py')
+
+
+def test_training_and_validation_data_are_not_touched(scenes):
+    with_training()
+    assert run('--out', 'out', '--pictures', '3') == 0
+    assert Path('run/panels/test.png').is_file()
+    assert json.loads(Path('run/scores.json').read_text())['scores'].keys() >= {'accuracy/top1'}
+
+
+def test_the_hook_of_pictures_asks_for_no_training_data(scenes):
+    """In a test by MMEngine's runner itself, which keeps the config's other loops."""
+    with_training()
+    config = Config.fromfile('tiny.py')
+    config.model.backbone.pop('init_cfg')
+    config.work_dir = 'alone'
+    runner = Runner.from_cfg(config)
+    assert runner.test().keys() >= {'accuracy/top1'}
+    assert Path('alone/panels/test.png').is_file()
+
+
+@pytest.mark.parametrize('hook', ['TaskPanelHook', 'PredictionSaverHook'])
+def test_scores_are_written_before_what_may_fail(scenes, monkeypatch, hook):
+    def fail(*args, **kwargs):
+        raise OSError('no space left')
+
+    monkeypatch.setattr(f'mssdf.engine.hooks.{hook}.after_test_epoch', fail)
+    with pytest.raises(OSError, match='no space left'):
+        run('--out', 'out', '--pictures', '3')
+    truth = np.repeat([0, 1, 2], 3)
+    accuracy = 100 * (answers(scenes).argmax(axis=1) == truth).mean()
+    scores = json.loads(Path('run/scores.json').read_text())['scores']
+    assert scores['accuracy/top1'] == pytest.approx(accuracy, abs=1e-3)
 
 
 def test_scores_that_json_does_not_have():

@@ -97,11 +97,13 @@ class TaskPanelHook(Hook):
     def after_val_epoch(self, runner: Runner, metrics: dict[str, float] | None = None) -> None:
         """Draw."""
         step = f'{"iter" if runner.iter else "start"}_{runner.iter:06d}'
-        self._draw(runner, runner.val_dataloader.dataset.metainfo, f'val_{step}', metrics)
+        meta = runner.val_dataloader.dataset.metainfo
+        self._draw(runner, meta, f'val_{step}', metrics, runner.iter)
 
     def after_test_epoch(self, runner: Runner, metrics: dict[str, float] | None = None) -> None:
         """Draw."""
-        self._draw(runner, runner.test_dataloader.dataset.metainfo, 'test', metrics)
+        # not at runner.iter, which builds the train loop, and so reads the data to train on
+        self._draw(runner, runner.test_dataloader.dataset.metainfo, 'test', metrics, 0)
 
     def _keep(self, data_batch: Any, outputs: Sequence[Any] | None) -> None:
         if not self._wanted or not data_batch or outputs is None:
@@ -115,7 +117,7 @@ class TaskPanelHook(Hook):
             self._passed += 1
 
     def _draw(
-        self, runner: Runner, meta: dict, name: str, metrics: dict[str, float] | None
+        self, runner: Runner, meta: dict, name: str, metrics: dict[str, float] | None, step: int
     ) -> None:
         seen, self._seen = self._seen, []
         if not seen:
@@ -139,5 +141,5 @@ class TaskPanelHook(Hook):
             suffix = f'_{number:03d}' if len(pages) > 1 else ''
             write_atomically(folder / f'{name}{suffix}.png', content.getvalue())
             if number == 1:
-                runner.visualizer.add_image(name.split('_')[0], picture, runner.iter)
+                runner.visualizer.add_image(name.split('_')[0], picture, step)
         runner.logger.info(f'Picture of {len(rows)} samples: {folder / name}*.png')
