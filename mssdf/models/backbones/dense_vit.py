@@ -31,7 +31,8 @@ class DenseVisionTransformer(VisionTransformer):
         checkpoint_activations: recompute each layer in the backward pass instead of keeping its
             activations.
         out_type: as in mmpretrain; ``'featmap'`` gives (B, D, H / patch_size, W / patch_size).
-        **kwargs: passed on (``out_indices``, ``drop_path_rate``, ``frozen_stages``, ...).
+        **kwargs: passed on (``out_indices``, ``drop_path_rate``, ``frozen_stages``, ...). Frozen
+            stages neither learn nor drop anything.
 
     Raises:
         ValueError: if ``window_size`` is negative or ``global_blocks`` names no layer.
@@ -62,6 +63,16 @@ class DenseVisionTransformer(VisionTransformer):
             )
         self.window_size = window_size
         self.checkpoint_activations = checkpoint_activations
+
+    def train(self, mode: bool = True) -> 'DenseVisionTransformer':
+        """Switch to training or evaluation; frozen stages stay in evaluation.
+
+        mmpretrain's ViT switches their dropout and stochastic depth on again.
+        """
+        super().train(mode)  # mmpretrain's returns None
+        if self.frozen_stages > 0:
+            self._freeze_stages()
+        return self
 
     def embed(self, image: Tensor) -> tuple[Tensor, tuple[int, int]]:
         """Embed an image (B, C, H, W): patch tokens (B, N, D) without positions, and the grid."""

@@ -30,7 +30,7 @@ class MultiModalVisionTransformer(DenseVisionTransformer):
         fusion: ``'mean'`` over the modalities present, or ``'linear'``: a linear map of them side
             by side for each output, which starts as the mean.
         modality_dropout: probability, in training, that a modality of an image is left out; one
-            always stays.
+            always stays. An augmentation of the input: it goes on with a frozen encoder.
         patch_size: side of a patch in pixels.
         **kwargs: see :class:`DenseVisionTransformer`.
 
@@ -73,6 +73,14 @@ class MultiModalVisionTransformer(DenseVisionTransformer):
                 nn.Linear(len(self.modalities) * self.embed_dims, self.embed_dims)
                 for _ in self.out_indices
             )
+        if self.frozen_stages > 0:
+            self._freeze_stages()
+
+    def _freeze_stages(self) -> None:
+        """Freeze the other modalities' patch embeddings too, once they are built."""
+        super()._freeze_stages()
+        if 'embedding' in self._modules:
+            self.embedding.requires_grad_(False).eval()
 
     def init_weights(self) -> None:
         """As mmpretrain's; a linear fusion starts as the mean."""
