@@ -118,14 +118,16 @@ def load_weights(model: Any, path: str) -> None:
         UsageError: if the file is not a checkpoint or does not fill the model.
     """
     from mssdf.utils.checkpoint import CheckpointError, compare, fill
-    from mssdf.utils.reading import read_state_dict
+    from mssdf.utils.position_grid import stored_grid
+    from mssdf.utils.reading import read_checkpoint, weights_of
 
     try:
-        state_dict = read_state_dict(path)
-        report = compare(model, state_dict, path)
+        content = read_checkpoint(path)
+        state_dict, grid = weights_of(content, path), stored_grid(content)
+        report = compare(model, state_dict, path, grid=grid)
         if not report.whole:
             raise UsageError(f'the weights do not fit the model of the config:\n{report}')
-        fill(model, state_dict, path)
+        fill(model, state_dict, path, grid=grid)
     except CheckpointError as error:
         raise UsageError(str(error)) from None
     if report.resized:

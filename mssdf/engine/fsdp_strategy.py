@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from mssdf.apis.errors import UsageError
 from mssdf.registry import STRATEGIES
+from mssdf.utils.position_grid import Grid, position_owner, source_grid, stored_grid
 from mssdf.utils.reading import CheckpointError
 from mssdf.utils.sharded import (
     REST,
@@ -180,7 +181,8 @@ class FSDPStrategy(DDPStrategy):
             index = read_index(filename)
             prefix = 'state_dict/'
             self._check(
-                {path[len(prefix) :]: index[path][0] for path in paths if path.startswith(prefix)}
+                {path[len(prefix) :]: index[path][0] for path in paths if path.startswith(prefix)},
+                stored_grid(rest),
             )
             targets = {prefix + name: tensor for name, tensor in model.items()}
             targets |= self._empty_optimizer_state({path: index[path] for path in paths})
@@ -192,7 +194,8 @@ class FSDPStrategy(DDPStrategy):
         else:
             checkpoint = read_rest(filename)
             weights = checkpoint.pop('state_dict')
-            self._check({name: value.shape for name, value in weights.items()})
+            found = {name: value.shape for name, value in weights.items()}
+            self._check(found, stored_grid(checkpoint))
             with torch.no_grad():
                 for name, tensor in model.items():
                     tensor.copy_(part_of(weights[name], tensor))
@@ -200,8 +203,8 @@ class FSDPStrategy(DDPStrategy):
             callback(checkpoint)
         return checkpoint
 
-    def _check(self, found: dict[str, torch.Size]) -> None:
-        """Hold names and shapes against the model's."""
+    def _check(self, found: dict[str, torch.Size], grid: Grid | None) -> None:
+        """Hold names, shapes and the sides of grids of positions against the model's."""
         expected = {name: value.shape for name, value in self.model.state_dict().items()}
         for name in (*expected, *found):
             if expected.get(name) != found.get(name):
@@ -209,6 +212,13 @@ class FSDPStrategy(DDPStrategy):
                 raise CheckpointError(
                     f'the checkpoint does not fit the model: {name}: expected '
                     f'{shapes[0] or "none"}, found {shapes[1] or "none"}'
+                )
+            owner = position_owner(self.model, name)
+            source = None if owner is None else source_grid(owner, found[name][1], grid)
+            if source is not None and source != tuple(owner.patch_resolution):
+                raise CheckpointError(
+                    f'the checkpoint does not fit the model: {name}: expected a grid of '
+                    f'{tuple(owner.patch_resolution)} patches, found {source}'
                 )
 
     def _parameters(self) -> dict[int, Tensor]:

@@ -9,7 +9,8 @@ from typing import Any
 
 from mmengine.runner import CheckpointLoader
 
-from mssdf.utils.reading import read_state_dict
+from mssdf.utils.position_grid import stored_grid
+from mssdf.utils.reading import read_checkpoint, weights_of
 from mssdf.utils.sharded import REST, is_sharded, is_whole
 from mssdf.utils.training_state import read_rest, read_training_state
 
@@ -106,4 +107,6 @@ def load_weights(filename: str, map_location: Any = None) -> dict[str, Any]:
         filename: its path, with :data:`WEIGHTS_SCHEME` in front.
         map_location: ignored; they are read to the CPU.
     """
-    return dict(state_dict=read_state_dict(filename.removeprefix(WEIGHTS_SCHEME)))
+    path = filename.removeprefix(WEIGHTS_SCHEME)
+    content = read_checkpoint(path)
+    return dict(state_dict=weights_of(content, path), meta=dict(grid=stored_grid(content)))

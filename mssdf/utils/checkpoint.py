@@ -1,6 +1,5 @@
 """Loading backbones whole, with a report."""
 
-import math
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -8,7 +7,8 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from .reading import CheckpointError, read_checkpoint, read_state_dict
+from .position_grid import Grid, position_owner, resized, source_grid, stored_grid
+from .reading import CheckpointError, read_checkpoint, read_state_dict, weights_of
 
 __all__ = [
     'CheckpointError',
@@ -99,13 +99,15 @@ def load_pretrained(
         model = backbone
     if prefix and not prefix.endswith('.'):
         prefix += '.'
+    content = read_checkpoint(checkpoint)
     state_dict = {
         name.removeprefix(prefix): value
-        for name, value in read_state_dict(checkpoint).items()
+        for name, value in weights_of(content, checkpoint).items()
         if name.startswith(prefix)
     }
     hint = '' if state_dict else f"no key in the file starts with '{prefix}'"
-    return fill(model, state_dict, checkpoint, strict, allow_missing, allow_unexpected, hint)
+    grid = stored_grid(content)
+    return fill(model, state_dict, checkpoint, strict, allow_missing, allow_unexpected, hint, grid)
 
 
 def fill(
@@ -116,9 +118,21 @@ def fill(
     allow_missing: Sequence[str] = (),
     allow_unexpected: Sequence[str] = (),
     hint: str = '',
+    grid: Grid | None = None,
 ) -> LoadReport:
-    """Load a state dict that was read from a checkpoint; see :func:`load_pretrained`."""
-    report = compare(model, state_dict, checkpoint, allow_missing, allow_unexpected)
+    """Load a state dict that was read from a checkpoint; see :func:`load_pretrained`.
+
+    Args:
+        model: see :func:`load_pretrained`, as the next ones.
+        state_dict: weights under the model's names.
+        checkpoint: likewise.
+        strict: likewise.
+        allow_missing: likewise.
+        allow_unexpected: likewise.
+        hint: words for the error.
+        grid: rows and columns of the file's positions, where it tells them.
+    """
+    report = compare(model, state_dict, checkpoint, allow_missing, allow_unexpected, grid)
     if strict and not report.whole:
         reason = f'; {hint}' if hint else ''
         raise CheckpointError(f'the backbone is not loaded whole{reason}:\n{report}')
@@ -126,8 +140,22 @@ def fill(
     broken = sorted(name for name in fitting if state_dict[name].isnan().any())
     if broken:
         raise CheckpointError(f'{checkpoint}: expected numbers, found NaN in {broken[:MAX_NAMES]}')
-    model.load_state_dict({name: state_dict[name] for name in fitting}, strict=False)
+    weights = {name: state_dict[name] for name in fitting}
+    resize_positions(model, weights, report, grid)
+    model.load_state_dict(weights, strict=False)
     return report
+
+
+def resize_positions(
+    model: nn.Module, weights: dict[str, Tensor], report: LoadReport, grid: Grid | None
+) -> None:
+    """Bring the position embeddings that a report names as resized to the model's grid, in place.
+
+    mmpretrain's ViT takes every grid for a square, and one of as many patches for its own.
+    """
+    for line in report.resized:
+        name = line.split()[0]
+        weights[name] = resized(position_owner(model, name), weights[name], grid)
 
 
 def compare(
@@ -136,8 +164,9 @@ def compare(
     checkpoint: str | os.PathLike = '',
     allow_missing: Sequence[str] = (),
     allow_unexpected: Sequence[str] = (),
+    grid: Grid | None = None,
 ) -> LoadReport:
-    """Say what of a state dict would load into a model; see :func:`load_pretrained`."""
+    """Say what of a state dict would load into a model; see :func:`fill`."""
     own = model.state_dict()
     report = LoadReport(str(checkpoint))
     may_lack, may_leave = _beginnings(allow_missing), _beginnings(allow_unexpected)
@@ -149,10 +178,11 @@ def compare(
         names.append(f'{name} (found {tuple(state_dict[name].shape)})')
     for name in own.keys() & state_dict.keys():
         found, expected = tuple(state_dict[name].shape), tuple(own[name].shape)
-        if found == expected:
+        owner = position_owner(model, name)
+        if owner is not None and len(found) == 3 and found[::2] == expected[::2]:
+            _compare_grids(report, name, found, expected, owner, grid)
+        elif found == expected:
             report.loaded.append(name)
-        elif _resizes(model, name, found, expected):
-            report.resized.append(f'{name} {found} -> {expected}')
         else:
             report.mismatched.append(f'{name} (expected {expected}, found {found})')
     for key in ('loaded', 'resized', 'mismatched', 'missing', 'unexpected', 'allowed'):
@@ -164,14 +194,28 @@ def _beginnings(given: str | Sequence[str]) -> tuple[str, ...]:
     return (given,) if isinstance(given, str) else tuple(given)
 
 
-def _resizes(
-    model: nn.Module, name: str, found: tuple[int, ...], expected: tuple[int, ...]
-) -> bool:
-    """Whether a key is a position embedding that mmpretrain's ViT resizes on loading."""
-    stem, _, last = name.rpartition('.')
-    owner: Any = model.get_submodule(stem)
-    if last != 'pos_embed' or not hasattr(owner, '_prepare_pos_embed'):
-        return False
-    num_patches = found[1] - owner.num_extra_tokens if len(found) == len(expected) == 3 else 0
-    square = num_patches > 0 and math.isqrt(num_patches) ** 2 == num_patches
-    return square and (found[0], found[2]) == (expected[0], expected[2])
+def _compare_grids(
+    report: LoadReport,
+    name: str,
+    found: tuple[int, ...],
+    expected: tuple[int, ...],
+    owner: Any,
+    grid: Grid | None,
+) -> None:
+    source, target = source_grid(owner, found[1], grid), tuple(owner.patch_resolution)
+    if source == target:
+        report.loaded.append(name)
+    elif source is not None:
+        sides = (
+            ''
+            if source[0] == source[1] and target[0] == target[1]
+            else (f', a grid of {source[0]} x {source[1]} -> {target[0]} x {target[1]}')
+        )
+        report.resized.append(f'{name} {found} -> {expected}{sides}')
+    else:
+        sides = f'{target[0]} x {target[1]}'
+        told = 'the file does not tell the sides of its grid' if found == expected else ''
+        report.mismatched.append(
+            f'{name} (expected {expected}, found {found}'
+            + (f'; {told}, expected {sides})' if told else ')')
+        )

@@ -4,13 +4,14 @@ Each turns a state dict into the keys of mmpretrain's VisionTransformer behind `
 Every key is converted, or named as dropped, or an error.
 """
 
-import math
 import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor
+
+from .position_grid import Grid, square_grid
 
 # timm's names (MAE's and the paper's are the same) to those of mmpretrain's VisionTransformer
 _BLOCK = {
@@ -21,6 +22,8 @@ _BLOCK = {
     'mlp.fc1': 'ffn.layers.0.0',
     'mlp.fc2': 'ffn.layers.1',
 }
+# layer scale, of DINOv2 and others: a vector, called neither weight nor bias
+_SCALES = {'ls1.gamma': 'attn.gamma1.weight', 'ls2.gamma': 'ffn.gamma2.weight'}
 _TOP = {
     'patch_embed.proj.weight': 'patch_embed.projection.weight',
     'patch_embed.proj.bias': 'patch_embed.projection.bias',
@@ -30,6 +33,7 @@ _TOP = {
     'pos_embed': 'pos_embed',
 }
 _BLOCK_KEY = re.compile(r'blocks\.(\d+)\.(.+)\.(weight|bias)')
+_SCALE_KEY = re.compile(r'blocks\.(\d+)\.(ls[12]\.gamma)')
 _HEADS = ('head.', 'fc_norm.', 'pre_logits.')
 
 
@@ -48,21 +52,27 @@ class Converted:
     notes: list[str] = field(default_factory=list)
 
 
-def convert_timm(state_dict: Mapping[str, Tensor], img_size: int | None = None) -> Converted:
+def convert_timm(
+    state_dict: Mapping[str, Tensor], img_size: int | None = None, grid: Grid | None = None
+) -> Converted:
     """Convert timm's VisionTransformer; its head and ``fc_norm`` are dropped."""
     kept, dropped = _split(state_dict, _HEADS)
     notes: list[str] = []
-    return Converted(_to_mmpretrain(kept, notes), dropped, notes)
+    return Converted(_to_mmpretrain(kept, notes, grid), dropped, notes)
 
 
-def convert_mae(state_dict: Mapping[str, Tensor], img_size: int | None = None) -> Converted:
-    """Convert MAE's released checkpoints: timm's names; the decoder beside is dropped."""
+def convert_mae(
+    state_dict: Mapping[str, Tensor], img_size: int | None = None, grid: Grid | None = None
+) -> Converted:
+    """Convert MAE's checkpoints, and DINOv2's: timm's names; a decoder and mask token go."""
     kept, dropped = _split(state_dict, ('decoder_', 'decoder.', 'mask_token', *_HEADS))
     notes: list[str] = []
-    return Converted(_to_mmpretrain(kept, notes), dropped, notes)
+    return Converted(_to_mmpretrain(kept, notes, grid), dropped, notes)
 
 
-def convert_official(state_dict: Mapping[str, Tensor], img_size: int | None = 320) -> Converted:
+def convert_official(
+    state_dict: Mapping[str, Tensor], img_size: int | None = 320, grid: Grid | None = None
+) -> Converted:
     """Convert the paper's checkpoints: encoder under ``encoder.``, positions not stored.
 
     ``q_bias`` and ``v_bias`` become the bias of ``qkv`` (the key's bias is zero). The 1-D sinusoid
@@ -72,6 +82,7 @@ def convert_official(state_dict: Mapping[str, Tensor], img_size: int | None = 32
     Args:
         state_dict: with or without ``encoder.`` in front; if with, all else is dropped.
         img_size: side of the pre-training window in pixels.
+        grid: rows and columns of patches, instead of ``img_size``.
 
     Raises:
         KeyError: for keys of the encoder that are unknown or lacking.
@@ -95,10 +106,10 @@ def convert_official(state_dict: Mapping[str, Tensor], img_size: int | None = 32
     _join_biases(encoder)
     cls_row = encoder.pop('cls_embed.weight', encoder.pop('cls_embed', None))
     if 'pos_embed' not in encoder:
-        encoder['pos_embed'] = _write_positions(encoder, img_size, notes)
+        encoder['pos_embed'] = _write_positions(encoder, img_size, grid, notes)
     if cls_row is not None:
-        encoder['pos_embed'] = _add_cls_row(encoder['pos_embed'], cls_row, notes)
-    return Converted(_to_mmpretrain(encoder, notes), dropped, notes)
+        encoder['pos_embed'] = _add_cls_row(encoder['pos_embed'], cls_row, grid, notes)
+    return Converted(_to_mmpretrain(encoder, notes, grid), dropped, notes)
 
 
 def sinusoid_1d(num_positions: int, width: int) -> Tensor:
@@ -138,28 +149,32 @@ def _join_biases(encoder: dict[str, Tensor]) -> None:
 
 
 def _write_positions(
-    encoder: Mapping[str, Tensor], img_size: int | None, notes: list[str]
+    encoder: Mapping[str, Tensor], img_size: int | None, grid: Grid | None, notes: list[str]
 ) -> Tensor:
     """The sinusoid for the patches of a window, with a row of zeros for a cls token."""
     if 'patch_embed.proj.weight' not in encoder:
         raise KeyError('lacking patch_embed.proj.weight')
     width, patch_size = encoder['patch_embed.proj.weight'].shape[0::3]
-    if img_size is None or img_size < patch_size or img_size % patch_size:
+    if grid is not None:
+        pixels = f'{grid[0] * patch_size} x {grid[1] * patch_size}'
+    elif img_size is None or img_size < patch_size or img_size % patch_size:
         raise ValueError(
             f'img_size: the positions are not stored, so the pre-training size is needed; expected '
             f'a multiple of the patch size {patch_size}, found {img_size}'
         )
-    num_patches = (img_size // patch_size) ** 2
-    notes.append(f'wrote out the 1-D sinusoid of {num_patches} patches ({img_size} px)')
+    else:
+        pixels, grid = str(img_size), (img_size // patch_size, img_size // patch_size)
+    num_patches = grid[0] * grid[1]
+    notes.append(f'wrote out the 1-D sinusoid of {num_patches} patches ({pixels} px)')
     positions = sinusoid_1d(num_patches, width)
     if 'cls_token' not in encoder:
         return positions
     return torch.cat([torch.zeros_like(positions[:, :1]), positions], dim=1)
 
 
-def _add_cls_row(positions: Tensor, row: Tensor, notes: list[str]) -> Tensor:
+def _add_cls_row(positions: Tensor, row: Tensor, grid: Grid | None, notes: list[str]) -> Tensor:
     """Add what that code adds to the cls token to the first row of positions."""
-    if not _is_square(positions.shape[1] - 1):
+    if not _has_cls_row(positions, grid):
         positions = torch.cat([torch.zeros_like(positions[:, :1]), positions], dim=1)
     positions = positions.clone()
     positions[:, 0] += row.reshape(1, -1).to(positions.dtype)
@@ -167,12 +182,41 @@ def _add_cls_row(positions: Tensor, row: Tensor, notes: list[str]) -> Tensor:
     return positions
 
 
-def _to_mmpretrain(state_dict: Mapping[str, Tensor], notes: list[str]) -> dict[str, Tensor]:
+def _has_cls_row(positions: Tensor, grid: Grid | None) -> bool:
+    """Tell whether positions have a row in front of those of the patches.
+
+    Raises:
+        ValueError: if they are not of the grid, or, where none is given, of a square one.
+    """
+    rows = positions.shape[1]
+    if grid is not None:
+        count = grid[0] * grid[1]
+        if rows not in (count, count + 1):
+            raise ValueError(
+                f'pos_embed: expected a grid of {grid[0]} x {grid[1]} and at most one more row, '
+                f'found {tuple(positions.shape)}'
+            )
+        return rows == count + 1
+    if square_grid(rows - 1):
+        return True
+    if not square_grid(rows):
+        raise ValueError(
+            'pos_embed: expected a square grid and at most one more row, found '
+            f'{tuple(positions.shape)}; the sides of an oblong grid: --grid ROWS COLUMNS'
+        )
+    return False
+
+
+def _to_mmpretrain(
+    state_dict: Mapping[str, Tensor], notes: list[str], grid: Grid | None
+) -> dict[str, Tensor]:
     """Rename timm's keys and make the result whole.
 
     Raises:
         KeyError: for unknown or lacking keys.
+        ValueError: for positions of another grid.
     """
+    scales = _layer_scales(state_dict)
     renamed, unknown = {}, []
     for name, value in state_dict.items():
         match = _BLOCK_KEY.fullmatch(name)
@@ -180,12 +224,17 @@ def _to_mmpretrain(state_dict: Mapping[str, Tensor], notes: list[str]) -> dict[s
             renamed[_TOP[name]] = value
         elif match and match[2] in _BLOCK:
             renamed[f'layers.{match[1]}.{_BLOCK[match[2]]}.{match[3]}'] = value
+        elif name in scales:
+            renamed[scales[name]] = value
         else:
             unknown.append(name)
+    unknown += _gated(state_dict)
     if unknown:
         raise KeyError(f'keys that no plain ViT has: {_few(unknown)}')
     depth = len({name.split('.')[1] for name in renamed if name.startswith('layers.')})
     _fill_biases(renamed, depth, notes)
+    if scales:
+        notes.append('layer scale: build the backbone with layer_scale_init_value=1e-5')
     lacking = [name for name in _needed(depth) if name not in renamed]
     if 'ln1.weight' not in renamed and 'ln1.bias' not in renamed:
         notes.append('no final norm: build the backbone with final_norm=False')
@@ -194,16 +243,36 @@ def _to_mmpretrain(state_dict: Mapping[str, Tensor], notes: list[str]) -> dict[s
         raise KeyError(f'{depth} blocks, lacking for mmpretrain: {_few(lacking)}')
     if 'cls_token' not in renamed:
         notes.append('no cls token: build the backbone with with_cls_token=False')
-    elif not _is_square(renamed['pos_embed'].shape[1] - 1):
-        if not _is_square(renamed['pos_embed'].shape[1]):
+        if _has_cls_row(renamed['pos_embed'], grid):
             raise ValueError(
-                f'pos_embed: expected a square grid and at most one more row, '
-                f'found {tuple(renamed["pos_embed"].shape)}'
+                'pos_embed: expected a row for each patch, as there is no cls token, found '
+                f'{tuple(renamed["pos_embed"].shape)}'
             )
+    elif not _has_cls_row(renamed['pos_embed'], grid):
         first = torch.zeros_like(renamed['pos_embed'][:, :1])
         renamed['pos_embed'] = torch.cat([first, renamed['pos_embed']], dim=1)
         notes.append('pos_embed had no row for the cls token: wrote zeros')
     return {f'backbone.{name}': value for name, value in renamed.items()}
+
+
+def _layer_scales(state_dict: Mapping[str, Tensor]) -> dict[str, str]:
+    """Names of the layer scales to mmpretrain's; none unless every block has both."""
+    matches = [match for match in map(_SCALE_KEY.fullmatch, state_dict) if match]
+    blocks = {name.split('.')[1] for name in state_dict if name.startswith('blocks.')}
+    if len(matches) < 2 * len(blocks):
+        return {}
+    return {match[0]: f'layers.{match[1]}.{_SCALES[match[2]]}' for match in matches}
+
+
+def _gated(state_dict: Mapping[str, Tensor]) -> list[str]:
+    """Names of first layers of gated units, which give the second one twice what it takes."""
+    names = [name for name in state_dict if name.endswith('mlp.fc1.weight')]
+    return [
+        name
+        for name in names
+        if (second := state_dict.get(name.replace('fc1', 'fc2'))) is not None
+        and len(state_dict[name]) != second.shape[1]
+    ]
 
 
 def _needed(depth: int) -> list[str]:
@@ -235,10 +304,6 @@ def _few(names: Iterable[str], most: int = 8) -> str:
     return ', '.join(names[:most]) + more
 
 
-def _is_square(number: int) -> bool:
-    return number > 0 and math.isqrt(number) ** 2 == number
-
-
 FORMATS: dict[str, Callable[..., Converted]] = dict(
     official=convert_official, mae=convert_mae, timm=convert_timm
 )
@@ -264,7 +329,10 @@ def detect_format(state_dict: Mapping[str, Tensor]) -> str:
 
 
 def convert(
-    state_dict: Mapping[str, Tensor], source: str = 'auto', img_size: int | None = 320
+    state_dict: Mapping[str, Tensor],
+    source: str = 'auto',
+    img_size: int | None = 320,
+    grid: Grid | None = None,
 ) -> Converted:
     """Convert a state dict to a backbone of ours.
 
@@ -272,6 +340,7 @@ def convert(
         state_dict: weights, without ``model`` around them.
         source: one of ``FORMATS``, or ``'auto'``.
         img_size: pre-training size in pixels, for positions that are not stored.
+        grid: rows and columns of the positions; square if None.
 
     Raises:
         KeyError: for an unknown format, keys that no plain ViT has, or lacking ones.
@@ -281,4 +350,4 @@ def convert(
         source = detect_format(state_dict)
     if source not in FORMATS:
         raise KeyError(f'source: expected one of {sorted(FORMATS)} or auto, found {source!r}')
-    return FORMATS[source](state_dict, img_size=img_size)
+    return FORMATS[source](state_dict, img_size=img_size, grid=grid)

@@ -7,7 +7,8 @@ import torch
 from torch import Tensor, nn
 
 from .checkpoint import LoadReport, fill
-from .reading import read_state_dict
+from .position_grid import stored_grid
+from .reading import read_checkpoint, weights_of
 
 PRIMARY = 'patch_embed.projection.weight'
 
@@ -68,7 +69,8 @@ def load_student(
         CheckpointError: if the file cannot be read, the encoder is not filled whole, or a patch
             embedding in the file has another shape. Nothing is then changed.
     """
-    weights = read_state_dict(checkpoint)
+    content = read_checkpoint(checkpoint)
+    weights = weights_of(content, checkpoint)
     whole = nn.ModuleDict(dict(backbone=backbone, embedding=embedding))
     start = {
         f'backbone.{name.removeprefix(prefix)}': value
@@ -84,6 +86,7 @@ def load_student(
         allow_missing=[name for name in own if name.startswith('embedding.')],
         allow_unexpected=[name for name in start if name.startswith('embedding.')],
         hint='' if weights else f"no key in the file starts with '{prefix}'",
+        grid=stored_grid(content),
     )
 
 
@@ -112,7 +115,8 @@ def load_multi_modal(
     Raises:
         CheckpointError: see :func:`~mssdf.utils.load_pretrained`.
     """
-    weights = read_state_dict(checkpoint)
+    content = read_checkpoint(checkpoint)
+    weights = weights_of(content, checkpoint)
     own = model.state_dict()
     state_dict = {
         name.removeprefix(prefix): value
@@ -144,6 +148,7 @@ def load_multi_modal(
         allow_missing=[*_as_list(allow_missing), *fresh],
         allow_unexpected=allow_unexpected,
         hint='' if state_dict else f"no key in the file starts with '{prefix}'",
+        grid=stored_grid(content),
     )
     report.allowed += notes
     return report

@@ -101,9 +101,12 @@ def test_the_identity_is_that_of_the_content(tmp_path):
     assert EncoderFile(write_ours(copy, seed=1)).identity != EncoderFile(path).identity
 
 
-def test_a_checkpoint_of_timm_gives_what_timm_gives(tmp_path):
+@pytest.mark.parametrize('settings', [{}, dict(init_values=1e-5)], ids=['plain', 'layer scale'])
+def test_a_checkpoint_of_timm_gives_what_timm_gives(tmp_path, settings):
     timm = pytest.importorskip('timm')
-    model = timm.create_model('vit_tiny_patch16_224', img_size=64, depth=2, num_classes=0)
+    model = timm.create_model(
+        'vit_tiny_patch16_224', img_size=64, depth=2, num_classes=0, **settings
+    )
     model.eval()
     for parameter in model.parameters():
         torch.nn.init.normal_(parameter, std=0.05)

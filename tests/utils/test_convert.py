@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import torch
 from mmpretrain.models import VisionTransformer
+from timm.layers import SwiGLUPacked
 from timm.models import VisionTransformer as TimmViT
 
 from mssdf.utils import convert, detect_format
@@ -63,6 +64,48 @@ def test_variants_of_timm(ours, theirs, note):
     converted = convert(vit.state_dict(), 'timm')
     assert any(note in line for line in converted.notes)
     assert_same_features(vit, converted.state_dict, **theirs)
+
+
+@pytest.mark.parametrize('mask_token', [False, True], ids=['timm', 'hub'])
+def test_dinov2(mask_token):
+    """Layer scale in every block; the file of torch.hub has a mask token too."""
+    vit = make_timm(init_values=1e-5, num_classes=0)
+    weights = dict(vit.state_dict())
+    if mask_token:
+        weights['mask_token'] = torch.zeros(1, WIDTH)
+    scale = weights['blocks.1.ls2.gamma']
+    converted = convert(weights)
+    assert converted.dropped == (['mask_token'] if mask_token else [])
+    assert any('layer_scale_init_value=1e-5' in note for note in converted.notes)
+    assert torch.equal(converted.state_dict['backbone.layers.1.ffn.gamma2.weight'], scale)
+    assert_same_features(vit, converted.state_dict, layer_scale_init_value=1e-5)
+
+
+@pytest.mark.parametrize(
+    ('settings', 'name'),
+    [
+        (dict(reg_tokens=4), 'reg_token'),
+        (dict(qk_norm=True), 'blocks.0.attn.k_norm.bias'),
+        # the giant one's: as many keys as a plain one, of other shapes
+        (dict(mlp_layer=SwiGLUPacked, mlp_ratio=4), 'blocks.0.mlp.fc1.weight'),
+    ],
+)
+def test_dinov2_with_other_blocks_is_refused_by_name(settings, name):
+    weights = make_timm(init_values=1e-5, **settings).state_dict()
+    with pytest.raises(KeyError, match=f'no plain ViT has: {name}'):
+        convert(weights, 'timm')
+
+
+@pytest.mark.parametrize(
+    'name',
+    ['register_tokens', 'storage_tokens', 'blocks.0.mlp.w12.weight', 'blocks.0.mlp.w3.bias',
+     'rope_embed.periods', 'blocks.0.attn.qkv.bias_mask'],
+)  # fmt: skip
+def test_keys_of_dinov2_and_3_that_no_plain_vit_has(name):
+    weights = dict(make_timm(init_values=1e-5).state_dict())
+    weights[name] = torch.zeros(4)
+    with pytest.raises(KeyError, match=f'no plain ViT has: {name}'):
+        convert(weights, 'timm')
 
 
 @pytest.mark.parametrize('with_decoder', [True, False])

@@ -1,4 +1,4 @@
-"""Convert a ViT of the paper, of MAE or of timm to a backbone of ours.
+"""Convert a ViT of the paper, of MAE, DINOv2 or timm to a backbone of ours.
 
 The result has the keys of mmpretrain's VisionTransformer behind 'backbone.' and drops in with
   init_cfg=dict(type='mssdf.StrictPretrained', checkpoint=DST)
@@ -14,6 +14,7 @@ Examples:
 import argparse
 import sys
 from pathlib import Path
+from typing import Any
 
 from mssdf.utils import FORMATS, CheckpointError, convert, detect_format, read_state_dict
 from mssdf.utils.saving import save, summarize
@@ -41,6 +42,13 @@ def parse_args(arguments: list[str] | None) -> argparse.Namespace:
         help="pre-training size of the paper's checkpoints, which do not store their positions; "
         'others ignore it (default: 320)',
     )
+    parser.add_argument(
+        '--grid',
+        type=int,
+        nargs=2,
+        metavar=('ROWS', 'COLUMNS'),
+        help='patches of the positions in SRC, where they form no square; kept in DST',
+    )
     return parser.parse_args(arguments)
 
 
@@ -50,13 +58,18 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         if Path(args.dst).resolve() == Path(args.src).resolve():
             raise ValueError('DST: expected another file than SRC, found the same')
+        if args.grid and min(args.grid) < 1:
+            raise ValueError(f'--grid: expected numbers of 1 or more, found {args.grid}')
+        grid = (args.grid[0], args.grid[1]) if args.grid else None
         weights = read_state_dict(args.src)
         try:
             source = detect_format(weights) if args.format == 'auto' else args.format
-            converted = convert(weights, source, args.img_size)
+            converted = convert(weights, source, args.img_size, grid)
         except (KeyError, ValueError) as error:
             raise ValueError(f'{args.src}: {error.args[0]}') from None
-        meta = dict(source=source, mssdf_version=__version__)
+        meta: dict[str, Any] = dict(source=source, mssdf_version=__version__)
+        if grid is not None:
+            meta['grid'] = list(grid)
         path = save(dict(meta=meta, state_dict=converted.state_dict), args.dst)
     except (CheckpointError, ValueError, OSError) as error:
         print(f'{Path(__file__).name}: {error}', file=sys.stderr)

@@ -6,7 +6,8 @@ from mmengine.hooks import Hook
 from mmengine.runner import Runner
 
 from mssdf.registry import HOOKS
-from mssdf.utils.checkpoint import CheckpointError, compare
+from mssdf.utils.checkpoint import CheckpointError, compare, resize_positions
+from mssdf.utils.position_grid import stored_grid
 
 from .progress_hook import unwrap
 
@@ -26,15 +27,18 @@ class WholeCheckpointHook(Hook):
     priority = 'LOWEST'  # other hooks may change the checkpoint
 
     def after_load_checkpoint(self, runner: Runner, checkpoint: dict[str, Any]) -> None:
-        """Hold its names and shapes against the model's."""
+        """Hold names and shapes against the model; bring positions to the model's grid."""
         weights = checkpoint.get('state_dict')
         if weights is None:
             return
         weights = {name.removeprefix('module.'): value for name, value in weights.items()}
-        report = compare(unwrap(runner.model), weights, 'the checkpoint')
+        model, grid = unwrap(runner.model), stored_grid(checkpoint)
+        report = compare(model, weights, 'the checkpoint', grid=grid)
         if not report.whole:
             raise CheckpointError(
                 f'the checkpoint does not fit the model of the config, nothing was loaded: {report}'
                 '\nexpected the same architecture; a backbone alone is loaded by '
                 "model.backbone.init_cfg=dict(type='mssdf.StrictPretrained', checkpoint=FILE)"
             )
+        resize_positions(model, weights, report, grid)
+        checkpoint['state_dict'] = weights

@@ -48,7 +48,9 @@ def settings_of(weights: Mapping[str, Tensor], path: Path) -> dict[str, Any]:
     depth = len({name.split('.')[1] for name in weights if name.startswith('layers.')})
     extra = int('cls_token' in weights)
     side = round((positions.shape[1] - extra) ** 0.5)
+    scaled = any('.gamma' in name for name in weights)
     return dict(
+        layer_scale_init_value=1e-5 if scaled else 0.0,
         arch=dict(
             embed_dims=width,
             num_layers=depth,
@@ -69,9 +71,9 @@ def stored_normalization(state: Mapping[str, Tensor], modality: str) -> tuple[Te
 
 
 def fill_part(module: nn.Module, state: Mapping[str, Tensor], prefix: str, path: Path) -> None:
-    """Load the weights under a prefix, all of them."""
+    """Load the weights under a prefix, all of them, into what their own config builds."""
     part = {n.removeprefix(prefix): value for n, value in state.items() if n.startswith(prefix)}
-    fill(module, part, path)
+    fill(module, part, path, grid=getattr(module, 'patch_resolution', None))
 
 
 def hash_content(path: Path, digest: Any) -> None:

@@ -235,7 +235,8 @@ class EncoderFile:
                 **settings, out_type='raw' if 'cls_token' in weights else 'featmap'
             )
             fill(backbone, weights, self.path)
-        kept = {key: settings[key] for key in ('final_norm', 'with_cls_token') if key in settings}
+        names = ('final_norm', 'with_cls_token', 'layer_scale_init_value')
+        kept = {key: settings[key] for key in names if key in settings}
         return FrozenViT(
             plain_vit(backbone, kept, DenseVisionTransformer),
             None,
