@@ -1,6 +1,7 @@
 """Tiles that all recipes of a contest share."""
 
 from collections.abc import Mapping, Sequence
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -8,9 +9,9 @@ from mmengine.config import Config
 
 from mssdf.apis.errors import UsageError
 from mssdf.datasets.in_memory import Tiles, load_tiles, read_tiles_of_folders, save_tiles
-from mssdf.datasets.index_cache import SIDE_FILES
+from mssdf.datasets.raster_identity import raster_facts
 from mssdf.datasets.scenes import ModalitySettings, resolve_data_root, scan_folder
-from mssdf.utils.fingerprints import file_facts
+from mssdf.utils.folders import list_folder
 
 FOLDER = 'patch'
 
@@ -55,7 +56,7 @@ def common_modalities(configs: Mapping[str, Config]) -> tuple[dict[str, Any], li
 
 
 def facts_of(root: str, modalities: Mapping[str, Any]) -> list[list[Any]]:
-    """Names, sizes and times of the rasters of a folder and of the files beside them.
+    """Names, sizes and times of the rasters of a folder and of all files that decide them.
 
     Args:
         root: folder of data.
@@ -71,9 +72,15 @@ def facts_of(root: str, modalities: Mapping[str, Any]) -> list[list[Any]]:
         for scene in scan_folder(folder, FOLDER, settings)
         for file in scene.files.values()
     ]
-    sides = [path + end for path in paths for end in SIDE_FILES]
-    existing = sorted({*map(Path, paths), *(Path(side) for side in sides if Path(side).exists())})
-    return [list(facts) for facts in file_facts(existing, Path(folder))]
+    listing = cache(list_folder)
+    facts = {fact for path in paths for fact in raster_facts(path, listing)}
+    return [[_below(name, folder), *rest] for name, *rest in sorted(facts, key=str)]
+
+
+def _below(name: str, folder: str) -> str:
+    """A file's name relative to a folder, so that data may be moved; in full if it lies outside."""
+    path = Path(name)
+    return path.relative_to(folder).as_posix() if path.is_relative_to(folder) else name
 
 
 def _checked(root: str) -> str:

@@ -1,7 +1,7 @@
 """Indexed scenes, kept in a file from one start to the next.
 
-Finding the usable windows may mean decoding whole files. An entry is bound to the identity (path,
-size, time of change) of its rasters and to the settings.
+Finding the usable windows may mean decoding whole files. An entry is bound to the identity of its
+rasters (:mod:`~mssdf.datasets.raster_identity`) and to the settings.
 """
 
 import base64
@@ -21,19 +21,20 @@ import numpy as np
 from mmengine.logging import print_log
 from numpy.typing import NDArray
 
+from mssdf.utils.folders import Listing, list_folder
+
 from .grids import GridMap
 from .indexed_scene import IndexSettings, Scene
 from .raster import BandSource, RasterHeader
+from .raster_access import ALLOW
+from .raster_identity import is_complete, raster_facts
 from .scenes import ModalitySettings, SceneFiles
 from .windows import ValidityMap
 
 # Goes into every key: raise it when what an entry holds, or how it is found, changes.
-VERSION = 2
+VERSION = 3
 
 SAVE_SECONDS = 30.0
-
-# Side files that change what is valid or where a raster lies.
-SIDE_FILES = ('.msk', '.aux.xml')
 
 
 def scene_identity(scene: SceneFiles) -> str:
@@ -42,21 +43,28 @@ def scene_identity(scene: SceneFiles) -> str:
 
 
 def scene_key(
-    scene: SceneFiles, modalities: Mapping[str, ModalitySettings], settings: IndexSettings
+    scene: SceneFiles,
+    modalities: Mapping[str, ModalitySettings],
+    settings: IndexSettings,
+    listing: Listing = list_folder,
 ) -> str | None:
-    """A digest of all that decides an entry; None when a file is missing."""
-    facts: list[Any] = [VERSION, asdict(settings)]
+    """A digest of all that decides an entry; None when a file is missing or on a server.
+
+    Args:
+        scene: files of the scene.
+        modalities: settings of the modalities.
+        settings: what decides which windows are kept.
+        listing: lists a folder, for the files beside a raster.
+    """
+    facts: list[Any] = [VERSION, asdict(settings), os.environ.get(ALLOW, '')]
     for modality, file in scene.files.items():
         try:
-            status = os.stat(file.path)
+            found = raster_facts(file.path, listing)
         except OSError:
             return None
-        facts.append([modality, file.path, file.bands, status.st_size, status.st_mtime_ns])
-        facts.append(asdict(modalities[modality]))
-        for side in SIDE_FILES:
-            if os.path.exists(file.path + side):
-                status = os.stat(file.path + side)
-                facts.append([side, status.st_size, status.st_mtime_ns])
+        if not is_complete(found):
+            return None
+        facts.append([modality, file.bands, found, asdict(modalities[modality])])
     return hashlib.sha256(json.dumps(facts).encode()).hexdigest()
 
 

@@ -2,21 +2,19 @@
 
 import math
 import os
-import warnings
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
-import rasterio
 from numpy.typing import NDArray
 from rasterio.enums import ColorInterp, MaskFlags, Resampling
-from rasterio.errors import NotGeoreferencedWarning
 from rasterio.io import DatasetReader
 from rasterio.windows import Window
 
 from mssdf.utils.limits import LARGEST_VALUE
 
+from .raster_opening import damaged_header, open_raster
 from .read_errors import UnreadableFileError, is_local
 
 NODATA_RULES = ('auto', 'any', 'all')
@@ -72,21 +70,6 @@ class RasterHeader:
         return cls(**fields)
 
 
-def open_raster(path: str) -> DatasetReader:
-    """Open a raster for reading, quiet about a missing georeference (the grid checks see it).
-
-    Raises:
-        RasterioError: when it cannot be opened.
-        UnreadableFileError: when its header holds what is no text or no number.
-    """
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter('ignore', NotGeoreferencedWarning)
-            return rasterio.open(path)
-    except (ValueError, OverflowError) as error:
-        raise _damaged_header(path, error) from error
-
-
 def read_header(path: str) -> RasterHeader:
     """Open ``path`` and read what :class:`RasterHeader` holds.
 
@@ -99,13 +82,7 @@ def read_header(path: str) -> RasterHeader:
         try:
             return _header_of(path, raster)
         except (ValueError, OverflowError) as error:
-            raise _damaged_header(path, error) from error
-
-
-def _damaged_header(path: str, error: Exception) -> UnreadableFileError:
-    # A UnicodeDecodeError holds all the text that it is about.
-    what = error.reason if isinstance(error, UnicodeDecodeError) else str(error)[:200]
-    return UnreadableFileError(path, f'a damaged header: {type(error).__name__}: {what}')
+            raise damaged_header(path, error) from error
 
 
 def _header_of(path: str, raster: DatasetReader) -> RasterHeader:

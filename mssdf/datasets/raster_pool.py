@@ -6,7 +6,8 @@ from typing import Any
 
 from rasterio.io import DatasetReader
 
-from .raster import RasterHeader, open_raster
+from .raster import RasterHeader
+from .raster_opening import open_raster
 from .read_errors import UnreadableFileError
 
 # As environment variables, which GDAL reads in every process and thread, and which a user may set.

@@ -5,10 +5,13 @@ Validity is read once, coarsely; only where a window is close to the limit are i
 
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import as_completed, wait
+from functools import cache as cache_calls
 from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
+
+from mssdf.utils.folders import list_folder
 
 from .grids import map_grids
 from .index_cache import IndexCache, scene_identity, scene_key
@@ -54,7 +57,8 @@ def build_scenes(
         patience: with files that cannot be read at once.
         recovered: called with a file, the attempt that worked and the error before it.
     """
-    keys = [scene_key(scene, modalities, settings) for scene in scenes]
+    listing = cache_calls(list_folder)
+    keys = [scene_key(scene, modalities, settings, listing) for scene in scenes]
     results: list[Scene | UnreadableFileError | None] = [
         None if key is None else cache.get(scene_identity(scene), key)
         for scene, key in zip(scenes, keys, strict=True)

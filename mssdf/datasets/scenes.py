@@ -1,14 +1,14 @@
 """Which files make up which scene: by a folder's layout, a list, or an index file."""
 
-import csv
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import yaml  # type: ignore[import-untyped]
+from mssdf.utils.folders import has_suffix, is_hidden
 
+from .index_files import path_in_index, read_index
 from .raster import MASKS, NODATA_RULES
 from .resample import RESAMPLINGS
 
@@ -114,11 +114,13 @@ def scan_folder(
 ) -> list[SceneFiles]:
     """Scenes of the HR-Pairs layout: ``data_root/folder/NAME<suffix>``, sorted by NAME.
 
-    Where one suffix ends like another (``.tif`` and ``_dsm.tif``), the longest decides.
+    Where one suffix ends like another (``.tif`` and ``_dsm.tif``), the longest decides. Suffixes
+    may stand in capitals; hidden files do not count.
 
     Raises:
         FileNotFoundError: when the folder is missing or holds no file with one of the suffixes.
-        ValueError: when a modality has no suffix, or two have the same.
+        ValueError: when a modality has no suffix, or two have the same; when two files of a scene
+            differ in capitals alone.
     """
     suffixes = {name: settings.suffix for name, settings in modalities.items()}
     lacking = [name for name, suffix in suffixes.items() if not suffix]
@@ -132,11 +134,12 @@ def scan_folder(
     by_length = sorted(suffixes.items(), key=lambda item: -len(item[1] or ''))
     found: dict[str, dict[str, SceneFile]] = {}
     with os.scandir(root) as entries:
-        for entry in entries:
+        for entry in sorted(entries, key=lambda entry: entry.name):
+            if is_hidden(entry.name):
+                continue
             for modality, suffix in by_length:
-                if suffix and entry.name.endswith(suffix) and len(entry.name) > len(suffix):
-                    scene = found.setdefault(entry.name[: -len(suffix)], {})
-                    scene[modality] = SceneFile(entry.path)
+                if suffix and has_suffix(entry.name, suffix) and len(entry.name) > len(suffix):
+                    _add_file(found.setdefault(entry.name[: -len(suffix)], {}), modality, entry)
                     break
     if not found:
         raise FileNotFoundError(f'{root}: expected files {layout}, found none')
@@ -146,6 +149,15 @@ def scan_folder(
     ]
 
 
+def _add_file(scene: dict[str, SceneFile], modality: str, entry: os.DirEntry[str]) -> None:
+    if modality in scene:
+        raise ValueError(
+            f'{entry.path}: expected one file of modality {modality!r} in a scene, found '
+            f'{scene[modality].path} too'
+        )
+    scene[modality] = SceneFile(entry.path)
+
+
 def list_scenes(
     scenes: Sequence[Mapping[str, Any]] | str | os.PathLike,
     data_root: str,
@@ -153,22 +165,26 @@ def list_scenes(
 ) -> list[SceneFiles]:
     """Scenes from the config's list, or from a JSON, YAML or CSV file of the same content.
 
-    Relative paths count from ``data_root``; in an index file, without one, from the file's folder.
+    Relative paths count from ``data_root``; in an index file, without one, from the file's folder,
+    below which its paths must lie.
 
     Raises:
         FileNotFoundError: when the index file is missing.
         KeyError: on a key that is no modality.
         ValueError: on a scene without files, or an index that is not a list of scenes.
     """
-    where, base = 'scenes', data_root
     if isinstance(scenes, str | os.PathLike):
         path = _find_index(scenes, data_root)
-        where, base = str(path), data_root or str(path.parent)
-        scenes = _load_index(path)
+        base = data_root or str(path.parent)
+        return [
+            _parse_scene(where, entry, base, modalities, path_in_index)
+            for where, entry in read_index(path, modalities)
+        ]
     if not isinstance(scenes, Sequence) or not scenes:
-        raise ValueError(f'{where}: expected a list of scenes, found {scenes!r}')
+        raise ValueError(f'scenes: expected a list of scenes, found {scenes!r}')
     return [
-        _parse_scene(f'{where}[{i}]', entry, base, modalities) for i, entry in enumerate(scenes)
+        _parse_scene(f'scenes[{i}]', entry, data_root, modalities, _path_in_config)
+        for i, entry in enumerate(scenes)
     ]
 
 
@@ -182,18 +198,16 @@ def _find_index(scenes: str | os.PathLike, data_root: str) -> Path:
     )
 
 
-def _load_index(path: Path) -> Any:
-    if path.suffix == '.csv':
-        with open(path, newline='', encoding='utf-8-sig') as stream:
-            return list(csv.DictReader(stream))
-    if path.suffix not in ('.json', '.yaml', '.yml'):
-        raise ValueError(f'{path}: expected a .json, .yaml, .yml or .csv index of scenes')
-    content = yaml.safe_load(path.read_text(encoding='utf-8'))  # of which JSON is a part
-    return content['scenes'] if isinstance(content, dict) and 'scenes' in content else content
+def _path_in_config(where: str, value: str, base: str) -> str:
+    return os.path.join(base, os.path.expanduser(value))
 
 
 def _parse_scene(
-    where: str, entry: Any, base: str, modalities: Mapping[str, ModalitySettings]
+    where: str,
+    entry: Any,
+    base: str,
+    modalities: Mapping[str, ModalitySettings],
+    locate: Callable[[str, str, str], str],
 ) -> SceneFiles:
     if not isinstance(entry, Mapping):
         raise ValueError(f'{where}: expected a mapping of modality to file, found {entry!r}')
@@ -212,7 +226,7 @@ def _parse_scene(
             )
         bands = value.get('bands')
         files[modality] = SceneFile(
-            path=os.path.join(base, os.path.expanduser(value['path'])),
+            path=locate(f'{where}.{modality}', str(value['path']), base),
             bands=None if bands is None else _check_bands(f'{where}.{modality}', bands),
         )
     if not files:

@@ -12,6 +12,7 @@ import signal
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -19,10 +20,13 @@ import numpy as np
 from mmengine.logging import print_log
 from numpy.typing import NDArray
 
+from mssdf.utils.folders import Listing, list_folder
+
 from .multi_modal_raster import MultiModalRasterDataset
 from .pixel_statistics import FineCounts, PixelStatistics
 from .progress import track
 from .raster import BandSource
+from .raster_identity import FileFacts, raster_facts
 from .raster_pool import RasterPool
 from .read_errors import READ_ERRORS, UnreadableFileError, read_reason
 from .resample import GridMap, read_on_grid
@@ -104,12 +108,13 @@ def compute_statistics(
     dataset.full_init()
     parts = list(_parts(dataset, relative))
     files = {part.source.path for part in parts}
+    listing = cache(list_folder)
     digest = digest_of(
         parts,
         dataset.settings,
         list(percentiles),
         [scene.positions.tobytes() for scene in dataset.scenes],
-        sorted((f, os.stat(f).st_size, os.stat(f).st_mtime_ns) for f in files if os.path.exists(f)),
+        [_facts_of(file, listing) for file in sorted(files)],
     )
     state = StatisticsState.load(partial, digest) if partial else StatisticsState(digest)
     try:
@@ -132,6 +137,14 @@ def compute_statistics(
     return {
         modality: _summary(dataset, modality, state, percentiles) for modality in dataset.modalities
     }
+
+
+def _facts_of(file: str, listing: Listing) -> list[FileFacts]:
+    """Facts of what decides the pixels of a raster; none if it cannot be read."""
+    try:
+        return raster_facts(file, listing)
+    except OSError:
+        return []
 
 
 def write_statistics(path: str | os.PathLike, statistics: Mapping[str, Any]) -> None:

@@ -6,20 +6,15 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+from .folders import files_below
+
 
 def visible_files(*folders: Path) -> list[Path]:
     """All files under some folders, sorted; not hidden ones and those of hidden folders.
 
     Caches are hidden and change with every reader.
     """
-    found = {
-        path
-        for folder in folders
-        for path in folder.rglob('*')
-        if path.is_file()
-        and not any(part.startswith('.') for part in path.relative_to(folder).parts)
-    }
-    return sorted(found)
+    return sorted({path for folder in folders for path in files_below(folder)})
 
 
 def file_facts(paths: Iterable[Path], root: Path) -> list[tuple[str, int, int]]:

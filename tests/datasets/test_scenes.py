@@ -106,3 +106,76 @@ def test_wrong_scenes_are_named(tmp_path, scenes, error, message):
 def test_wrong_settings_are_named(config, error, message):
     with pytest.raises(error, match=message):
         ModalitySettings.from_config('rgb', config)
+
+
+def test_hidden_files_are_skipped_and_suffixes_may_stand_in_capitals(tmp_path):
+    names = ('a_dom.tif', '._a_dom.tif', 'a_dsm.TIF', '._a_dsm.TIF', 'b_DOM.tif', 'b_DSM.TIFF')
+    touch(tmp_path / 'patch', *names)
+    scenes = scan_folder(str(tmp_path), 'patch', RGB_DSM)
+    found = [(s.name, {m: Path(f.path).name for m, f in s.files.items()}) for s in scenes]
+    assert found == [
+        ('a', dict(rgb='a_dom.tif', dsm='a_dsm.TIF')),
+        ('b', dict(rgb='b_DOM.tif')),  # .TIFF is another suffix
+    ]
+
+
+def test_files_that_differ_in_capitals_alone_are_named(tmp_path):
+    touch(tmp_path / 'patch', 'a_dom.tif', 'a_DOM.tif')
+    with pytest.raises(ValueError, match=r'a_dom\.tif: expected one file of modality .rgb.*a_DOM'):
+        scan_folder(str(tmp_path), 'patch', RGB_DSM)
+
+
+TABLE = 'name,rgb,dsm\nköln,patch/a.tif,b.tif\ntwo,c.tif,\n'
+
+
+@pytest.mark.parametrize(
+    'change',
+    [
+        lambda text: text.encode('utf-8-sig'),
+        lambda text: text.encode('latin-1'),
+        lambda text: text.encode('utf-16'),
+        lambda text: text.replace(',', ';').encode(),
+        lambda text: text.replace(',', '\t').encode(),
+        lambda text: text.replace(',', ' , ').replace('\n', '  \r\n').encode(),
+        lambda text: text.replace('\n', ',,\n').encode(),
+        lambda text: ('\n' + text.replace('\n', '\n\n') + ',,\n').encode(),
+        lambda text: text.replace('/', '\\').encode(),
+        lambda text: text.replace('name', '"name"').replace('c.tif', '"c.tif"').encode('utf-16-le'),
+    ],
+)
+def test_tables_of_any_program(tmp_path, change):
+    path = tmp_path / 'index.CSV'
+    path.write_bytes(change(TABLE))
+    found = list_scenes(str(path), '', RGB_DSM)
+    assert [(s.name, {m: f.path for m, f in s.files.items()}) for s in found] == [
+        ('köln', dict(rgb=str(tmp_path / 'patch/a.tif'), dsm=str(tmp_path / 'b.tif'))),
+        ('two', dict(rgb=str(tmp_path / 'c.tif'))),
+    ]
+
+
+@pytest.mark.parametrize('encoding', ['utf-8-sig', 'latin-1', 'utf-16'])
+def test_trees_of_any_program(tmp_path, encoding):
+    text = '[\n\t{"name": "köln", "rgb": "patch\\\\a.tif", },\n]\n'  # a comma too many, too
+    (tmp_path / 'index.json').write_bytes(text.encode(encoding))
+    (scene,) = list_scenes('index.json', str(tmp_path), RGB_DSM)
+    assert (scene.name, scene.files['rgb'].path) == ('köln', str(tmp_path / 'patch/a.tif'))
+
+
+@pytest.mark.parametrize(
+    ('name', 'content', 'message'),
+    [
+        ('a.csv', b'rgb,dsm\na.tif,b.tif\na.tif,b.tif,c.tif\n', r'a\.csv:3: expected at most 2'),
+        ('a.csv', b'rgb,,dsm\na.tif,,b.tif\n', r'a\.csv:1: expected the names of columns'),
+        ('a.csv', b'rgb\n\x81.tif\n', r'a\.csv:2: expected text in UTF-8'),
+        ('a.csv', b'rgb,dsm\n', r'a\.csv: expected a list of scenes'),
+        ('a.json', b'[\n{"rgb": "a.tif"\n', r'a\.json:3: expected JSON'),
+        ('a.json', b'[\n{"rgb": "patch\\a.tif"}]', r'a\.json:2: expected JSON, found invalid'),
+        ('a.json', b'[\n{"rgb": "patch\\b.tif"}]', r'a\.json\[0\]\.rgb: .*written twice'),
+        ('a.yaml', b'- rgb: a.tif\n- rgb: [a.tif\n', r'a\.yaml:3: expected YAML'),
+        ('a.txt', b'a.tif\n', r'a\.txt: expected a \.json'),
+    ],
+)
+def test_what_is_no_index_is_named_with_its_line(tmp_path, name, content, message):
+    (tmp_path / name).write_bytes(content)
+    with pytest.raises(ValueError, match=message):
+        list_scenes(name, str(tmp_path), RGB_DSM)

@@ -1,7 +1,7 @@
 """Co-registered training data from rasters that were never on one grid."""
 
 from .build import build, forget, forgotten, lay_out
-from .catalogue import CatalogueError, find_rasters
+from .places import CatalogueError, find_rasters
 from .plan import Plan, make_plan
 from .report import describe, summarize, write_reports
 from .settings import COMPRESSIONS, FORMATS, RESAMPLINGS, SUFFIXES, BuildSettings, SourceSettings

@@ -10,7 +10,8 @@ from rasterio.warp import calculate_default_transform, transform_bounds
 
 from ..grids import describe_crs, same_crs
 from ..raster import RasterHeader
-from .catalogue import Bounds, CataloguedRaster, CatalogueError
+from .catalogue import Bounds, CataloguedRaster
+from .places import CatalogueError
 
 # Rounding in coordinates must not add a row of pixels.
 SNAP = 1e-3

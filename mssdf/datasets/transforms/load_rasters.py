@@ -12,7 +12,8 @@ from rasterio.errors import RasterioError
 
 from mssdf.registry import TRANSFORMS
 
-from ..raster import make_source, open_raster, read_header, read_values
+from ..raster import make_source, read_header, read_values
+from ..raster_opening import open_raster
 
 MISSING = ('error', 'nodata')
 

@@ -1,0 +1,100 @@
+"""Files of folders as a user sees them: links followed, hidden ones left out, any capitals."""
+
+import logging
+import os
+from collections import deque
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+from mmengine.logging import print_log
+
+# Names of a folder's entries by their lower-case form.
+Names = Mapping[str, list[str]]
+Listing = Callable[[str], Names]
+
+
+def is_hidden(path: str | os.PathLike) -> bool:
+    """Whether a name is hidden, as are ``._NAME`` files that macOS writes on foreign disks."""
+    return os.path.basename(path).startswith('.')
+
+
+def has_suffix(path: str | os.PathLike, suffix: str) -> bool:
+    """Whether a name ends with a suffix, in capitals or not."""
+    return os.path.basename(path).lower().endswith(suffix.lower())
+
+
+def files_in(folder: Path, suffix: str = '') -> list[Path]:
+    """Files of a folder itself that are not hidden, sorted; none where there is no such folder.
+
+    Args:
+        folder: folder to list.
+        suffix: end of their names, in capitals or not.
+    """
+    if not folder.is_dir():
+        return []
+    return sorted(
+        path
+        for path in folder.iterdir()
+        if not is_hidden(path) and has_suffix(path, suffix) and path.is_file()
+    )
+
+
+def files_below(root: Path, suffix: str = '') -> list[Path]:
+    """Files of a folder and of all folders below it, sorted; no hidden files or folders.
+
+    Links to folders are followed. Each folder is read once, so that cycles of links end and a
+    folder that is reached in two ways gives its files once: under its own path if it has one.
+
+    Args:
+        root: folder to list.
+        suffix: end of their names, in capitals or not.
+    """
+    found: list[Path] = []
+    seen: set[tuple[int, int]] = set()
+    folders, links = deque([root]), deque[Path]()
+    while folders or links:
+        folder = folders.popleft() if folders else links.popleft()
+        status = folder.stat()
+        if (status.st_dev, status.st_ino) in seen:
+            continue
+        seen.add((status.st_dev, status.st_ino))
+        try:
+            paths = sorted(path for path in folder.iterdir() if not is_hidden(path))
+        except PermissionError:
+            message = f'{folder} cannot be read (permission denied), its files are left out'
+            print_log(message, logger='current', level=logging.WARNING)
+            continue
+        for path in paths:
+            if path.is_dir():
+                (links if path.is_symlink() else folders).append(path)
+            elif has_suffix(path, suffix) and path.is_file():
+                found.append(path)
+    return sorted(found)
+
+
+def list_folder(folder: str) -> dict[str, list[str]]:
+    """Names of a folder's entries by their lower-case form; empty if it cannot be listed."""
+    found: dict[str, list[str]] = {}
+    try:
+        names = os.listdir(folder or '.')
+    except OSError:
+        return found
+    for name in sorted(names):
+        found.setdefault(name.lower(), []).append(name)
+    return found
+
+
+def in_any_case(path: Path, listing: Listing = list_folder) -> Path:
+    """The file of that name, or the one whose name differs from it in capitals alone.
+
+    Args:
+        path: file that is looked for.
+        listing: lists a folder; one that remembers saves time where many files are looked for.
+
+    Returns:
+        Its path; ``path`` where there is no such file, or several.
+    """
+    if path.exists():
+        return path
+    names = listing(str(path.parent)).get(path.name.lower(), [])
+    return path.with_name(names[0]) if len(names) == 1 else path

@@ -1,0 +1,39 @@
+"""XML of unknown origin, read without its document type: no entities, nothing from elsewhere."""
+
+from pathlib import Path
+from typing import NoReturn
+from xml.etree import ElementTree
+from xml.parsers import expat
+
+LARGEST = 2**26  # bytes; expat holds the whole tree in memory
+
+
+def read_xml(path: Path) -> ElementTree.Element:
+    """Read the root element of a file.
+
+    Args:
+        path: file to read.
+
+    Raises:
+        OSError: if the file cannot be read.
+        ValueError: if it is no XML, is larger than 64 MiB, or has a document type declaration,
+            whose entities could grow without bound or name other files.
+    """
+    if path.stat().st_size > LARGEST:
+        raise ValueError(f'{path}: expected XML of at most {LARGEST} bytes, found more')
+    content = path.read_bytes()
+    scout = expat.ParserCreate()
+
+    def refuse(*_: object) -> NoReturn:
+        raise ValueError(
+            f'{path}:{scout.CurrentLineNumber}: expected XML without a document type, found one, '
+            'which may define entities'
+        )
+
+    scout.StartDoctypeDeclHandler = refuse
+    scout.EntityDeclHandler = refuse
+    try:
+        scout.Parse(content, True)
+        return ElementTree.fromstring(content)
+    except (expat.ExpatError, ElementTree.ParseError) as error:
+        raise ValueError(f'{path}: expected XML, found {error}') from None
