@@ -12,6 +12,9 @@ from PIL import Image
 from sklearn.model_selection import StratifiedKFold
 from torch import Tensor
 
+from mssdf.utils.folders import files_in, is_hidden
+from mssdf.utils.text_files import read_text
+
 RASTERS = ('.tif', '.tiff')
 SUFFIXES = ('.jpg', '.jpeg', '.png', *RASTERS)
 
@@ -91,9 +94,9 @@ def load_labelled_images(root: str | Path, img_size: int) -> LabelledImages:
     if not root.is_dir():
         raise FileNotFoundError(f'{root}: expected a folder of labelled images, found none')
     found = {
-        folder.name: sorted(path for path in folder.iterdir() if path.suffix.lower() in SUFFIXES)
+        folder.name: [path for path in files_in(folder) if path.suffix.lower() in SUFFIXES]
         for folder in sorted(root.iterdir())
-        if folder.is_dir()
+        if folder.is_dir() and not is_hidden(folder)
     }
     found = {name: paths for name, paths in found.items() if paths}
     if len(found) < 2:
@@ -177,7 +180,7 @@ def read_split(path: str | Path, paths: list[str]) -> tuple[np.ndarray, np.ndarr
         ValueError: if the file is not like that, names an unknown image, or one on both sides.
     """
     try:
-        split = json.loads(Path(path).read_text())
+        split = json.loads(read_text(Path(path)))
         sides = [list(split[side]) for side in ('bank', 'query')]
     except (json.JSONDecodeError, KeyError, TypeError) as error:
         raise ValueError(

@@ -14,7 +14,7 @@ import rasterio
 from numpy.typing import NDArray
 from rasterio.errors import RasterioError
 
-from mssdf.datasets.raster import open_raster
+from mssdf.datasets.raster_opening import open_raster
 from mssdf.engine.atomic_file import write_atomically
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from mssdf.datasets.classes import SECOND
 from mssdf.datasets.preparation.jobs import run_jobs
 from mssdf.datasets.preparation.second import convert
+from mssdf.utils.folders import files_in
 
 EPILOG = f"""\
 expected layout:
@@ -35,7 +36,7 @@ def find_labels(root: Path) -> list[Path]:
     labels = []
     for split in splits:
         for date in (1, 2):
-            names = sorted(path.name for path in (split / f'im{date}').glob('*.png'))
+            names = sorted(path.name for path in files_in(split / f'im{date}', '.png'))
             if not names:
                 raise FileNotFoundError(f'{split / f"im{date}"}: expected *.png, found none')
             for name in names:

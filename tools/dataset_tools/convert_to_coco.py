@@ -13,6 +13,7 @@ from mssdf.datasets.preparation.stratified import order_by_class, take_share
 from mssdf.datasets.preparation.voc import read_splits
 from mssdf.datasets.progress import track
 from mssdf.engine.atomic_file import write_atomically
+from mssdf.utils.folders import files_in
 
 EPILOG = """\
 expected layout:
@@ -60,7 +61,7 @@ def read_all_vhr10(root: Path, seed: int) -> dict[str, list[LabelledImage]]:
         FileNotFoundError, ValueError: see :func:`~mssdf.datasets.preparation.coco.read_vhr10`.
         FileExistsError: if another split has been drawn before.
     """
-    paths = sorted((root / 'positive image set').glob('*.jpg'))
+    paths = files_in(root / 'positive image set', '.jpg')
     if not paths:
         raise FileNotFoundError(f'{root / "positive image set"}: expected *.jpg, found none')
     images = {

@@ -13,6 +13,7 @@ import numpy as np
 from mssdf.datasets.preparation.label_counts import count_all
 from mssdf.datasets.preparation.splits import write_lists
 from mssdf.datasets.preparation.stratified import order_by_pixels
+from mssdf.utils.folders import files_in
 
 EPILOG = """\
 expected layout:
@@ -48,7 +49,7 @@ def main(arguments: list[str] | None = None) -> int:
             raise FileNotFoundError(f'{folder}: no such folder')
         if not 0 < args.share <= 1:
             raise ValueError(f'--share: expected above 0 and at most 1, found {args.share}')
-        paths = sorted(folder.glob(f'*{args.suffix}'))
+        paths = [path for path in files_in(folder) if path.name.endswith(args.suffix)]
         if not paths:
             raise FileNotFoundError(f'{folder}: expected label maps *{args.suffix}, found none')
         counts = count_all(paths, args.workers)

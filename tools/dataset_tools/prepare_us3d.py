@@ -10,6 +10,7 @@ from mssdf.datasets.preparation.settings import keep_settings
 from mssdf.datasets.preparation.splits import write_lists
 from mssdf.datasets.preparation.stratified import order_by_class, take_share
 from mssdf.datasets.preparation.us3d import View, cut_view
+from mssdf.utils.folders import files_below
 
 EPILOG = """\
 expected layout (any depth):
@@ -25,7 +26,8 @@ writes:
 example:
   python tools/dataset_tools/prepare_us3d.py Track1 --out data/us3d
 """
-NAME = re.compile(r'([A-Z]+_\d+)_(\d+)_RGB\.tif')
+NAME = re.compile(r'([A-Z]+_\d+)_(\d+)_RGB\.tif', re.IGNORECASE)
+HEIGHTS, COLORS = '_AGL.tif', '_RGB.tif'
 
 
 def find_views(root: Path) -> dict[Path, tuple[str, Path]]:
@@ -35,13 +37,13 @@ def find_views(root: Path) -> dict[Path, tuple[str, Path]]:
         FileNotFoundError: if there is none, or one lacks its heights.
         ValueError: for a file that is named otherwise.
     """
-    heights = {path.name.removesuffix('_AGL.tif'): path for path in root.rglob('*_AGL.tif')}
+    heights = {path.name[: -len(HEIGHTS)]: path for path in files_below(root, HEIGHTS)}
     views = {}
-    for path in sorted(root.rglob('*_RGB.tif')):
+    for path in files_below(root, COLORS):
         match = NAME.fullmatch(path.name)
         if match is None:
             raise ValueError(f'{path}: expected a name like JAX_004_006_RGB.tif')
-        stem = path.name.removesuffix('_RGB.tif')
+        stem = path.name[: -len(COLORS)]
         if stem not in heights:
             raise FileNotFoundError(f'{path}: found no {stem}_AGL.tif under {root}')
         views[path] = match[1], heights[stem]

@@ -7,6 +7,7 @@ from pathlib import Path
 from mssdf.datasets import classes
 from mssdf.datasets.preparation.splits import write_lists
 from mssdf.datasets.preparation.stratified import order_by_class, take_share
+from mssdf.utils.folders import files_below
 
 EPILOG = """\
 expected layout (any depth above the class folders):
@@ -42,7 +43,7 @@ def find_images(root: Path, names: tuple[str, ...] | None) -> dict[str, str]:
         raise FileNotFoundError(f'{root}: no such folder')
     images = {
         path.relative_to(root).as_posix(): path.parent.name
-        for path in root.rglob('*')
+        for path in files_below(root)
         if path.suffix.lower() in ENDINGS and path.parent != root
     }
     if not images:

@@ -8,6 +8,8 @@ from typing import Any
 
 import cv2
 
+from mssdf.utils.text_files import read_lines
+
 from .voc import read_objects
 
 CORNER = r'\(\s*(-?\d+)\s*,\s*(-?\d+)\s*\)'
@@ -74,10 +76,8 @@ def read_vhr10(text: Path, image: Path, classes: Sequence[str]) -> LabelledImage
         raise FileNotFoundError(f'{text}: no such file, to go with {image.name}')
     height, width = image_size(image)
     result = LabelledImage(image.name, width, height)
-    for number, line in enumerate(text.read_text().splitlines(), 1):
-        if not line.strip():
-            continue
-        match = VHR10_LINE.fullmatch(line.strip())
+    for number, line in read_lines(text):
+        match = VHR10_LINE.fullmatch(line)
         if match is None:
             raise ValueError(
                 f'{text}: line {number}: expected (x1,y1),(x2,y2),class, found {line!r}'

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mssdf.engine.atomic_file import write_atomically
+from mssdf.utils.folders import files_in
 
 from ..progress import track
 
@@ -66,7 +67,7 @@ def split_part(images: Path, boxes: Path | None, target: Path, tiling: Tiling) -
     """
     if target.exists():
         return f'done before: {_check_done(target, tiling)}'
-    names = sorted(path.stem for path in images.iterdir() if path.suffix in ENDINGS)
+    names = sorted(path.stem for path in files_in(images) if path.suffix in ENDINGS)
     if not names:
         raise FileNotFoundError(f'{images}: expected images, found none')
     if boxes is not None:

@@ -7,6 +7,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from mssdf.utils.folders import files_below
+
 from ..classes import ISPRS_PALETTE
 from ..transforms.load_rasters import read_image
 from ..writing import NODATA, write_png, write_tif
@@ -71,7 +73,7 @@ def find_tiles(folder: Path, dataset: str, suffix: str = '') -> dict[str, Path]:
         ValueError: if two files are of the same tile.
     """
     found: dict[str, Path] = {}
-    for path in sorted(folder.rglob(f'*{suffix}')):
+    for path in files_below(folder, suffix):
         match = TILE[dataset].search(path.name)
         if path.suffix.lower() not in ('.tif', '.tiff', '.png', '.jpg') or match is None:
             continue

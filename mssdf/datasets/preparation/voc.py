@@ -1,9 +1,12 @@
 """DIOR's XML: one file of boxes per image, horizontal or oriented."""
 
 import math
-import xml.etree.ElementTree as ElementTree
 from collections.abc import Sequence
 from pathlib import Path
+from xml.etree.ElementTree import Element
+
+from mssdf.utils.safe_xml import read_xml
+from mssdf.utils.text_files import read_text
 
 
 def read_objects(
@@ -23,15 +26,12 @@ def read_objects(
 
     Raises:
         FileNotFoundError: if the file is missing.
-        ValueError: for a file that is no XML, an unknown name, a box that is missing or a number
-            that is none.
+        ValueError: for a file that is no XML or defines entities, an unknown name, a box that is
+            missing or a number that is none.
     """
     if not xml.is_file():
         raise FileNotFoundError(f'{xml}: no such file')
-    try:
-        root = ElementTree.parse(xml).getroot()
-    except ElementTree.ParseError as error:
-        raise ValueError(f'{xml}: expected XML, found {error}') from None
+    root = read_xml(xml)
     known = {name.lower(): name for name in names}
     objects = []
     for item in root.iter('object'):
@@ -49,7 +49,7 @@ def read_objects(
     return (int(_number(xml, size, 'width')), int(_number(xml, size, 'height'))), objects
 
 
-def _number(xml: Path, item: ElementTree.Element, key: str) -> float:
+def _number(xml: Path, item: Element, key: str) -> float:
     text = item.findtext(key)
     try:
         value = float(text or '')
@@ -73,7 +73,7 @@ def read_splits(root: Path, splits: Sequence[str]) -> dict[str, list[str]]:
         listed = root / f'ImageSets/Main/{split}.txt'
         if not listed.is_file():
             raise FileNotFoundError(f'{listed}: no such file')
-        names[split] = listed.read_text().split()
+        names[split] = read_text(listed).split()
         if not names[split]:
             raise ValueError(f'{listed}: expected names of images, found none')
         for name in names[split]:

@@ -1,7 +1,10 @@
 """Files of one sample in parallel folders."""
 
 from collections.abc import Mapping
+from functools import cache
 from pathlib import Path
+
+from mssdf.utils.folders import files_below, in_any_case, list_folder
 
 
 def match_files(
@@ -10,8 +13,10 @@ def match_files(
     """One dictionary of paths per sample, sorted by name.
 
     Args:
-        folders: of each key; the first one tells the samples. Subfolders are searched too.
-        suffixes: endings of the files of each key; what stands before is the sample's name.
+        folders: of each key; the first one tells the samples. Subfolders are searched too, links
+            followed; hidden files do not count.
+        suffixes: endings of the files of each key, in capitals or not; what stands before is the
+            sample's name.
         optional: keys whose folders may be missing altogether (a test set without labels).
 
     Raises:
@@ -22,11 +27,8 @@ def match_files(
     root = Path(folders[first])
     if not root.is_dir():
         raise FileNotFoundError(f'{root}: no such folder ({first})')
-    names = sorted(
-        path.relative_to(root).as_posix().removesuffix(suffixes[first])
-        for path in root.rglob(f'*{suffixes[first]}')
-    )
-    if not names:
+    found = files_below(root, suffixes[first])
+    if not found:
         raise FileNotFoundError(f'{root}: expected files *{suffixes[first]}, found none ({first})')
     used = []
     for key in others:
@@ -35,8 +37,14 @@ def match_files(
         elif key not in optional:
             raise FileNotFoundError(f'{folders[key]}: no such folder ({key})')
     samples = []
-    for name in names:
-        sample = {key: str(Path(folders[key], name + suffixes[key])) for key in (first, *used)}
+    listing = cache(list_folder)
+    for path in found:
+        place = path.relative_to(root)
+        name = place.name[: len(place.name) - len(suffixes[first])]
+        sample = {first: str(path)}
+        for key in used:
+            partner = Path(folders[key], place.parent, name + suffixes[key])
+            sample[key] = str(in_any_case(partner, listing))
         lacking = [path for path in sample.values() if not Path(path).is_file()]
         if lacking:
             raise FileNotFoundError(f'{lacking[0]}: no such file, to go with {sample[first]}')

@@ -11,6 +11,7 @@ from mssdf.datasets.preparation.label_counts import count_all
 from mssdf.datasets.preparation.splits import write_lists
 from mssdf.datasets.preparation.stratified import order_by_class, order_by_pixels, take_share
 from mssdf.engine.atomic_file import write_atomically
+from mssdf.utils.folders import files_in, is_hidden
 
 from ..labelled_images import SUFFIXES
 from .chips import lay_out_chips
@@ -109,7 +110,7 @@ def _prepare_maps(task: Task, seed: int, root: Path, out: Path) -> Prepared:
         if task.kind == 'heights':
             options[f'{dataset}.data_prefix.depth_map_path'] = f'{folder}/{split}'
 
-    tested = sorted((images / 'val').glob(f'*{suffix}'))
+    tested = [path for path in files_in(images / 'val') if path.name.endswith(suffix)]
     truths = {path.stem: root / folder / 'val' / f'{path.stem}{truth_suffix}' for path in tested}
     missing = [path for path in truths.values() if not path.is_file()]
     if missing or not truths:
@@ -126,7 +127,7 @@ def _prepare_maps(task: Task, seed: int, root: Path, out: Path) -> Prepared:
 
 def _share_of_masks(task: Task, seed: int, root: Path) -> list[str]:
     """Names of training images that have each class in about the share that is wanted."""
-    paths = sorted((root / 'ann_dir/train').glob(f'*{MASK_SUFFIX}'))
+    paths = [path for path in files_in(root / 'ann_dir/train') if path.name.endswith(MASK_SUFFIX)]
     counts = count_all(paths, 0)
     counts[:, IGNORED] = 0
     number = max(round(task.percent / 100 * len(paths)), 1)
@@ -138,7 +139,7 @@ def _prepare_scenes(task: Task, seed: int, root: Path, out: Path) -> Prepared:
     images = {
         path.relative_to(root).as_posix(): path.parent.name
         for path in root.glob('*/*')
-        if path.suffix.lower() in SUFFIXES
+        if path.suffix.lower() in SUFFIXES and not is_hidden(path)
     }
     classes = sorted(set(images.values()))
     if len(classes) < 2:
@@ -184,7 +185,7 @@ def _suffix_of(folder: Path) -> str:
         FileNotFoundError: if there are none.
         ValueError: if they differ in it.
     """
-    found = {path.suffix for path in folder.glob('*') if path.suffix.lower() in SUFFIXES}
+    found = {path.suffix for path in files_in(folder) if path.suffix.lower() in SUFFIXES}
     if not found:
         raise FileNotFoundError(f'{folder}: expected images {", ".join(SUFFIXES)}, found none')
     if len(found) > 1:

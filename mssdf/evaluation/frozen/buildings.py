@@ -11,6 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mssdf.datasets.examples.buildings import ZOOM, to_pixels
+from mssdf.utils.folders import files_in
+from mssdf.utils.text_files import read_text
 
 from ..labelled_images import SUFFIXES, read_rgb
 from .cutting import Layers
@@ -57,9 +59,7 @@ def building_chips(folder: Path) -> Iterator[Chip]:
     if not labels.is_file():
         raise ValueError(f'{labels}: expected outlines of buildings, found none')
     outlines = read_polygons(labels)
-    tiles = {
-        path: tile_of(path) for path in sorted(folder.iterdir()) if path.suffix.lower() in SUFFIXES
-    }
+    tiles = {path: tile_of(path) for path in files_in(folder) if path.suffix.lower() in SUFFIXES}
     if not tiles:
         raise ValueError(f'{folder}: expected chips named after their tiles, found none')
     grounds = {path: _ground(*tile) for path, tile in tiles.items()}
@@ -78,7 +78,7 @@ def read_polygons(path: Path) -> list[Rings]:
         ValueError: if the file is no collection of polygons.
     """
     try:
-        features = json.loads(path.read_text())['features']
+        features = json.loads(read_text(path))['features']
         shapes = [one['geometry'] for one in features]
     except (ValueError, KeyError, TypeError) as error:
         raise ValueError(f'{path}: expected a FeatureCollection, found: {error!r}') from None

@@ -12,6 +12,7 @@ from PIL import Image
 
 from mssdf.datasets.examples.derive import heights_above_ground, land_cover
 from mssdf.utils.fingerprints import visible_files
+from mssdf.utils.folders import files_in, in_any_case
 
 from ..labelled_images import RASTERS, SUFFIXES, load_labelled_images, read_rgb
 from .buildings import building_chips, chip_layers
@@ -153,7 +154,7 @@ def _scenes(described: EvaluationSet, img_size: int) -> EvaluationData:
         folder = Path(described.path, described.heights)
         layers = []
         for name in found.paths:
-            path = (folder / name).with_suffix('.tif')
+            path = in_any_case((folder / name).with_suffix('.tif'))
             heights = read_heights(path)
             blank = np.zeros((*heights.shape, 3), np.uint8)
             layers.append(resized(Layers(blank, np.isfinite(heights), None, heights), img_size))
@@ -283,18 +284,18 @@ def _mask_parts(described: EvaluationSet) -> Iterator[Part]:
 def _by_stem(folder: Path) -> dict[str, Path]:
     if not folder.is_dir():
         return {}
-    return {path.stem: path for path in sorted(folder.iterdir()) if path.suffix.lower() in SUFFIXES}
+    return {path.stem: path for path in files_in(folder) if path.suffix.lower() in SUFFIXES}
 
 
 def _height_parts(described: EvaluationSet) -> Iterator[Part]:
     root, end = Path(described.path), described.image or '_dom.tif'
     folder = root / 'patch' if (root / 'patch').is_dir() else root
-    images = sorted(path for path in folder.iterdir() if path.name.endswith(end))
+    images = files_in(folder, end)
     if not images:
         raise ValueError(f'{folder}: expected images *{end}, found none')
     for group, path in zip(place_groups(images), images, strict=True):
         name = path.name[: -len(end)]
-        surface = folder / f'{name}{described.target or "_dsm.tif"}'
+        surface = in_any_case(folder / f'{name}{described.target or "_dsm.tif"}')
         rgb = read_rgb(path)
         seen = read_seen(path, rgb.shape[:2])
         layers = _layers(path, rgb, seen, None, read_heights(surface))

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from mssdf.apis.configs import ROOT
+from mssdf.utils.text_files import read_text
 
 KINDS = ('scenes', 'masks', 'height', 'cover', 'buildings')
 ALIASES = dict(heights='height', dense='masks')
@@ -144,7 +145,7 @@ def read_sets(path: str | Path) -> list[EvaluationSet]:
     if not path.is_file():
         raise FileNotFoundError(f'{path}: expected a JSON file of evaluation sets, found none')
     try:
-        found = json.loads(path.read_text())
+        found = json.loads(read_text(path))
     except ValueError as error:  # no JSON, or no text at all
         raise ValueError(f'{path}: expected JSON, found: {error}') from None
     if not isinstance(found, list) or not all(isinstance(one, dict) for one in found):
