@@ -24,7 +24,9 @@ def mirrored_names(images: Iterable[str]) -> dict[str, Path]:
     Where images differ in their endings alone, the ending stays part of the name.
     """
     images = sorted(set(map(str, images)))
-    root = os.path.commonpath([os.path.dirname(image) for image in images]) if images else ''
+    # absolute: a '..' in the middle of one would lead out of the folder that they are written to
+    folders = [os.path.dirname(os.path.abspath(image)) for image in images]
+    root = os.path.commonpath(folders) if images else ''
     paths = {image: Path(os.path.relpath(image, root or '.')) for image in images}
     counts = Counter(path.with_suffix('') for path in paths.values())
     return {

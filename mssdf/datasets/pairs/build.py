@@ -11,19 +11,18 @@ from mssdf.engine.atomic_file import remove_partial_files
 from ..preparation.settings import keep_settings
 from ..progress import track
 from .plan import Plan
-from .scheduling import run_everywhere
-from .settings import BuildSettings
-from .split import TRAIN, VAL, block_of, keep_apart, load_split, save_split, split_blocks
-from .tile import (
+from .records import (
     RECORDS,
-    SHARDS,
-    TileJob,
     empty_record,
+    list_records,
     load_record,
-    make_tile,
     record_path,
     remove_files,
 )
+from .scheduling import run_everywhere
+from .settings import BuildSettings
+from .split import TRAIN, VAL, block_of, keep_apart, load_split, save_split, split_blocks
+from .tile import SHARDS, TileJob, make_tile
 
 PARTS = (TRAIN, VAL)
 
@@ -34,21 +33,20 @@ def lay_out(plan: Plan, settings: BuildSettings) -> list[TileJob]:
     Raises:
         ValueError: if what is in the folder was made with other settings.
     """
-    out = Path(settings.out)
-    records = sorted((out / RECORDS).glob('*.json')) if (out / RECORDS).is_dir() else []
+    records = list_records(settings)
     facts = {key: json.dumps(value) for key, value in settings.facts().items()}
     facts |= dict(split=json.dumps([settings.split_block, settings.seed]))
-    keep_settings(out / 'settings.json', facts, records)
+    keep_settings(settings.place('settings.json'), facts, records)
     parts = split_blocks(
         plan.tiles,
         settings.val_share,
         settings.split_block,
         settings.seed,
-        load_split(out / 'split.json'),
+        load_split(settings.place('split.json')),
         gap=settings.split_gap,
         window=settings.window,
     )
-    save_split(out / 'split.json', parts)
+    save_split(settings.place('split.json'), parts)
     rects = keep_apart(plan.tiles, parts, settings.split_block, settings.split_gap)
     side = settings.split_block
     return [
@@ -59,10 +57,8 @@ def lay_out(plan: Plan, settings: BuildSettings) -> list[TileJob]:
 
 def forgotten(jobs: Sequence[TileJob], settings: BuildSettings) -> list[Path]:
     """Records of tiles that an earlier run made and that no raster makes any more."""
-    known = {record_path(settings, job) for job in jobs}
-    return [
-        path for path in sorted(Path(settings.out, RECORDS).glob('*.json')) if path not in known
-    ]
+    known = {record_path(settings, job.tile.name) for job in jobs}
+    return [path for path in list_records(settings) if path not in known]
 
 
 def forget(records: Sequence[Path], settings: BuildSettings) -> None:
@@ -71,7 +67,7 @@ def forget(records: Sequence[Path], settings: BuildSettings) -> None:
         record = load_record(path)
         if record is not None:
             remove_files(settings, record)
-        path.unlink()
+        settings.place(RECORDS, path.name).unlink()
 
 
 def build(
@@ -89,11 +85,11 @@ def build(
         The records of :func:`~mssdf.datasets.pairs.tile.make_tile`, in the tiles' order.
     """
     for part in PARTS:
-        remove_partial_files(Path(settings.out, part, 'patch'))
+        remove_partial_files(settings.folder(part, 'patch'))
         if SHARDS in settings.formats:
             from ..shards import remove_partial_shards
 
-            remove_partial_shards(Path(settings.out, part, 'shards'))
+            remove_partial_shards(settings.folder(part, 'shards'))
     results = run_everywhere(
         partial(make_tile, settings=settings),
         jobs,
@@ -137,4 +133,4 @@ def _write_indices(
             if record['part'] == part and record.get('shard') and record['status'] != 'failed'
         ]
         if infos:
-            write_index(Path(settings.out, part, 'shards'), infos, modalities=modalities)
+            write_index(settings.folder(part, 'shards'), infos, modalities=modalities)

@@ -4,7 +4,10 @@ import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
+from pathlib import Path
 from typing import Any
+
+from mssdf.utils.containment import inside
 
 RESAMPLINGS = ('auto', 'nearest', 'bilinear', 'cubic', 'average')
 FORMATS = ('pairs', 'shards')
@@ -118,6 +121,22 @@ class BuildSettings:
                 raise ValueError(f'{option}: expected {low} to {high}, found {value}')
         if self.resolution is not None and not self.resolution > 0:
             raise ValueError(f'--resolution: expected metres above 0, found {self.resolution}')
+
+    def place(self, *parts: str) -> Path:
+        """A path in the folder to write, the only one where anything is written or removed.
+
+        Raises:
+            OutsideError: if it leads elsewhere.
+        """
+        return inside(self.out, *parts)
+
+    def folder(self, *parts: str) -> Path:
+        """A folder in the folder to write, into which no link leads from elsewhere.
+
+        Raises:
+            OutsideError: if it lies elsewhere.
+        """
+        return self.place(*parts, '_').parent
 
     def facts(self) -> dict[str, Any]:
         """What decides a tile's content, apart from which files there are; JSON can hold it."""

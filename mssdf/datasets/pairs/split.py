@@ -145,8 +145,23 @@ def _degrees(tile: Tile, gap: int) -> tuple[float, float, float, float]:
 
 
 def load_split(path: Path) -> dict[str, str]:
-    """The parts of an earlier run; none without a file."""
-    return json.loads(path.read_text()) if path.is_file() else {}
+    """The parts of an earlier run; none without a file.
+
+    Raises:
+        ValueError: if the file holds something else; parts are names of folders, too.
+    """
+    if not path.is_file():
+        return {}
+    try:
+        parts = json.loads(path.read_text())
+    except ValueError as error:
+        raise ValueError(f'{path}: expected the parts of an earlier run, found {error}') from None
+    known = isinstance(parts, dict) and all(part in (TRAIN, VAL) for part in parts.values())
+    if not known:
+        raise ValueError(
+            f'{path}: expected {TRAIN!r} or {VAL!r} for each area, found {str(parts)[:200]}'
+        )
+    return parts
 
 
 def save_split(path: Path, parts: Mapping[str, str]) -> None:

@@ -1,12 +1,10 @@
 """Making one tile: read, warp, judge, compare, write, and write down what was done."""
 
 import base64
-import hashlib
 import json
 import time
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -18,15 +16,13 @@ from ..raster_pool import RasterPool
 from .alignment import correlate_edges, edge_strength
 from .filtering import judge_windows
 from .plan import TERRAIN, Tile
+from .records import checksum, empty_record, is_whole, load_record, record_path, remove_files
 from .settings import BuildSettings
 from .target_grid import Rect
 from .warping import warp_mosaic
 from .writing import write_cog
 
-RECORDS = '.build'
 PAIRS, SHARDS = 'pairs', 'shards'
-# Bytes read at once for a checksum.
-CHUNK = 1 << 20
 # Share of a tile's pixels from which a raster answers for how the tile lies.
 MAIN_SHARE = 0.8
 
@@ -56,10 +52,10 @@ def make_tile(job: TileJob, settings: BuildSettings) -> dict[str, Any]:
         ``'failed'``), ``windows`` kept, ``dropped`` by reason, shares of ``valid`` and
         ``overlap``, ``correlations`` of edges, ``files``, ``seconds``, ``error``.
     """
-    path = record_path(settings, job)
+    path = record_path(settings, job.tile.name)
     digest = _digest(job, settings)
     before = load_record(path)
-    if before is not None and before['digest'] == digest and _is_whole(before, settings):
+    if before is not None and before['digest'] == digest and is_whole(before, settings):
         return {**before, 'status': 'there' if before['windows'] else 'dropped', 'seconds': 0.0}
     start = time.perf_counter()
     record: dict[str, Any] = dict(name=job.tile.name, part=job.part, digest=digest)
@@ -78,43 +74,6 @@ def make_tile(job: TileJob, settings: BuildSettings) -> dict[str, Any]:
     return record
 
 
-def record_path(settings: BuildSettings, job: TileJob) -> Path:
-    """Where the record of a tile lies."""
-    return Path(settings.out, RECORDS, f'{job.tile.name}.json')
-
-
-def load_record(path: Path) -> dict[str, Any] | None:
-    """A record, None where there is none or it cannot be read."""
-    try:
-        return json.loads(path.read_text())
-    except (OSError, ValueError):
-        return None
-
-
-def remove_files(
-    settings: BuildSettings, record: Mapping[str, Any], keep: Collection[str] = ()
-) -> None:
-    """Remove what a record says was written, apart from ``keep``."""
-    for entry in record['files']:
-        if entry['path'] not in keep:
-            Path(settings.out, entry['path']).unlink(missing_ok=True)
-
-
-def empty_record() -> dict[str, Any]:
-    """A record of which nothing is known yet."""
-    return dict(
-        status='dropped',
-        windows=0,
-        dropped={},
-        pixels=0,
-        valid={},
-        overlap={},
-        main_raster={},
-        correlations={},
-        files=[],
-    )
-
-
 def _digest(job: TileJob, settings: BuildSettings) -> str:
     rasters = {
         name: [(r.identity, r.source.bands) for r in found]
@@ -131,24 +90,6 @@ def _digest(job: TileJob, settings: BuildSettings) -> str:
         grid.anchor,
         sorted(settings.formats),
     )
-
-
-def _is_whole(record: Mapping[str, Any], settings: BuildSettings) -> bool:
-    return all(
-        (path := Path(settings.out, entry['path'])).is_file()
-        and path.stat().st_size == entry['bytes']
-        and checksum(path) == entry['sha256']
-        for entry in record['files']
-    )
-
-
-def checksum(path: Path) -> str:
-    """SHA-256 of a file's content."""
-    digest = hashlib.sha256()
-    with open(path, 'rb') as stream:
-        while chunk := stream.read(CHUNK):
-            digest.update(chunk)
-    return digest.hexdigest()
 
 
 def _make(job: TileJob, settings: BuildSettings) -> dict[str, Any]:
@@ -263,18 +204,17 @@ def _write(
     """Write a tile in every format; return what was written."""
     tile, written = job.tile, []
     transform = tile.grid.transform(job.rect)
-    folder = Path(settings.out, job.part)
     if PAIRS in settings.formats:
         for name, source in settings.sources.items():
             if name not in values or not valid[name].any():
                 continue
-            path = folder / 'patch' / f'{tile.name}{source.suffix}'
+            path = settings.place(job.part, 'patch', f'{tile.name}{source.suffix}')
             write_cog(path, values[name], valid[name], tile.grid.crs, transform, settings.compress)
             written.append(path)
     if SHARDS in settings.formats:
         from ..shards import write_shard
 
-        path = folder / 'shards' / f'chunk-{tile.name}.bin'
+        path = settings.place(job.part, 'shards', f'chunk-{tile.name}.bin')
         samples = _samples(job, settings, values, valid, windows)
         info = write_shard(path, samples)
         record['shard'] = info.to_dict()

@@ -19,11 +19,11 @@ def keep_settings(path: Path, settings: Mapping[str, Any], made: Iterable[Path])
         made: files that are there; without any, there is nothing to mix with.
 
     Raises:
-        ValueError: if a setting is another one than before.
+        ValueError: if a setting is another one than before, or they cannot be read.
     """
     before: dict[str, Any] = {}
     if path.is_file() and next(iter(made), None) is not None:
-        before = json.loads(path.read_text())
+        before = _read(path)
     given = {key: value for key, value in settings.items() if value is not None}
     for key, value in given.items():
         if before.get(key, value) != value:
@@ -32,3 +32,15 @@ def keep_settings(path: Path, settings: Mapping[str, Any], made: Iterable[Path])
                 'another setting start in an empty folder'
             )
     write_atomically(path, json.dumps({**before, **given}, indent=1).encode())
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        settings = json.loads(path.read_text())
+    except ValueError as error:
+        raise ValueError(
+            f'{path}: expected the settings of an earlier run, found {error}'
+        ) from None
+    if not isinstance(settings, dict):
+        raise ValueError(f'{path}: expected the settings of an earlier run, found {settings!r}')
+    return settings

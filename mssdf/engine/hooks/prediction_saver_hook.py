@@ -20,6 +20,7 @@ from mssdf.evaluation.saved_predictions import (
     write_table,
 )
 from mssdf.registry import HOOKS
+from mssdf.utils.containment import inside
 from mssdf.visualization.task_cells import to_corners
 from mssdf.visualization.task_rows import kind_of
 
@@ -117,7 +118,7 @@ class PredictionSaverHook(Hook):
         values = values[0] if values.ndim == 3 else values
         values = values.astype(np.float32 if self._kind == 'height' else np.uint8)
         name = self._names.get(image) or Path(image).with_suffix('').name
-        path = self.out_dir / name
+        path = inside(self.out_dir, name)
         write_map(path.with_name(f'{path.name}{ending}'), values, image)
 
 

@@ -1,0 +1,113 @@
+"""Records of tiles: what an earlier run has made, and which files of it there are."""
+
+import hashlib
+import json
+from collections.abc import Collection, Mapping
+from pathlib import Path
+from typing import Any
+
+from mssdf.utils.containment import OutsideError
+
+from .settings import BuildSettings
+
+RECORDS = '.build'
+# Bytes read at once for a checksum.
+CHUNK = 1 << 20
+FILE_KEYS = dict(path=str, bytes=int, sha256=str)
+
+
+def empty_record() -> dict[str, Any]:
+    """A record of which nothing is known yet."""
+    return dict(
+        status='dropped',
+        windows=0,
+        dropped={},
+        pixels=0,
+        valid={},
+        overlap={},
+        main_raster={},
+        correlations={},
+        files=[],
+    )
+
+
+def record_path(settings: BuildSettings, name: str) -> Path:
+    """Where the record of a tile lies."""
+    return settings.place(RECORDS, f'{name}.json')
+
+
+def list_records(settings: BuildSettings) -> list[Path]:
+    """Records of all tiles, sorted; see that none names a file outside the folder.
+
+    Raises:
+        ValueError: for one that does.
+    """
+    folder = settings.folder(RECORDS)
+    names = sorted(path.name for path in folder.glob('*.json')) if folder.is_dir() else []
+    paths = [settings.place(RECORDS, name) for name in names]
+    for path in paths:
+        record = load_record(path)
+        for entry in record['files'] if record else ():
+            _place(settings, path, entry['path'])
+    return paths
+
+
+def _place(settings: BuildSettings, record: Path, path: str) -> Path:
+    try:
+        return settings.place(path)
+    except OutsideError as error:
+        raise ValueError(f'{record}: files: {error}') from None
+
+
+def load_record(path: Path) -> dict[str, Any] | None:
+    """A record, None where there is none or it is not of the form that :mod:`.tile` writes."""
+    try:
+        record = json.loads(path.read_text())
+    except (OSError, ValueError):
+        return None
+    keys = {*empty_record(), 'name', 'part', 'digest', 'crs', 'bounds'}
+    if not isinstance(record, dict) or not keys <= set(record):
+        return None
+    files = record['files']
+    known = isinstance(files, list) and all(isinstance(entry, dict) for entry in files)
+    if not known or not all(
+        isinstance(entry.get(key), kind) for entry in files for key, kind in FILE_KEYS.items()
+    ):
+        return None
+    return record
+
+
+def remove_files(
+    settings: BuildSettings, record: Mapping[str, Any], keep: Collection[str] = ()
+) -> None:
+    """Remove what a record says was written, apart from ``keep``.
+
+    Raises:
+        OutsideError: if the record names a file outside the folder.
+    """
+    for entry in record['files']:
+        if entry['path'] not in keep:
+            settings.place(entry['path']).unlink(missing_ok=True)
+
+
+def is_whole(record: Mapping[str, Any], settings: BuildSettings) -> bool:
+    """Whether all files of a record are there, with the content that it says.
+
+    Raises:
+        OutsideError: if the record names a file outside the folder.
+    """
+    return all(
+        (path := settings.place(entry['path'])).is_file()
+        and path.stat().st_size == entry['bytes']
+        and checksum(path) == entry['sha256']
+        for entry in record['files']
+    )
+
+
+def checksum(path: Path) -> str:
+    """SHA-256 of a file's content."""
+    digest = hashlib.sha256()
+    with open(path, 'rb') as stream:
+        while chunk := stream.read(CHUNK):
+            digest.update(chunk)
+    return digest.hexdigest()
