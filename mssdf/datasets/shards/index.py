@@ -3,6 +3,7 @@
 import hashlib
 import json
 import os
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +17,8 @@ from .shard_info import ShardInfo
 LITDATA_INDEX = 'index.json'
 INDEX = 'mssdf_shards.json'
 VERSION = 1
+# No folder, no drive, nothing hidden.
+PLAIN_NAME = re.compile(r'[^./\\:][^/\\:]*')
 
 
 @dataclass(frozen=True)
@@ -51,6 +54,10 @@ class ShardIndex:
             if version != VERSION:
                 raise ValueError(f'expected version {VERSION}, found {version!r}')
             shards = content['shards']
+            for shard in shards:
+                _check_name(shard['file'])
+                if int(shard['samples']) < 1 or int(shard['bytes']) < 1:
+                    raise ValueError(f'expected windows in each shard, found {shard}')
             height, width = content['window']
             return cls(
                 window=(int(height), int(width)),
@@ -62,6 +69,11 @@ class ShardIndex:
             )
         except (KeyError, TypeError, ValueError) as error:
             raise ValueError(f'{where}: expected an index of shards, found {error!r}') from error
+
+
+def _check_name(file: object) -> None:
+    if not isinstance(file, str) or not PLAIN_NAME.fullmatch(file):
+        raise ValueError(f'expected shards beside the index, found {file!r}')
 
 
 def write_index(

@@ -11,7 +11,8 @@ from typing import Any
 import numpy as np
 
 from .backend import require_litdata
-from .index import INDEX, ShardIndex
+from .index import INDEX, LITDATA_INDEX, ShardIndex
+from .litdata_index import check_litdata_index
 from .sample_format import BrokenSampleError, decode_sample
 
 # Prefixes of object storage that LitData knows; from the first two it reads byte ranges.
@@ -136,6 +137,9 @@ class ShardReader:
     def _open(self) -> Any:
         if self._dataset is None or self._pid != os.getpid():
             self._pool = None
+            if not self.remote:  # it may have changed since; storage is asked once
+                where = f'{self.folder}/{LITDATA_INDEX}'
+                check_litdata_index(self._fetch(LITDATA_INDEX), self.index, where)
             self._dataset = require_litdata().StreamingDataset(
                 self.folder,
                 cache_dir=self.cache_dir,
@@ -160,15 +164,21 @@ class ShardReader:
         return options
 
     def _load_index(self) -> ShardIndex:
-        where = f'{self.folder}/{INDEX}'
+        index = ShardIndex.parse(self._fetch(INDEX), f'{self.folder}/{INDEX}')
+        check_litdata_index(self._fetch(LITDATA_INDEX), index, f'{self.folder}/{LITDATA_INDEX}')
+        return index
+
+    def _fetch(self, name: str) -> bytes:
+        """Content of one of the two index files."""
+        where = f'{self.folder}/{name}'
         if not self.remote:
-            path = Path(self.folder, INDEX)
+            path = Path(self.folder, name)
             if not path.is_file():
                 raise FileNotFoundError(
                     f'{where}: expected an index of shards, which is not there. Set data_root in '
                     f'the config or on the command line, or the variable MSSDF_DATA'
                 )
-            return ShardIndex.parse(path.read_bytes(), where)
+            return path.read_bytes()
         from litdata.streaming.downloader import get_downloader
 
         buffer = io.BytesIO()
@@ -179,4 +189,4 @@ class ShardReader:
             raise FileNotFoundError(
                 f'{where}: expected an index of shards, found {type(error).__name__}: {error}'
             ) from error
-        return ShardIndex.parse(buffer.getvalue(), where)
+        return buffer.getvalue()

@@ -116,6 +116,10 @@ def decode_sample(data: bytes | memoryview) -> dict[str, Any]:
     height, width = header['window'][2:]
     images, valid = {}, {}
     for modality, entry in arrays.items():
+        if entry['dtype'] not in DTYPES or entry['bands'] < 1 or min(height, width) < 1:
+            raise BrokenSampleError(
+                f'{modality}: expected bands of one of {DTYPES}, found {entry}, {height} x {width}'
+            )
         dtype = np.dtype(entry['dtype']).newbyteorder('<')
         planes = np.frombuffer(_part(blobs, entry['image']), dtype=dtype)
         planes = planes.reshape(entry['bands'], height, width)
