@@ -95,6 +95,13 @@ def load_config(args: argparse.Namespace) -> Any:
     return config
 
 
+def checkpoint_folders(config: Any) -> list[str]:
+    """Folder beside the run's own in which the config has checkpoints written, if any."""
+    hook = config.get('default_hooks', {}).get('checkpoint') or {}
+    folder = hook.get('out_dir')
+    return [os.path.join(folder, Path(config.work_dir).name)] if folder else []
+
+
 def set_up_resume(config: Any, wanted: str) -> None:
     """Point the config at the checkpoint to go on from, if there is one.
 
@@ -107,7 +114,7 @@ def set_up_resume(config: Any, wanted: str) -> None:
     if wanted == 'auto':
         with warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter('always')
-            checkpoint = find_resumable_checkpoint(config.work_dir)
+            checkpoint = find_resumable_checkpoint(config.work_dir, checkpoint_folders(config))
         for warning in caught:
             say(f'Warning: {warning.message}')
     else:

@@ -21,12 +21,12 @@ import numpy as np
 from mmengine.logging import print_log
 from numpy.typing import NDArray
 
+from mssdf.utils.allowances import ALLOW
 from mssdf.utils.folders import Listing, list_folder
 
 from .grids import GridMap
 from .indexed_scene import IndexSettings, Scene
 from .raster import BandSource, RasterHeader
-from .raster_access import ALLOW
 from .raster_identity import is_complete, raster_facts
 from .scenes import ModalitySettings, SceneFiles
 from .windows import ValidityMap

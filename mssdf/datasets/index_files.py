@@ -9,9 +9,10 @@ from typing import Any
 
 import yaml  # type: ignore[import-untyped]
 
+from mssdf.utils.allowances import ALLOW, allowed, lies_below
 from mssdf.utils.text_files import read_text
 
-from .raster_access import ALLOW, VIRTUAL, allowed, is_network, lies_below
+from .raster_access import VIRTUAL, is_network
 from .raster_opening import check_virtual
 
 SEPARATORS = (',', ';', '\t')

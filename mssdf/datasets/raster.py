@@ -14,6 +14,7 @@ from rasterio.windows import Window
 
 from mssdf.utils.limits import LARGEST_VALUE
 
+from .raster_identity import bytes_of, raster_facts
 from .raster_opening import damaged_header, open_raster
 from .read_errors import UnreadableFileError, is_local
 
@@ -26,6 +27,8 @@ KEPT_DTYPES = ('uint8', 'uint16', 'int16', 'float32')
 # One block is decoded as a whole. No file compresses more than so far below, and needs so much.
 LARGEST_BLOCK = 2**30
 LARGEST_RATIO = 2000
+# A VRT may be empty for the most part, but imagery itself is compressed by a tenth of the above.
+LARGEST_VIRTUAL_RATIO = 200
 
 
 @dataclass(frozen=True)
@@ -70,6 +73,22 @@ class RasterHeader:
         return cls(**fields)
 
 
+def open_checked(path: str | os.PathLike) -> DatasetReader:
+    """Open a raster whose size can be true.
+
+    Raises:
+        RasterioError: when the file cannot be opened.
+        UnreadableFileError: when what the header says cannot be true of such a file.
+    """
+    raster = open_raster(os.fspath(path))
+    try:
+        _check_header(os.fspath(path), raster)
+    except BaseException:
+        raster.close()
+        raise
+    return raster
+
+
 def read_header(path: str) -> RasterHeader:
     """Open ``path`` and read what :class:`RasterHeader` holds.
 
@@ -77,8 +96,7 @@ def read_header(path: str) -> RasterHeader:
         RasterioError: when the file cannot be opened.
         UnreadableFileError: when what the header says cannot be true of such a file.
     """
-    with open_raster(path) as raster:
-        _check_header(path, raster)
+    with open_checked(path) as raster:
         try:
             return _header_of(path, raster)
         except (ValueError, OverflowError) as error:
@@ -115,8 +133,10 @@ def _check_header(path: str, raster: DatasetReader) -> None:
         raise UnreadableFileError(
             path, f'expected a grid with pixels of some size, found {transform}'
         )
-    if raster.driver != 'GTiff' or not is_local(path):
+    if not is_local(path):
         return
+    if raster.driver != 'GTiff':
+        _check_size(path, raster)
     height, width = raster.block_shapes[0]
     blocks = math.ceil(raster.height / height) * math.ceil(raster.width / width)
     size = os.path.getsize(path)
@@ -124,11 +144,28 @@ def _check_header(path: str, raster: DatasetReader) -> None:
     together = sum(sizes) if raster.interleaving and raster.interleaving.name == 'pixel' else 8
     block = height * width * together
     # A TIFF lists each block, empty ones too.
-    if blocks > max(1, size) or (block > LARGEST_BLOCK and block > LARGEST_RATIO * size):
+    many = raster.driver == 'GTiff' and blocks > max(1, size)
+    if many or (block > LARGEST_BLOCK and block > LARGEST_RATIO * size):
         raise UnreadableFileError(
             path,
             f'expected the size of a raster that fits into {size:,} bytes, found '
             f'{raster.width} x {raster.height} pixels in blocks of {width} x {height}',
+        )
+
+
+def _check_size(path: str, raster: DatasetReader) -> None:
+    """Refuse more pixels than all files of the raster, sources of a VRT included, can hold."""
+    sizes = [np.dtype(dtype).itemsize for dtype in raster.dtypes if dtype in np.sctypeDict]
+    pixels = raster.height * raster.width * max(1, sum(sizes))
+    if pixels <= LARGEST_BLOCK:
+        return
+    held = bytes_of(raster_facts(path))
+    ratio = LARGEST_VIRTUAL_RATIO if raster.driver == 'VRT' else LARGEST_RATIO
+    if pixels > ratio * held:
+        raise UnreadableFileError(
+            path,
+            f'expected the size of a raster whose files have {held:,} bytes together, found '
+            f'{raster.width} x {raster.height} pixels',
         )
 
 

@@ -12,8 +12,7 @@ from pathlib import PurePath
 
 import rasterio
 
-ALLOW = 'MSSDF_ALLOW'
-OPTIONS = ('vrt', 'network', 'outside')
+from mssdf.utils.allowances import allowed
 
 VIRTUAL = '.vrt'
 # The only drivers that read a file of such a name.
@@ -40,19 +39,6 @@ LOCAL_SYSTEMS = ('vsizip', 'vsigzip', 'vsitar', 'vsi7z', 'vsirar')
 SYSTEM = re.compile(r'/(vsi\w+)/')
 
 
-def allowed(option: str) -> bool:
-    """Whether ``MSSDF_ALLOW`` names an option.
-
-    Raises:
-        ValueError: if the variable holds something else than :data:`OPTIONS`, between commas.
-    """
-    given = {word.strip() for word in os.environ.get(ALLOW, '').split(',')} - {''}
-    unknown = sorted(given - set(OPTIONS))
-    if unknown:
-        raise ValueError(f'{ALLOW}: expected some of {", ".join(OPTIONS)}, found {unknown}')
-    return option in given
-
-
 def is_network(path: str) -> bool:
     """Whether a path leads to a server, or to where it cannot be told."""
     if '://' in path:
@@ -72,15 +58,6 @@ def local_part(path: str) -> str:
             if os.path.isfile(candidate):
                 return candidate
     return ''
-
-
-def lies_below(path: str, folder: str) -> bool:
-    """Whether a path names something below a folder, links of the folder's own included."""
-    root = os.path.abspath(folder)
-    inside = os.path.abspath(path).startswith(root.rstrip(os.sep) + os.sep)
-    if inside and os.pardir in PurePath(path).parts:  # behind a link it may lead elsewhere
-        return os.path.realpath(path).startswith(os.path.realpath(folder).rstrip(os.sep) + os.sep)
-    return inside
 
 
 def drivers_of(path: str) -> list[str]:

@@ -8,9 +8,10 @@ import os
 from collections.abc import Iterator
 from pathlib import PurePath
 
+from mssdf.utils.allowances import allowed
 from mssdf.utils.folders import Listing, list_folder
 
-from .raster_access import ALONE, VIRTUAL, allowed, local_part
+from .raster_access import ALONE, VIRTUAL, local_part
 from .raster_opening import open_raster
 from .read_errors import READ_ERRORS, is_local
 from .virtual_rasters import is_virtual, references_of

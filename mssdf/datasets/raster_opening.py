@@ -10,9 +10,10 @@ from rasterio.env import ensure_env_with_credentials
 from rasterio.errors import NotGeoreferencedWarning, RasterioIOError
 from rasterio.io import DatasetReader
 
+from mssdf.utils.allowances import ALLOW, allowed, lies_below
 from mssdf.utils.safe_xml import read_xml
 
-from .raster_access import ALLOW, VIRTUAL, allowed, drivers_of, is_network, lies_below
+from .raster_access import VIRTUAL, drivers_of, is_network
 from .read_errors import UnreadableFileError, is_local
 from .virtual_rasters import is_virtual, references_of
 

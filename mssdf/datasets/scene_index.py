@@ -108,6 +108,9 @@ def _index_scene(
         return opened
     except UnreadableFileError as error:
         return error
+    except MemoryError as error:
+        path = next(iter(scene.files.values())).path
+        return UnreadableFileError(path, f'it asks for more memory than there is ({error})')
     finally:
         reader.close()
 

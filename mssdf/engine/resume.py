@@ -4,11 +4,13 @@ import re
 import warnings
 import zipfile
 import zlib
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from mmengine.runner import CheckpointLoader
 
+from mssdf.utils.allowances import ALLOW, allowed, lies_below
 from mssdf.utils.position_grid import stored_grid
 from mssdf.utils.reading import read_checkpoint, weights_of
 from mssdf.utils.sharded import REST, is_sharded, is_whole
@@ -46,11 +48,26 @@ def _named_last(work_dir: Path) -> Path | None:
     return beside if beside.exists() else Path(text)
 
 
-def find_resumable_checkpoint(work_dir: str | Path) -> str | None:
+def _may_be_followed(last: Path, work_dir: Path, folders: Sequence[str | Path] | None) -> bool:
+    return (
+        folders is None
+        or allowed('outside')
+        or any(lies_below(str(last), str(folder)) for folder in (work_dir, *folders))
+    )
+
+
+def find_resumable_checkpoint(
+    work_dir: str | Path, folders: Sequence[str | Path] | None = None
+) -> str | None:
     """Find the newest readable checkpoint of a run.
 
     A torn one (cut off, damaged) or one that ``last_checkpoint`` names and is gone is passed over
     with one warning that names the file.
+
+    Args:
+        work_dir: folder of the run.
+        folders: further folders that ``last_checkpoint`` may point into; None lets it point
+            anywhere.
 
     Returns:
         Its path, or None if there is none.
@@ -65,7 +82,9 @@ def find_resumable_checkpoint(work_dir: str | Path) -> str | None:
     }
     passed_over = []
     if last is not None:
-        if last.exists():
+        if not _may_be_followed(last, work_dir, folders):
+            passed_over.append(f'{last} (outside of {work_dir}; {ALLOW}=outside follows it)')
+        elif last.exists():
             candidates[last] = last.stat().st_mtime_ns
         else:
             passed_over.append(f'{last} (missing)')

@@ -6,16 +6,19 @@ from pathlib import Path
 
 import cv2
 import numpy as np
-import rasterio
 import torch
 from PIL import Image
+from rasterio.errors import RasterioError
 from sklearn.model_selection import StratifiedKFold
 from torch import Tensor
 
+from mssdf.datasets.raster import open_checked
 from mssdf.utils.folders import files_in, is_hidden
 from mssdf.utils.text_files import read_text
 
 RASTERS = ('.tif', '.tiff')
+# What opening and decoding an image may end in.
+UNREADABLE_IMAGE = (OSError, RasterioError, MemoryError, Image.DecompressionBombError)
 SUFFIXES = ('.jpg', '.jpeg', '.png', *RASTERS)
 
 
@@ -44,7 +47,7 @@ def read_rgb(path: Path) -> np.ndarray:
     """
     try:
         if path.suffix.lower() in RASTERS:
-            with rasterio.open(path) as raster:
+            with open_checked(path) as raster:
                 bands = [1, 2, 3] if raster.count >= 3 else [1, 1, 1]
                 return np.moveaxis(raster.read(bands), 0, -1)
         with Image.open(path) as image:
@@ -55,7 +58,7 @@ def read_rgb(path: Path) -> np.ndarray:
         if values is None:
             raise OSError('16 bits that cannot be decoded')
         return np.stack([values] * 3, axis=-1) if values.ndim == 2 else values[..., 2::-1].copy()
-    except (OSError, rasterio.errors.RasterioError) as error:
+    except UNREADABLE_IMAGE as error:
         raise ValueError(f'{path}: expected an image, found: {error}') from None
 
 

@@ -156,6 +156,13 @@ class SafeReader(FileSystemReader):
             for name, item in metadata.state_dict_metadata.items()
             if not isinstance(item, TensorStorageMetadata)
         ]
+        elsewhere = [
+            info.relative_path
+            for info in metadata.storage_data.values()
+            if Path(info.relative_path).name != info.relative_path or info.relative_path == '..'
+        ]
+        if elsewhere:
+            raise ShardedError(f'{path}: expected files beside it, found {elsewhere[0]!r}')
         if others:
             raise ShardedError(f'{path}: expected tensors alone, found {others[:3]}')
         return metadata

@@ -74,6 +74,26 @@ def test_pointer_to_another_folder_and_of_a_moved_run(tmp_path):
     assert quietly(tmp_path / 'run') == str(here)
 
 
+def test_a_pointer_out_of_the_folders_given_is_not_followed(tmp_path, monkeypatch):
+    run, out = tmp_path / 'run', tmp_path / 'out/run'
+    for folder in (run, out, tmp_path / 'elsewhere'):
+        folder.mkdir(parents=True)
+    own = save(run, 'iter_1.pth', 2)
+    elsewhere = save(tmp_path / 'elsewhere', 'iter_3.pth', 1)
+    (run / 'last_checkpoint').write_text(str(elsewhere))
+    with pytest.warns(RuntimeWarning, match=r'elsewhere/iter_3\.pth \(outside of .*MSSDF_ALLOW'):
+        assert find_resumable_checkpoint(run, []) == str(own)
+    (run / 'last_checkpoint').write_text(str(run / '../elsewhere/iter_3.pth'))
+    with pytest.warns(RuntimeWarning, match='outside of'):
+        assert find_resumable_checkpoint(run, [out]) == str(own)
+    written = save(out, 'iter_4.pth', 0)
+    (run / 'last_checkpoint').write_text(str(written))
+    assert find_resumable_checkpoint(run, [out]) == str(written)
+    (run / 'last_checkpoint').write_text(str(elsewhere))
+    monkeypatch.setenv('MSSDF_ALLOW', 'outside')
+    assert find_resumable_checkpoint(run, []) == str(elsewhere)
+
+
 def test_of_two_equally_old_the_one_pointed_to(tmp_path):
     for number in range(4):
         save(tmp_path, f'iter_{number}.pth', 1)

@@ -179,3 +179,14 @@ def test_resuming_finds_the_newest_that_is_whole(full, sharded, tmp_path):
     next(sharded.glob('*.distcp')).unlink()
     with pytest.warns(RuntimeWarning, match=r'sharded\.pth \(torn\): going on from .*full\.pth'):
         assert find_resumable_checkpoint(tmp_path) == str(full)
+
+
+@pytest.mark.parametrize('name', ['../other.distcp', '/etc/passwd', 'sub/part.distcp', '..'])
+def test_parts_that_lie_elsewhere_are_not_read(sharded, name):
+    metadata = pickle.loads((sharded / INDEX).read_bytes())
+    for info in metadata.storage_data.values():
+        info.relative_path = name
+    (sharded / INDEX).write_bytes(pickle.dumps(metadata))
+    with pytest.raises(CheckpointError, match=rf'{INDEX}: expected files beside it, found'):
+        read_checkpoint(sharded)
+    assert not is_whole(sharded)

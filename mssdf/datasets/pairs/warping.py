@@ -71,9 +71,10 @@ def warp_mosaic(
                 continue
             try:
                 part, known = _warp_block(raster, grid, block, resampling, pool)
-            except (OSError, RasterioError) as error:
+            except (OSError, RasterioError, MemoryError) as error:
                 pool.discard(raster.path)
-                raise OSError(f'{raster.path}: {error.__cause__ or error}') from error
+                reason = error.__cause__ or error or 'it asks for more memory than there is'
+                raise OSError(f'{raster.path}: {reason}') from error
             known &= missing
             taken[number] += int(np.count_nonzero(known))
             values[:, place[0], place[1]][:, known] = _cast(part[:, known], values.dtype)

@@ -99,7 +99,10 @@ def image_size(path: Path) -> tuple[int, int]:
     """
     if not path.is_file():
         raise FileNotFoundError(f'{path}: no such file')
-    image = cv2.imread(str(path))
+    try:
+        image = cv2.imread(str(path))
+    except cv2.error as error:  # larger than OpenCV reads
+        raise ValueError(f'{path}: cannot be read as an image: {error.err}') from None
     if image is None:
         raise ValueError(f'{path}: cannot be read as an image')
     return image.shape[0], image.shape[1]

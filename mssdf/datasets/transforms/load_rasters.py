@@ -90,8 +90,9 @@ def read_image(
         with open_raster(path) as raster:
             header = source.header
             values, valid = read_values(raster, source, (0, 0, header.height, header.width))
-    except RasterioError as error:
-        raise OSError(f'{path}: cannot be read as an image: {error}') from error
+    except (RasterioError, MemoryError) as error:
+        reason = str(error) or 'it asks for more memory than there is'
+        raise OSError(f'{path}: cannot be read as an image: {reason}') from error
     if source.scale is not None and source.offset is not None:
         scale, offset = (
             np.asarray(factors, np.float32)[:, None, None]

@@ -2,7 +2,7 @@
 
 from collections import deque
 from collections.abc import Iterable
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Any
 
 from mmengine.dist import is_main_process
@@ -86,7 +86,9 @@ class AtomicCheckpointHook(CheckpointHook):
                 f'checkpoint.interval: expected a multiple of accumulative_counts={counts}, as '
                 f'accumulated gradients are not saved; found {self.interval}'
             )
+        self._check_resumed(runner)
         super().before_train(runner)
+        self._keep_best_here()
         if not is_main_process():
             return
         for folder in {str(self.out_dir), runner.work_dir}:
@@ -94,6 +96,28 @@ class AtomicCheckpointHook(CheckpointHook):
                 runner.logger.info(f'Removed {path}, left half written by an earlier run.')
         # those that a run had replaced, but was killed before it could remove them
         self._remove(runner.message_hub.runtime_info.get(DROPPED, ()))
+
+    def _check_resumed(self, runner: Runner) -> None:
+        """Take numbers alone from a resumed checkpoint: they become names of files to remove."""
+        known = runner.message_hub.runtime_info
+        for key in (KEPT, DROPPED):
+            if key in known:
+                steps = [step for step in known[key] if isinstance(step, int)]
+                runner.message_hub.update_info(key, steps)
+
+    def _keep_best_here(self) -> None:
+        """Look for the best checkpoint, which a better one removes, in the run's own folder."""
+        best: str | None = getattr(self, 'best_ckpt_path', None)
+        if best is not None:
+            self.best_ckpt_path = self._own(best)
+        for key, path in getattr(self, 'best_ckpt_path_dict', {}).items():
+            self.best_ckpt_path_dict[key] = self._own(path)
+
+    def _own(self, path: object) -> str | None:
+        name = PurePath(str(path or '')).name
+        if not name.startswith('best_') or not name.endswith('.pth'):
+            return None
+        return str(self.file_backend.join_path(self.out_dir, name))
 
     def _remove(self, steps: Iterable[int]) -> None:
         for step in steps:

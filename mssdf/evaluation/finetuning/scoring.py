@@ -5,8 +5,9 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
-import rasterio
 from numpy.typing import NDArray
+
+from mssdf.datasets.raster import open_checked
 
 from ..frozen.scores import confusion_sums, error_sums
 
@@ -71,7 +72,7 @@ def _map_sums(kind: str, truth_file: Path, predicted_file: Path) -> NDArray[np.f
 
 def read_map(path: Path) -> tuple[NDArray, NDArray[np.bool_]]:
     """Values (H, W) of a map's first band, and where they are known."""
-    with rasterio.open(path) as raster:
+    with open_checked(path) as raster:
         values = raster.read(1)
         nodata = raster.nodata
     known = np.isfinite(values) if nodata is None else np.isfinite(values) & (values != nodata)

@@ -5,8 +5,9 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-import rasterio
 from numpy.typing import NDArray
+
+from mssdf.datasets.raster import open_checked
 
 TOUCH = 1e-3  # share of a side by which neighbors may overlap through rounding
 MANY_GROUPS = 8  # from so many on they stay whole; fewer are split into strips
@@ -68,7 +69,7 @@ def _spans_on_ground(windows: Sequence[WindowPlace]) -> NDArray[np.float64]:
     """First and last coordinate (n, 2) of each window along the long side of all."""
     transforms = {}
     for path in {one.path for one in windows}:
-        with rasterio.open(path) as raster:
+        with open_checked(path) as raster:
             transforms[path] = np.array(raster.transform).reshape(3, 3)[:2]
     corners = np.array(
         [
@@ -125,7 +126,7 @@ def place_groups(paths: Sequence[Path]) -> list[int]:
 def _bounds(path: Path) -> tuple[float, float, float, float] | None:
     if path.suffix.lower() not in ('.tif', '.tiff'):
         return None
-    with rasterio.open(path) as raster:
+    with open_checked(path) as raster:
         if raster.transform.is_identity:
             return None
         left, bottom, right, top = raster.bounds

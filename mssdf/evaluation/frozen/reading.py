@@ -5,16 +5,16 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-import rasterio
 import torch
 from numpy.typing import NDArray
 from PIL import Image
 
 from mssdf.datasets.examples.derive import heights_above_ground, land_cover
+from mssdf.datasets.raster import open_checked
 from mssdf.utils.fingerprints import visible_files
 from mssdf.utils.folders import files_in, in_any_case
 
-from ..labelled_images import RASTERS, SUFFIXES, load_labelled_images, read_rgb
+from ..labelled_images import RASTERS, SUFFIXES, UNREADABLE_IMAGE, load_labelled_images, read_rgb
 from .buildings import building_chips, chip_layers
 from .cutting import Layers, relative_to_median, resized, windows
 from .data import EvaluationData
@@ -102,10 +102,10 @@ def read_heights(path: Path) -> NDArray[np.float32]:
         ValueError: if the file is no raster.
     """
     try:
-        with rasterio.open(path) as raster:
+        with open_checked(path) as raster:
             heights = raster.read(1).astype(np.float32)
             known = raster.read_masks(1) > 0
-    except (OSError, rasterio.errors.RasterioError) as error:
+    except UNREADABLE_IMAGE as error:
         raise ValueError(f'{path}: expected a raster of heights, found: {error}') from None
     known &= np.abs(heights) < HIGHEST  # false for NaN, too
     return np.where(known, heights, np.float32(np.nan))
@@ -120,12 +120,12 @@ def read_mask(path: Path) -> NDArray[np.int64]:
     """
     try:
         if path.suffix.lower() in RASTERS:
-            with rasterio.open(path) as raster:
+            with open_checked(path) as raster:
                 bands = np.moveaxis(raster.read(), 0, -1)
         else:
             with Image.open(path) as image:
                 bands = np.atleast_3d(np.asarray(image))
-    except (OSError, rasterio.errors.RasterioError) as error:
+    except UNREADABLE_IMAGE as error:
         raise ValueError(f'{path}: expected a mask, found: {error}') from None
     mask = bands[..., 0]
     if bands.shape[2] >= 3 and (bands[..., 1:3] != bands[..., :1]).any():
@@ -142,7 +142,7 @@ def read_seen(path: Path, shape: tuple[int, ...]) -> NDArray[np.bool_]:
     """Read where a raster has pixels, (H, W); everywhere for other images."""
     if path.suffix.lower() not in RASTERS:
         return np.ones(shape, bool)
-    with rasterio.open(path) as raster:
+    with open_checked(path) as raster:
         return raster.dataset_mask() > 0
 
 
@@ -307,7 +307,7 @@ def _cover_parts(described: EvaluationSet) -> Iterator[Part]:
         path, layers = part.path, part.layers
         if layers.heights is None or layers.rgb.dtype != np.uint8:
             raise ValueError(f'{path}: expected 8-bit colors and heights')
-        with rasterio.open(path) as raster:
+        with open_checked(path) as raster:
             infrared = raster.read(4) if raster.count >= 4 else None
         known = np.where(layers.seen, layers.heights, np.nan)
         labels = land_cover(layers.rgb, heights_above_ground(known), infrared).astype(np.int64)

@@ -1,0 +1,29 @@
+"""What files may lead to: the variable ``MSSDF_ALLOW`` lifts single rules; see docs/trust.md."""
+
+import os
+from pathlib import PurePath
+
+ALLOW = 'MSSDF_ALLOW'
+OPTIONS = ('vrt', 'network', 'outside')
+
+
+def allowed(option: str) -> bool:
+    """Whether ``MSSDF_ALLOW`` names an option.
+
+    Raises:
+        ValueError: if the variable holds something else than :data:`OPTIONS`, between commas.
+    """
+    given = {word.strip() for word in os.environ.get(ALLOW, '').split(',')} - {''}
+    unknown = sorted(given - set(OPTIONS))
+    if unknown:
+        raise ValueError(f'{ALLOW}: expected some of {", ".join(OPTIONS)}, found {unknown}')
+    return option in given
+
+
+def lies_below(path: str, folder: str) -> bool:
+    """Whether a path names something below a folder, links of the folder's own included."""
+    root = os.path.abspath(folder)
+    inside = os.path.abspath(path).startswith(root.rstrip(os.sep) + os.sep)
+    if inside and os.pardir in PurePath(path).parts:  # behind a link it may lead elsewhere
+        return os.path.realpath(path).startswith(os.path.realpath(folder).rstrip(os.sep) + os.sep)
+    return inside
