@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from ..registry import DATASETS
 from .failures import FailureLog
+from .formats import check_units, common_dtype, converted_units, differing_types, some
 from .index_cache import IndexCache
 from .indexed_scene import IndexSettings, Scene, usable
 from .patient_reader import PatientReader
@@ -204,7 +205,7 @@ class MultiModalRasterDataset(WindowDataset):
             files = [scene.sources[scene.reference].path for scene in unusable]
             print_log(
                 f'{len(unusable)} of {len(found)} scene(s) left out, no window of theirs has at '
-                f'most max_invalid={self.settings.max_invalid:.0%} invalid pixels: ' + _some(files),
+                f'most max_invalid={self.settings.max_invalid:.0%} invalid pixels: ' + some(files),
                 logger='current',
                 level=logging.WARNING,
             )
@@ -248,20 +249,16 @@ class MultiModalRasterDataset(WindowDataset):
                         f'{source.path}: expected {len(first.bands)} band(s) of modality '
                         f'{modality!r} as in {first.path}, found {len(source.bands)}'
                     )
-            kinds: dict[str, list[str]] = {}
-            for source in sources:
-                kinds.setdefault(source.dtype, []).append(source.path)
-            if len(kinds) > 1:
-                print_log(
-                    f'modalities.{modality}: expected files of one type, found '
-                    + '; '.join(f'{kind} in {len(p)} ({_some(p, 3)})' for kind, p in kinds.items())
-                    + '; their values are taken as they are, see that they have one unit',
-                    logger='current',
-                    level=logging.WARNING,
-                )
-            common = np.result_type(*kinds)
-            kept = common.name if common.name in ('uint8', 'uint16', 'int16') else 'float32'
-            self.num_bands[modality], self.dtypes[modality] = len(first.bands), kept
+            where = f'modalities.{modality}'
+            check_units(where, f'{where}.unit', sources)
+            for said, level in (
+                (differing_types((s.dtype, s.path) for s in sources), logging.WARNING),
+                (converted_units(sources), logging.INFO),
+            ):
+                if said is not None:
+                    print_log(f'{where}: {said}', logger='current', level=level)
+            self.num_bands[modality] = len(first.bands)
+            self.dtypes[modality] = common_dtype(source.dtype for source in sources)
 
     def _make_windows(self) -> None:
         """Flat arrays: workers share them with their parent, where objects would be copied."""
@@ -416,9 +413,3 @@ class MultiModalRasterDataset(WindowDataset):
 
     def _note_recovery(self, path: str, attempt: int, reason: str) -> None:
         self._failures.note_recovery(path, attempt, reason)
-
-
-def _some(paths: Sequence[str], number: int = 10) -> str:
-    """The first paths, and how many more there are."""
-    more = f' and {len(paths) - number} more' if len(paths) > number else ''
-    return ', '.join(paths[:number]) + more

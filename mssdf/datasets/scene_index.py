@@ -1,6 +1,7 @@
 """Opening scenes: headers, grids, and which windows are usable.
 
-Validity is read once, coarsely; only where a window is close to the limit are its pixels counted.
+Validity is read once and kept by cells; only where a window is close to the limit are its pixels
+counted.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -26,7 +27,6 @@ from .scenes import ModalitySettings, SceneFiles
 from .windows import (
     CELLS_PER_WINDOW,
     COARSE_ERROR,
-    SAMPLES_PER_CELL,
     ValidityMap,
     full_map,
     grid_shares,
@@ -34,7 +34,7 @@ from .windows import (
 )
 
 # Pixels decoded at once while a validity map is made.
-CHUNK_PIXELS = 16_000_000
+CHUNK_PIXELS = 4_000_000
 
 
 def build_scenes(
@@ -138,6 +138,7 @@ def _open_scene(
             mask=mine.mask,
             data_bands=asked,
             dtype=mine.dtype,
+            unit=mine.unit,
         )
     anchor = reference if reference in sources else next(iter(sources))
     grids = {m: map_grids(headers[anchor], header) for m, header in headers.items()}
@@ -195,26 +196,24 @@ def _settle_close_calls(
 
 
 def _validity_map(scene: Scene, modality: str, window: int, reader: PatientReader) -> ValidityMap:
-    """The coarse validity of a modality's raster, read row by row at reduced resolution."""
+    """The validity of a modality's raster by cells, read row by row."""
     source, grid = scene.sources[modality], scene.grids[modality]
     size = (source.header.height, source.header.width)
     if source.always_valid:
         return full_map(size)
     side = window * min(map(abs, grid.scale))  # in source pixels
-    step = max(1, int(side / (CELLS_PER_WINDOW * SAMPLES_PER_CELL)))
-    cell = step * (SAMPLES_PER_CELL if step > 1 else max(1, int(side / CELLS_PER_WINDOW)))
+    cell = max(1, int(side / CELLS_PER_WINDOW))
     chunk = max(1, CHUNK_PIXELS // (size[1] * cell)) * cell
     parts = []
     for row in range(0, size[0], chunk):
-        height = min(chunk, size[0] - row)
+        # Every pixel is read, as overviews say what they were made of, not what is valid.
         call = partial(
             read_validity,
             source=source,
-            window=(row, 0, height, size[1]),
-            shape=(-(-height // step), -(-size[1] // step)),
+            window=(row, 0, min(chunk, size[0] - row), size[1]),
         )
         valid = reader.read(source.path, call, expected=source.header)
-        parts.append(_cell_means(valid, cell // step))
+        parts.append(_cell_means(valid, cell))
     shares = np.concatenate(parts)
     if shares.min() == 1.0:
         return full_map(size)
@@ -222,7 +221,7 @@ def _validity_map(scene: Scene, modality: str, window: int, reader: PatientReade
 
 
 def _cell_means(valid: NDArray[np.bool_], side: int) -> NDArray[np.float64]:
-    """Means over cells of ``side`` × ``side`` samples; the last ones may be smaller."""
+    """Means over cells of ``side`` × ``side`` pixels; the last ones may be smaller."""
     starts = [np.arange(0, size, side) for size in valid.shape]
     counts = [np.diff(np.append(s, size)) for s, size in zip(starts, valid.shape, strict=True)]
     total = np.add.reduceat(valid, starts[0], axis=0, dtype=np.int64)

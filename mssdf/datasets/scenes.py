@@ -11,6 +11,7 @@ from mssdf.utils.folders import has_suffix, is_hidden
 from .index_files import path_in_index, read_index
 from .raster import MASKS, NODATA_RULES
 from .resample import RESAMPLINGS
+from .units import check_unit
 
 
 @dataclass(frozen=True)
@@ -26,6 +27,8 @@ class ModalitySettings:
         nodata_rule: ``'auto'``, ``'any'`` or ``'all'``: see ``mssdf.datasets.raster.make_source``.
         mask: ``'auto'`` uses alpha and mask bands, ``'none'`` ignores them.
         dtype: ``'float32'`` hands out floats whatever the files hold; None keeps their type.
+        unit: unit of heights, which come in metres: None takes what the file declares, a name
+            such as ``'ft'`` replaces it, ``'ignore'`` does without.
     """
 
     suffix: str | None = None
@@ -35,6 +38,7 @@ class ModalitySettings:
     nodata_rule: str = 'auto'
     mask: str = 'auto'
     dtype: str | None = None
+    unit: str | None = None
 
     @classmethod
     def from_config(cls, name: str, config: Mapping[str, Any] | None) -> 'ModalitySettings':
@@ -70,6 +74,7 @@ class ModalitySettings:
             nodata is None or nodata == 'ignore' or isinstance(nodata, int | float)
         ):
             raise ValueError(f"{where}.nodata: expected a number or 'ignore', found {nodata!r}")
+        check_unit(f'{where}.unit', settings.unit)
         return settings
 
 

@@ -8,11 +8,11 @@ from numpy.typing import NDArray
 
 from .grids import GridMap
 
-# Cells of a coarse map along one side of a window, and samples along one side of a cell.
+# Cells of a coarse map along one side of a window.
 CELLS_PER_WINDOW = 10
-SAMPLES_PER_CELL = 4
 
-# By how much a coarse map's share of a window may be wrong, with a wide margin: 40 × 40 samples.
+# By how much a coarse map's share of a window may be wrong, with a wide margin: cells that lie
+# half inside, and their 255ths.
 COARSE_ERROR = 0.08
 
 
