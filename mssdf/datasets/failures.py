@@ -34,6 +34,7 @@ class FailureLog:
         # Shared memory, so that one worker's failures count for all of them.
         self._namer = torch.zeros(len(self._paths), dtype=torch.int64).share_memory_()
         self._recoverer = torch.zeros_like(self._namer).share_memory_()
+        self._marker = torch.zeros_like(self._namer).share_memory_()
         # Reads, of these failed, of these good at a later attempt.
         self._reads = torch.zeros(MAX_WORKERS, 3, dtype=torch.int64).share_memory_()
 
@@ -66,6 +67,13 @@ class FailureLog:
         self._name_once(
             self._recoverer, path, f'{path} was read at attempt {attempt}, before that: {reason}'
         )
+
+    def note_values(self, path: str, message: str | None) -> None:
+        """Name a file whose values are suspicious, the first time; None: it was named before."""
+        if message is None:
+            self._marker[self._number[path]] = os.getpid()
+        else:
+            self._name_once(self._marker, path, message)
 
     def _name_once(self, names: torch.Tensor, path: str, message: str) -> None:
         number = self._number[path]

@@ -146,6 +146,7 @@ def _encode_scene(scene: Scene) -> dict[str, Any]:
             m: dict(shares=_encode_array(v.shares), cell=v.cell, size=v.size)
             for m, v in scene.validity.items()
         },
+        fills={m: list(found.items()) for m, found in scene.fills.items()},
     )
 
 
@@ -169,6 +170,7 @@ def _decode_scene(entry: Mapping[str, Any]) -> Scene:
             m: ValidityMap(_decode_array(v['shares']), tuple(v['cell']), tuple(v['size']))
             for m, v in entry['validity'].items()
         },
+        fills={m: {v: share for v, share in found} for m, found in entry['fills'].items()},
     )
 
 

@@ -31,6 +31,7 @@ class Scene:
         validity: coarse validity maps of the modalities, for windows at random positions.
         positions: (windows, 2) rows and columns of the usable windows of the grid.
         dropped: how many windows of the grid were not usable.
+        fills: by modality, the share of valid pixels of each value that usually marks a hole.
     """
 
     name: str
@@ -40,6 +41,7 @@ class Scene:
     positions: NDArray[np.int32]
     dropped: int = 0
     validity: dict[str, ValidityMap] = field(default_factory=dict)
+    fills: dict[str, dict[float, float]] = field(default_factory=dict)
 
     @property
     def size(self) -> tuple[int, int]:

@@ -13,10 +13,12 @@ from numpy.typing import NDArray
 
 from ..registry import DATASETS
 from .failures import FailureLog
+from .fill_values import count_fills, describe_fills
 from .formats import check_units, common_dtype, converted_units, differing_types, some
 from .index_cache import IndexCache
 from .indexed_scene import IndexSettings, Scene, usable
 from .patient_reader import PatientReader
+from .raster import BandSource
 from .read_errors import Patience, UnreadableFileError
 from .resample import read_on_grid
 from .scene_index import build_scenes
@@ -257,8 +259,23 @@ class MultiModalRasterDataset(WindowDataset):
             ):
                 if said is not None:
                     print_log(f'{where}: {said}', logger='current', level=level)
+            self._name_fills(modality)
             self.num_bands[modality] = len(first.bands)
             self.dtypes[modality] = common_dtype(source.dtype for source in sources)
+
+    def _name_fills(self, modality: str) -> None:
+        """Name the files of a modality in which fill values stand as heights."""
+        found = {
+            scene.sources[modality].path: scene.fills[modality]
+            for scene in self.scenes
+            if scene.fills.get(modality)
+        }
+        said = describe_fills(found, 'nodata=')
+        if said is None:
+            return
+        print_log(f'modalities.{modality}: {said}', logger='current', level=logging.WARNING)
+        for path in found:
+            self._failures.note_values(path, None)
 
     def _make_windows(self) -> None:
         """Flat arrays: workers share them with their parent, where objects would be copied."""
@@ -407,9 +424,24 @@ class MultiModalRasterDataset(WindowDataset):
             # What has failed for good would wait again at each of its windows.
             patient=not self._failures.has_failed(source.path),
         )
+        if source.may_be_heights:
+            self._look_for_fills(modality, source, values, valid)
         if not usable(np.count_nonzero(valid) / valid.size, self.settings.max_invalid):
             return None
         return values.astype(self.dtypes[modality], copy=False).transpose(1, 2, 0), valid
+
+    def _look_for_fills(
+        self, modality: str, source: BandSource, values: NDArray, valid: NDArray[np.bool_]
+    ) -> None:
+        """Name a file of which a window shows what the look at the start has missed."""
+        scale = 1.0 if source.scale is None else source.scale[0]
+        offset = 0.0 if source.offset is None else source.offset[0]
+        counts = count_fills(values[0], valid, scale, offset)
+        if counts:
+            total = int(np.count_nonzero(valid))
+            shares = {fill: count / total for fill, count in counts.items()}
+            said = describe_fills({f'a window of {source.path}': shares}, 'nodata=')
+            self._failures.note_values(source.path, f'modalities.{modality}: {said}')
 
     def _note_recovery(self, path: str, attempt: int, reason: str) -> None:
         self._failures.note_recovery(path, attempt, reason)

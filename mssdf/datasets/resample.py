@@ -178,13 +178,13 @@ def _read_aligned(
     inner, place = _clip(source, grid, window)
     if inner is not None and inner[2:] == tuple(window[2:]):
         values, valid = read_values(raster, source, inner)
-        return _scaled(values, source), valid
+        return scale_values(values, source), valid
     shape = (len(source.bands), *window[2:])
     valid = np.zeros(shape[1:], dtype=bool)
     if inner is None:
         return np.zeros(shape, dtype=source.dtype), valid
     part, part_valid = read_values(raster, source, inner)
-    part = _scaled(part, source)
+    part = scale_values(part, source)
     values = np.zeros(shape, dtype=part.dtype)
     values[:, place[0], place[1]] = part
     valid[place] = part_valid
@@ -208,7 +208,7 @@ def _read_resampled(
         shape = (len(source.bands), *window[2:])
         return np.zeros(shape, dtype=source.dtype), np.zeros(shape[1:], dtype=bool)
     values, known = read_values(raster, source, (rows.start, cols.start, height, width))
-    values = _scaled(values, source)
+    values = scale_values(values, source)
     if method == 'nearest':
         valid = _pick_nearest(known, rows, cols)
         return values[:, rows.index[:, :1], cols.index[:, 0]], valid
@@ -227,7 +227,7 @@ def _pick_nearest(known: NDArray[np.bool_], rows: AxisTaps, cols: AxisTaps) -> N
     return known[rows.nearest[:, None], cols.nearest] & inside
 
 
-def _scaled(values: NDArray, source: BandSource) -> NDArray:
+def scale_values(values: NDArray, source: BandSource) -> NDArray:
     """Apply the file's scale and offset."""
     if source.scale is None or source.offset is None:
         return values

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from mssdf.utils.folders import list_folder
 
+from .fill_values import find_fills
 from .grids import map_grids
 from .index_cache import IndexCache, scene_identity, scene_key
 from .indexed_scene import IndexSettings, Scene, usable
@@ -105,6 +106,7 @@ def _index_scene(
         }
         opened = _open_scene(scene, headers, modalities, settings.reference)
         _judge_windows(opened, modalities, settings, reader)
+        opened.fills = {m: find_fills(source) for m, source in opened.sources.items()}
         return opened
     except UnreadableFileError as error:
         return error

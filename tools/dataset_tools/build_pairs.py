@@ -62,6 +62,11 @@ def parse_args(arguments: Sequence[str] | None = None) -> argparse.Namespace:
         help='a modality and where its rasters are: one or several places, the first with its '
         'name; the first modality is the reference, whose grid the output has',
     )
+    parser.add_argument(
+        '--unit', help="of heights, such as dsm=ft, or 'ignore' (the files')", **named
+    )
+    parser.add_argument('--dtm-nodata', help="the same as --nodata of the ground's files", **named)
+    parser.add_argument('--dtm-unit', help="the same as --unit of the ground's files", **named)
     parser.add_argument('--dtm', help='ground to subtract from heights, such as dsm=PLACE', **named)
     parser.add_argument(
         '--bands', help='numbers from 1, such as rgb=1,2,3 (all but alpha)', **named
@@ -125,7 +130,10 @@ def read_settings(args: argparse.Namespace) -> BuildSettings:
         places.setdefault(name, []).extend([place, *more])
     options = {
         key: dict(getattr(args, key))
-        for key in ('bands', 'nodata', 'resampling', 'suffix', 'min_contrast')
+        for key in (
+            *('bands', 'nodata', 'unit', 'dtm_nodata', 'dtm_unit'),
+            *('resampling', 'suffix', 'min_contrast'),
+        )
     }
     ground: dict[str, list[str]] = {}
     for name, place in args.dtm:
@@ -141,9 +149,12 @@ def read_settings(args: argparse.Namespace) -> BuildSettings:
         name: SourceSettings(
             files=find_rasters(places[name]),
             bands=_bands(options['bands'].get(name)),
-            nodata=_nodata(options['nodata'].get(name)),
+            nodata=_nodata('--nodata', options['nodata'].get(name)),
+            unit=options['unit'].get(name),
             resampling=options['resampling'].get(name, 'auto'),
             terrain=find_rasters(ground.get(name, [])),
+            terrain_nodata=_nodata('--dtm-nodata', options['dtm_nodata'].get(name)),
+            terrain_unit=options['dtm_unit'].get(name),
             optional=name in args.optional,
             min_contrast=_number('--min-contrast', options['min_contrast'].get(name, '0')),
             suffix=options['suffix'].get(name, SUFFIXES.get(name, f'_{name}.tif')),
@@ -177,8 +188,8 @@ def _bands(text: str | None) -> tuple[int, ...] | None:
         raise ValueError(f'--bands: expected numbers such as 1,2,3, found {text!r}') from None
 
 
-def _nodata(text: str | None) -> float | str | None:
-    return text if text in (None, 'ignore') else _number('--nodata', str(text))
+def _nodata(option: str, text: str | None) -> float | str | None:
+    return text if text in (None, 'ignore') else _number(option, str(text))
 
 
 def _number(option: str, text: str) -> float:
@@ -203,6 +214,7 @@ def describe_plan(plan: Plan, settings: BuildSettings, parts: Sequence[str]) -> 
         f'{len(parts)} tiles, {parts.count("train")} for training and {parts.count("val")} for '
         f'validation; {plan.no_overlap} lack a required modality'
     )
+    lines += plan.notes
     lines += [f'refused: {path}: {reason}' for path, reason in plan.refused.items()]
     return '\n'.join(lines)
 

@@ -1,7 +1,7 @@
 """The rasters that pairs are made from: which there are, and what their headers say."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import cache, lru_cache
 from typing import Any
 
@@ -12,6 +12,8 @@ from rasterio.warp import transform_bounds
 
 from mssdf.utils.folders import Listing, list_folder
 
+from ..fill_values import find_fills
+from ..formats import check_lengths
 from ..grids import same_crs
 from ..progress import track
 from ..raster import BandSource, make_source, read_header
@@ -30,10 +32,12 @@ class CataloguedRaster:
     Attributes:
         identity: what changes when the file does, or one that it leads to: paths, sizes and
             times of change; the grid as well for what lies on a server.
+        fills: share of heights of each value that usually marks a hole.
     """
 
     source: BandSource
     identity: tuple[Any, ...]
+    fills: Mapping[float, float] = field(default_factory=dict)
 
     @property
     def path(self) -> str:
@@ -107,10 +111,16 @@ def _open(path: str, settings: SourceSettings, terrain: bool, listing: Listing) 
     if not header.crs:
         raise ValueError(f'{path}: expected a CRS, found none')
     bands: Sequence[int] | None = (1,) if terrain else settings.bands
-    nodata = None if terrain else settings.nodata
-    source = make_source(header, bands, nodata=nodata)
+    nodata = settings.terrain_nodata if terrain else settings.nodata
+    unit = settings.terrain_unit if terrain else settings.unit
+    source = make_source(header, bands, nodata=nodata, unit=unit)
+    fills: Mapping[float, float] = {}
+    if terrain or settings.is_height:
+        check_lengths(source, '--dtm-unit' if terrain else '--unit')
+        fills = find_fills(source)
+
     facts = raster_facts(path, listing)
     identity: list[Any] = [*facts]
     if not is_complete(facts):
         identity += [header.height, header.width, *header.transform]
-    return CataloguedRaster(source, tuple(identity))
+    return CataloguedRaster(source, tuple(identity), fills)

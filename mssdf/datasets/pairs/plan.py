@@ -3,13 +3,11 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-import numpy as np
-
+from ..formats import common_dtype
 from .catalogue import CataloguedRaster, open_catalogue
+from .notes import TERRAIN, describe_rasters
 from .settings import BuildSettings
 from .target_grid import Rect, TargetGrid, make_grids
-
-TERRAIN = 'terrain of '
 
 
 @dataclass(frozen=True)
@@ -43,6 +41,7 @@ class Plan:
         bands: how many each modality has.
         refused: the reason for each raster that cannot be used.
         no_overlap: tiles of the reference where another required modality has nothing.
+        notes: what to know about the rasters, a line each.
     """
 
     tiles: list[Tile]
@@ -50,6 +49,7 @@ class Plan:
     bands: dict[str, int]
     refused: dict[str, str] = field(default_factory=dict)
     no_overlap: int = 0
+    notes: tuple[str, ...] = ()
 
 
 def make_plan(settings: BuildSettings) -> Plan:
@@ -82,13 +82,14 @@ def make_plan(settings: BuildSettings) -> Plan:
         bands={name: len(catalogue[name][0].source.bands) for name in settings.sources},
         refused=refused,
         no_overlap=without,
+        notes=tuple(describe_rasters(settings, catalogue)),
     )
 
 
 def _dtype(catalogue: Mapping[str, Sequence[CataloguedRaster]], name: str) -> str:
     if TERRAIN + name in catalogue:
         return 'float32'
-    return np.result_type(*(raster.source.dtype for raster in catalogue[name])).name
+    return common_dtype(raster.source.dtype for raster in catalogue[name])
 
 
 def _lay_tiles(

@@ -26,6 +26,7 @@ def empty_record() -> dict[str, Any]:
         valid={},
         overlap={},
         main_raster={},
+        fills={},
         correlations={},
         files=[],
     )

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from mssdf.engine.atomic_file import write_atomically
 
 from .alignment import Shift, estimate_shift
+from .notes import option_of
 from .plan import Plan
 from .settings import BuildSettings
 from .tile import unpack_surface
@@ -57,8 +58,21 @@ def summarize(
         failed={r['name']: r['error'] for r in records if r['status'] == 'failed'},
         overlap={name: _overlap(records, name, settings.reference) for name in others},
         shift={name: _shift_of(records, name) for name in others},
+        fills=_fills(records),
+        notes=list(plan.notes),
         by_raster={name: shifts_by_raster(records, name) for name in others},
     )
+
+
+def _fills(records: Sequence[Mapping[str, Any]]) -> dict[str, dict[str, int]]:
+    """By modality, how many heights in all tiles have a value that usually marks a hole."""
+    total: dict[str, dict[str, int]] = {}
+    for record in records:
+        for name, counts in record.get('fills', {}).items():
+            known = total.setdefault(name, {})
+            for value, count in counts.items():
+                known[value] = known.get(value, 0) + count
+    return total
 
 
 def _overlap(records: Sequence[Mapping[str, Any]], name: str, reference: str) -> float | None:
@@ -135,6 +149,12 @@ def describe(summary: Mapping[str, Any]) -> str:
         for path, shift in summary['by_raster'][name].items():
             if shift['suspicious']:
                 lines.append(f'  CHECK {path}: {describe_shift(shift)}')
+    for name, counts in summary['fills'].items():
+        for value, count in counts.items():
+            lines.append(
+                f'CHECK {name}: {count} pixels have the height {value}, which usually marks a '
+                f'hole: {option_of(name, "nodata")}={value} leaves them out'
+            )
     for what in ('refused', 'failed'):
         for path, reason in summary[what].items():
             lines.append(f'{what}: {path}: {reason}')

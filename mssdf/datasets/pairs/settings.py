@@ -9,12 +9,17 @@ from typing import Any
 
 from mssdf.utils.containment import inside
 
+from ..units import check_unit
+
 RESAMPLINGS = ('auto', 'nearest', 'bilinear', 'cubic', 'average')
 FORMATS = ('pairs', 'shards')
 COMPRESSIONS = ('zstd', 'deflate', 'lzw', 'none')
 
 # as HR-Pairs names its files; any other modality is NAME_<modality>.tif
 SUFFIXES = dict(rgb='_dom.tif', dsm='_dsm.tif')
+
+# Options that came after the first folders were made.
+LATER = ('unit', 'terrain_nodata', 'terrain_unit')
 
 
 @dataclass(frozen=True)
@@ -26,7 +31,10 @@ class SourceSettings:
         bands: numbers from 1, in the order wanted; None takes all but an alpha band.
         nodata: None takes the file's, a number replaces it, ``'ignore'`` does without.
         resampling: ``'auto'``: bilinear for heights and where the target is finer, else average.
+        unit: unit of heights; None takes the files', a name replaces it, ``'ignore'`` does
+            without.
         terrain: rasters of the ground (DTM) to subtract: heights above ground come out.
+        terrain_nodata, terrain_unit: the same of those as ``nodata`` and ``unit``.
         optional: whether a window may lack the modality.
         min_contrast: standard deviation below which a window counts as flat, in the modality's
             own unit.
@@ -37,7 +45,10 @@ class SourceSettings:
     bands: tuple[int, ...] | None = None
     nodata: float | str | None = None
     resampling: str = 'auto'
+    unit: str | None = None
     terrain: tuple[str, ...] = ()
+    terrain_nodata: float | str | None = None
+    terrain_unit: str | None = None
     optional: bool = False
     min_contrast: float = 0.0
     suffix: str = ''
@@ -102,6 +113,14 @@ class BuildSettings:
             raise ValueError(f'--optional: the reference {self.reference!r} cannot be missing')
         for name, source in self.sources.items():
             _one_of(f'--resampling {name}', source.resampling, RESAMPLINGS)
+            check_unit(f'--unit {name}', source.unit)
+            check_unit(f'--dtm-unit {name}', source.terrain_unit)
+            for option in ('terrain_nodata', 'terrain_unit'):
+                if getattr(source, option) is not None and not source.terrain:
+                    raise ValueError(
+                        f'{option.replace("terrain_", "--dtm-")} {name}: expected '
+                        f'--dtm {name}=PLACE beside it, found none'
+                    )
         for name in self.formats:
             _one_of('--formats', name, FORMATS)
         _one_of('--compress', self.compress, COMPRESSIONS)
@@ -146,6 +165,10 @@ class BuildSettings:
         for source in state['sources'].values():
             source.pop('files')
             source.pop('terrain')
+            # what was made before these options existed goes on
+            for key in LATER:
+                if source[key] is None:
+                    source.pop(key)
         return json.loads(json.dumps(state))
 
     def digest(self, *more: Any) -> str:

@@ -10,6 +10,7 @@ from rasterio.warp import calculate_default_transform, transform_bounds
 
 from ..grids import describe_crs, same_crs
 from ..raster import RasterHeader
+from ..units import horizontal_wkt
 from .catalogue import Bounds, CataloguedRaster
 from .places import CatalogueError
 
@@ -124,7 +125,7 @@ def make_grids(
     first: dict[str, CataloguedRaster] = {}
     if crs is not None:
         try:
-            wkt = CRS.from_user_input(crs).to_wkt()
+            wkt = horizontal_wkt(CRS.from_user_input(crs).to_wkt())
         except Exception as error:
             raise CatalogueError(f'--crs {crs}: not a coordinate reference system') from error
         first[wkt] = rasters[0]
@@ -172,7 +173,8 @@ def projected_crs(raster: CataloguedRaster) -> str:
     """The raster's CRS, or the zone of UTM of its middle where that counts in degrees."""
     crs = CRS.from_wkt(raster.source.header.crs)
     if crs.is_projected:
-        return raster.source.header.crs
+        # heights come in metres, whatever the vertical CRS counts in
+        return horizontal_wkt(raster.source.header.crs)
     left, bottom, right, top = transform_bounds(
         crs, 'EPSG:4326', *raster.bounds_in(raster.source.header.crs)
     )

@@ -3,7 +3,7 @@
 import base64
 import json
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -12,8 +12,11 @@ from numpy.typing import NDArray
 
 from mssdf.engine.atomic_file import write_atomically
 
+from ..fill_values import count_fills
 from ..raster_pool import RasterPool
+from ..units import METRE
 from .alignment import correlate_edges, edge_strength
+from .catalogue import CataloguedRaster
 from .filtering import judge_windows
 from .plan import TERRAIN, Tile
 from .records import checksum, empty_record, is_whole, load_record, record_path, remove_files
@@ -22,6 +25,8 @@ from .target_grid import Rect
 from .warping import warp_mosaic
 from .writing import write_cog
 
+# Goes into every digest: raise it when the same rasters and settings make another tile.
+VERSION = 2
 PAIRS, SHARDS = 'pairs', 'shards'
 # Share of a tile's pixels from which a raster answers for how the tile lies.
 MAIN_SHARE = 0.8
@@ -76,11 +81,12 @@ def make_tile(job: TileJob, settings: BuildSettings) -> dict[str, Any]:
 
 def _digest(job: TileJob, settings: BuildSettings) -> str:
     rasters = {
-        name: [(r.identity, r.source.bands) for r in found]
+        name: [(r.identity, r.source.bands, r.source.metres) for r in found]
         for name, found in job.tile.rasters.items()
     }
     grid = job.tile.grid
     return settings.digest(
+        VERSION,
         job.part,
         asdict(job.rect),
         dict(job.dtypes),
@@ -93,8 +99,8 @@ def _digest(job: TileJob, settings: BuildSettings) -> str:
 
 
 def _make(job: TileJob, settings: BuildSettings) -> dict[str, Any]:
-    values, valid, main = _read(job, settings)
     record = empty_record()
+    values, valid, main = _read(job, settings, record['fills'])
     windows, record['dropped'] = judge_windows(
         values,
         valid,
@@ -122,9 +128,14 @@ def _make(job: TileJob, settings: BuildSettings) -> dict[str, Any]:
 
 
 def _read(
-    job: TileJob, settings: BuildSettings
+    job: TileJob, settings: BuildSettings, fills: dict[str, dict[str, float]]
 ) -> tuple[dict[str, NDArray], dict[str, NDArray[np.bool_]], dict[str, str]]:
     """All modalities of a tile on its grid.
+
+    Args:
+        job: tile to read.
+        settings: of all tiles.
+        fills: takes the number of heights of each value that usually marks a hole.
 
     Returns:
         Values (C, H, W) and validity (H, W) of each, and the raster that nearly all of them come
@@ -148,6 +159,8 @@ def _read(
             )
             if max(taken) > MAIN_SHARE * sum(taken):
                 main[name] = rasters[taken.index(max(taken))].path
+            if source.is_height:
+                _note_fills(fills, name, rasters, values[name], valid[name])
             if source.terrain:
                 ground, known = (
                     warp_mosaic(
@@ -156,11 +169,28 @@ def _read(
                     if TERRAIN + name in tile.rasters
                     else (np.zeros_like(values[name]), np.zeros_like(valid[name]))
                 )
+                below = tile.rasters.get(TERRAIN + name, ())
+                _note_fills(fills, TERRAIN + name, below, ground, known)
                 valid[name] &= known
                 values[name] = np.where(valid[name], values[name] - ground, np.float32(0))
     finally:
         pool.close()
     return values, valid, main
+
+
+def _note_fills(
+    fills: dict[str, dict[str, float]],
+    name: str,
+    rasters: Sequence[CataloguedRaster],
+    values: NDArray,
+    valid: NDArray[np.bool_],
+) -> None:
+    """Count values that usually mark holes among warped heights (1, H, W)."""
+    metres = {raster.source.metres[0] for raster in rasters}
+    for factor in sorted(metres):
+        counts = count_fills(values[0], valid, factor)
+        if counts:
+            fills[name] = {f'{value:g}': count for value, count in counts.items()}
 
 
 def _compare(
@@ -209,7 +239,16 @@ def _write(
             if name not in values or not valid[name].any():
                 continue
             path = settings.place(job.part, 'patch', f'{tile.name}{source.suffix}')
-            write_cog(path, values[name], valid[name], tile.grid.crs, transform, settings.compress)
+            lengths = any(METRE in raster.source.units for raster in tile.rasters[name])
+            write_cog(
+                path,
+                values[name],
+                valid[name],
+                tile.grid.crs,
+                transform,
+                settings.compress,
+                METRE if source.is_height or lengths else None,
+            )
             written.append(path)
     if SHARDS in settings.formats:
         from ..shards import write_shard

@@ -11,8 +11,9 @@ from rasterio.errors import RasterioError
 from rasterio.warp import reproject
 
 from ..grids import TOLERANCE, same_crs
-from ..raster import read_values
+from ..raster import measured, read_values
 from ..raster_pool import RasterPool
+from ..resample import scale_values
 from .catalogue import CataloguedRaster, box_in
 from .target_grid import Rect, TargetGrid
 
@@ -121,11 +122,10 @@ def _warp_block(
         shape = (len(source.bands), *block.size)
         return np.zeros(shape, dtype=np.float32), np.zeros(block.size, dtype=bool)
     values, known = read_values(pool.get(source.path), source, window)
-    if source.scale is not None and source.offset is not None:
-        scale, offset = (
-            np.asarray(x, dtype=np.float32)[:, None, None] for x in (source.scale, source.offset)
-        )
-        values = values.astype(np.float32) * scale + offset
+    values = scale_values(values, source)
+    if source.scale is not None:  # which may lift a value beyond all bounds
+        inside = measured(values)
+        known = known if inside is None else known & inside
     transform = raster.transform * Affine.translation(window[1], window[0])
     target = grid.transform(block)
     whole = _whole_offset(transform, target, header.crs, grid.crs)
@@ -224,7 +224,7 @@ def _reproject(
 
 
 def _cast(values: NDArray, dtype: np.dtype) -> NDArray:
-    if dtype.kind == 'f' or values.dtype == dtype:
+    if dtype.kind == 'f' or np.can_cast(values.dtype, dtype):
         return values.astype(dtype, copy=False)
     limits = np.iinfo(dtype)
-    return np.clip(np.rint(values), limits.min, limits.max).astype(dtype)
+    return np.clip(np.rint(values.astype(np.float64)), limits.min, limits.max).astype(dtype)

@@ -27,6 +27,7 @@ def write_cog(
     crs: str,
     transform: Affine,
     compress: str,
+    unit: str | None = None,
 ) -> None:
     """Write a cloud-optimised GeoTIFF, whole or not at all.
 
@@ -39,6 +40,7 @@ def write_cog(
         crs: well-known text.
         transform: of the pixels.
         compress: ``'zstd'``, ``'deflate'``, ``'lzw'`` or ``'none'``.
+        unit: unit of the values, None for none.
 
     Raises:
         OSError: when it cannot be written.
@@ -65,6 +67,8 @@ def write_cog(
             with memory.open(**profile) as raster:
                 # GDAL would take a fourth 8-bit band for alpha
                 raster.colorinterp = _interpretations(count, values.dtype)
+                if unit is not None:
+                    raster.units = (unit,) * count
                 raster.write(values)
                 if not floating and not valid.all():
                     raster.write_mask(valid)
