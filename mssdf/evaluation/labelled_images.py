@@ -1,18 +1,23 @@
 """A folder of labelled images, small enough to be kept in memory."""
 
 import json
+import logging
 from dataclasses import dataclass
 from pathlib import Path
 
 import cv2
 import numpy as np
 import torch
+from mmengine.logging import print_log
 from PIL import Image
+from rasterio.enums import ColorInterp
 from rasterio.errors import RasterioError
 from sklearn.model_selection import StratifiedKFold
 from torch import Tensor
 
+from mssdf.datasets.formats import differing_types
 from mssdf.datasets.raster import open_checked
+from mssdf.datasets.transforms.load_rasters import read_image
 from mssdf.utils.folders import files_in, is_hidden
 from mssdf.utils.text_files import read_text
 
@@ -48,6 +53,8 @@ def read_rgb(path: Path) -> np.ndarray:
     try:
         if path.suffix.lower() in RASTERS:
             with open_checked(path) as raster:
+                if ColorInterp.palette in raster.colorinterp:
+                    return read_image(str(path))[0]
                 bands = [1, 2, 3] if raster.count >= 3 else [1, 1, 1]
                 return np.moveaxis(raster.read(bands), 0, -1)
         with Image.open(path) as image:
@@ -109,6 +116,10 @@ def load_labelled_images(root: str | Path, img_size: int) -> LabelledImages:
         )
     paths = [path for name in found for path in found[name]]
     images = [resize(read_rgb(path), img_size) for path in paths]
+    kinds = ((str(image.dtype), str(path)) for image, path in zip(images, paths, strict=True))
+    said = differing_types(kinds)
+    if said is not None:
+        print_log(f'{root}: {said}', logger='current', level=logging.WARNING)
     if any(image.dtype != np.uint8 for image in images):
         images = [image.astype(np.float32) for image in images]
     return LabelledImages(

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from rasterio.errors import RasterioError
 
 from mssdf.datasets.raster_opening import open_raster
+from mssdf.datasets.units import horizontal_wkt
 from mssdf.engine.atomic_file import write_atomically
 
 
@@ -75,7 +76,9 @@ def read_place(image: str | None, shape: Sequence[int]) -> dict[str, Any]:
         with open_raster(image) as raster:
             if raster.crs is None or raster.shape != tuple(shape):
                 return {}
-            return dict(crs=raster.crs, transform=raster.transform)
+            # heights are predicted in metres, whatever the vertical CRS counts in
+            crs = rasterio.CRS.from_wkt(horizontal_wkt(raster.crs.to_wkt()))
+            return dict(crs=crs, transform=raster.transform)
     except RasterioError:
         return {}
 

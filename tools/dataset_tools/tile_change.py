@@ -58,7 +58,10 @@ def cut_area(job: Area) -> str:
     ]
     if all(path.is_file() for paths in targets for path in paths):
         return 'there'
-    first, second, changes = (read_image(str(path), nodata='ignore')[0] for path in job.files)
+    first, second, changes = (
+        read_image(str(path), nodata='ignore', colors=colors)[0]
+        for path, colors in zip(job.files, (True, True, False), strict=True)
+    )
     for other, path in ((second, job.files[1]), (changes, job.files[2])):
         if other.shape[:2] != first.shape[:2]:
             raise ValueError(

@@ -140,7 +140,8 @@ def _read_labels(path: Path, image: NDArray, job: TileJob) -> NDArray[np.uint8]:
 
 def _read_heights(job: TileJob, image: NDArray) -> NDArray[np.float32]:
     assert job.heights is not None
-    values, valid = read_image(str(job.heights))
+    # another scale than 1 says what the values are
+    values, valid = read_image(str(job.heights), unit=None if job.scale == 1 else 'ignore')
     if values.shape[2] != 1:
         raise ValueError(
             f'{job.heights}: expected heights in 1 band, found {values.shape[2]} bands'

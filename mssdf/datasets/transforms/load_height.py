@@ -16,7 +16,8 @@ class LoadHeight(BaseTransform):
     also in ``seg_fields``, so that what moves labels moves it too.
 
     Args:
-        scale: metres per unit of the file.
+        scale: metres per unit of the file; None takes the unit that the file declares, metres
+            where it declares none.
         nodata: the file's own if None; a number replaces it.
         minimum, maximum: metres beyond which a value counts as unknown.
 
@@ -26,7 +27,7 @@ class LoadHeight(BaseTransform):
 
     def __init__(
         self,
-        scale: float = 1.0,
+        scale: float | None = None,
         nodata: float | None = None,
         minimum: float = -500.0,
         maximum: float = 9000.0,
@@ -39,7 +40,8 @@ class LoadHeight(BaseTransform):
     def transform(self, results: dict) -> dict:
         """Load."""
         path = results['depth_map_path']
-        values, valid = read_image(path, nodata=self.nodata)
+        unit = None if self.scale is None else 'ignore'
+        values, valid = read_image(path, nodata=self.nodata, unit=unit)
         if values.shape[2] != 1:
             raise ValueError(f'{path}: expected heights in 1 band, found {values.shape[2]} bands')
         shape = results.get('ori_shape')
@@ -48,7 +50,9 @@ class LoadHeight(BaseTransform):
                 f'{path}: expected {shape[0]} x {shape[1]} pixels as in '
                 f'{results.get("img_path")}, found {values.shape[0]} x {values.shape[1]}'
             )
-        heights = values[..., 0].astype(np.float32) * self.scale
+        heights = values[..., 0].astype(np.float32)
+        if self.scale is not None:
+            heights *= np.float32(self.scale)
         known = valid & np.isfinite(heights)
         known &= (heights >= self.minimum) & (heights <= self.maximum)
         results['gt_depth_map'] = np.where(known, heights, np.float32(np.nan))

@@ -1,19 +1,24 @@
 """Images of any bands, types and files for the pipelines of mmpretrain, mmseg and mmdet."""
 
+import logging
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 from mmcv.transforms import BaseTransform
+from mmengine.logging import print_log
 from numpy.typing import NDArray
 from rasterio.errors import RasterioError
 
 from mssdf.registry import TRANSFORMS
 
+from ..fill_values import count_fills, describe_fills
 from ..raster import make_source, read_header, read_values
 from ..raster_opening import open_raster
+from ..resample import scale_values
+from ..units import check_unit
 
 MISSING = ('error', 'nodata')
 
@@ -28,6 +33,7 @@ class RasterSource:
     suffix: tuple[str, str] | None = None
     nodata: float | str | None = None
     missing: str = 'error'
+    unit: str | None = None
 
     @classmethod
     def from_config(cls, config: Mapping[str, Any]) -> 'RasterSource':
@@ -49,6 +55,7 @@ class RasterSource:
         source = cls(**given)
         if source.missing not in MISSING:
             raise ValueError(f'sources: missing: expected one of {MISSING}, found {source.missing}')
+        check_unit('sources: unit', source.unit)
         if source.missing == 'nodata' and source.bands is None:
             raise ValueError("sources: missing='nodata' needs bands, found none")
         return source
@@ -66,7 +73,11 @@ class RasterSource:
 
 
 def read_image(
-    path: str, bands: Sequence[int] | None = None, nodata: float | str | None = None
+    path: str,
+    bands: Sequence[int] | None = None,
+    nodata: float | str | None = None,
+    unit: str | None = None,
+    colors: bool = True,
 ) -> tuple[NDArray, NDArray[np.bool_]]:
     """Read a whole raster.
 
@@ -74,6 +85,9 @@ def read_image(
         path: any format of GDAL's.
         bands: numbers from 1; None takes all but an alpha band.
         nodata: None takes the file's, a number replaces it, ``'ignore'`` does without.
+        unit: unit of heights, which come in metres: None takes the file's, a name replaces it,
+            ``'ignore'`` does without.
+        colors: whether indices into a palette become colors; they stay as they are in a label map.
 
     Returns:
         (H, W, C) values, scaled as the file says, and (H, W) validity.
@@ -86,19 +100,16 @@ def read_image(
     if not os.path.exists(path) and not path.startswith('/vsi'):
         raise FileNotFoundError(f'{path}: no such file')
     try:
-        source = make_source(read_header(path), bands, nodata=nodata)
+        header = read_header(path)
+        if not colors:
+            header = replace(header, palette=())
+        source = make_source(header, bands, nodata=nodata, unit=unit)
         with open_raster(path) as raster:
-            header = source.header
             values, valid = read_values(raster, source, (0, 0, header.height, header.width))
     except (RasterioError, MemoryError) as error:
         reason = str(error) or 'it asks for more memory than there is'
         raise OSError(f'{path}: cannot be read as an image: {reason}') from error
-    if source.scale is not None and source.offset is not None:
-        scale, offset = (
-            np.asarray(factors, np.float32)[:, None, None]
-            for factors in (source.scale, source.offset)
-        )
-        values = values * scale + offset
+    values = scale_values(values, source)
     return values.transpose(1, 2, 0), valid
 
 
@@ -117,6 +128,8 @@ class LoadRasters(BaseTransform):
             - **replace**: (old, new) parts of the path, and **suffix**: (old, new) endings, for a
               file that lies beside the one that ``key`` names.
             - **nodata**: the file's if not given; a number; ``'ignore'``.
+            - **unit**: unit of heights, which come in metres: the file's if not given; a name;
+              ``'ignore'``.
             - **missing**: ``'error'``, or ``'nodata'`` to go on with NaN.
 
         keep_dtype: hand out the file's own type and values at nodata (uint8 for colour
@@ -132,6 +145,7 @@ class LoadRasters(BaseTransform):
     ) -> None:
         self.sources = [RasterSource.from_config(source) for source in sources]
         self.keep_dtype = keep_dtype
+        self._warned = False
 
     def transform(self, results: dict) -> dict:
         """Load."""
@@ -172,12 +186,24 @@ class LoadRasters(BaseTransform):
             if path is None:
                 raise KeyError(f'sources: the sample has no key {source.key!r}')
         assert path is not None
-        values, valid = read_image(path, source.bands, source.nodata)
+        values, valid = read_image(path, source.bands, source.nodata, source.unit)
         if self.keep_dtype:
             return values
+        self._look_for_fills(path, values, valid)
         values = values.astype(np.float32)
         values[~valid] = np.nan
         return values
+
+    def _look_for_fills(self, path: str, values: NDArray, valid: NDArray[np.bool_]) -> None:
+        """Name the first file in which values that usually mark holes stand as heights."""
+        if self._warned or values.shape[2] != 1 or values.itemsize == 1:
+            return
+        counts = count_fills(values[..., 0], valid)
+        if counts:
+            shares = {fill: count / valid.sum() for fill, count in counts.items()}
+            said = describe_fills({path: shares}, 'nodata=')
+            print_log(f'sources: {said}', logger='current', level=logging.WARNING)
+            self._warned = True
 
     def __repr__(self) -> str:
         return f'{type(self).__name__}(sources={self.sources}, keep_dtype={self.keep_dtype})'

@@ -17,7 +17,7 @@ def read_labels(path: str) -> NDArray[np.uint8]:
     Raises:
         ValueError: if it has more than one band, unlike a label map.
     """
-    values, _ = read_image(path, nodata='ignore')
+    values, _ = read_image(path, nodata='ignore', colors=False)
     if values.shape[2] != 1:
         raise ValueError(
             f'{path}: expected a label map of 1 band (indices), found {values.shape[2]} '

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from mssdf.datasets.raster import open_checked
 
+from ..frozen.reading import read_heights
 from ..frozen.scores import confusion_sums, error_sums
 
 CLASSES = 2  # background, building
@@ -51,14 +52,15 @@ def _scene_sums(table: Path) -> tuple[list[str], NDArray[np.float64]]:
 
 
 def _map_sums(kind: str, truth_file: Path, predicted_file: Path) -> NDArray[np.float64]:
-    truth, known = read_map(truth_file)
-    predicted, _ = read_map(predicted_file)
+    truth = read_heights(truth_file) if kind == 'heights' else read_map(truth_file)
+    predicted = read_map(predicted_file)
     if truth.shape != predicted.shape:
         raise ValueError(
             f'{predicted_file}: expected the size of {truth_file} {truth.shape}, '
             f'found {predicted.shape}'
         )
     if kind == 'heights':
+        known = np.isfinite(truth)
         return error_sums(truth.reshape(1, -1), predicted.reshape(1, -1), known.reshape(1, -1))[0]
     labels = np.where(truth == IGNORED, -1, truth).astype(np.int64)
     if labels.max() >= CLASSES:
@@ -70,13 +72,10 @@ def _map_sums(kind: str, truth_file: Path, predicted_file: Path) -> NDArray[np.f
     return confusion_sums(labels.reshape(1, -1), guess.reshape(1, -1), CLASSES)[0]
 
 
-def read_map(path: Path) -> tuple[NDArray, NDArray[np.bool_]]:
-    """Values (H, W) of a map's first band, and where they are known."""
+def read_map(path: Path) -> NDArray:
+    """Values (H, W) of a map's first band."""
     with open_checked(path) as raster:
-        values = raster.read(1)
-        nodata = raster.nodata
-    known = np.isfinite(values) if nodata is None else np.isfinite(values) & (values != nodata)
-    return values, known
+        return raster.read(1)
 
 
 def _prediction_of(folder: Path, name: str) -> Path:

@@ -1,16 +1,26 @@
 """Reading of evaluation sets into memory."""
 
+import logging
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 import torch
+from mmengine.logging import print_log
 from numpy.typing import NDArray
 from PIL import Image
 
 from mssdf.datasets.examples.derive import heights_above_ground, land_cover
-from mssdf.datasets.raster import open_checked
+from mssdf.datasets.formats import check_lengths, differing_types
+from mssdf.datasets.raster import (
+    make_source,
+    open_checked,
+    read_header,
+    read_validity,
+    read_values,
+)
+from mssdf.datasets.resample import scale_values
 from mssdf.utils.fingerprints import visible_files
 from mssdf.utils.folders import files_in, in_any_case
 
@@ -95,19 +105,23 @@ def files_of(described: EvaluationSet) -> list[Path]:
 def read_heights(path: Path) -> NDArray[np.float32]:
     """Read the first band as (H, W) metres, NaN where unknown.
 
-    Unknown are masked values and those beyond ``HIGHEST``, upwards or downwards: many files mark
-    holes by -9999, -32767 or -3.4e38 without saying so.
+    Unknown are masked values and those beyond ``HIGHEST``, upwards, or downwards in the file's
+    unit: many files mark holes by -9999, -32767 or -3.4e38 without saying so.
 
     Raises:
-        ValueError: if the file is no raster.
+        ValueError: if the file is no raster, or its values are no lengths.
     """
     try:
+        source = make_source(read_header(str(path)), [1])
+        check_lengths(source, 'the band or the vertical CRS')
+        size = (source.header.height, source.header.width)
         with open_checked(path) as raster:
-            heights = raster.read(1).astype(np.float32)
-            known = raster.read_masks(1) > 0
+            stored, known = read_values(raster, source, (0, 0, *size))
     except UNREADABLE_IMAGE as error:
         raise ValueError(f'{path}: expected a raster of heights, found: {error}') from None
-    known &= np.abs(heights) < HIGHEST  # false for NaN, too
+    heights = scale_values(stored, source)[0].astype(np.float32)
+    lowest = -HIGHEST * abs(source.metres[0])
+    known &= (heights > lowest) & (heights < HIGHEST)
     return np.where(known, heights, np.float32(np.nan))
 
 
@@ -142,8 +156,10 @@ def read_seen(path: Path, shape: tuple[int, ...]) -> NDArray[np.bool_]:
     """Read where a raster has pixels, (H, W); everywhere for other images."""
     if path.suffix.lower() not in RASTERS:
         return np.ones(shape, bool)
+    header = read_header(str(path))
+    source = make_source(header, [1, 2, 3] if header.palette or header.count >= 3 else [1])
     with open_checked(path) as raster:
-        return raster.dataset_mask() > 0
+        return read_validity(raster, source, (0, 0, header.height, header.width))
 
 
 def _scenes(described: EvaluationSet, img_size: int) -> EvaluationData:
@@ -194,6 +210,12 @@ def _dense(described: EvaluationSet, img_size: int) -> EvaluationData:
     if not found:
         what = f'windows of {side} px' if side else 'images'
         raise ValueError(f'{described.path}: expected {what} with known targets, found none')
+    said = differing_types(
+        (str(layers.rgb.dtype), str(place.path))
+        for layers, place in zip(found, places, strict=True)
+    )
+    if said is not None:
+        print_log(f'set {described.name!r}: {said}', logger='current', level=logging.WARNING)
     if any(layers.rgb.dtype != np.uint8 for layers in found):
         for layers in found:
             layers.rgb = layers.rgb.astype(np.float32)
