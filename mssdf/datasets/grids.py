@@ -10,6 +10,7 @@ from rasterio.crs import CRS
 from rasterio.errors import CRSError
 from rasterio.transform import array_bounds
 
+from .georeference import check_pixel_grids
 from .raster import RasterHeader
 
 # Grids that nowhere differ by more than this, in pixels, are the same grid: far below what
@@ -37,9 +38,10 @@ def map_grids(reference: RasterHeader, source: RasterHeader) -> GridMap:
     """The map from the pixels of ``reference`` to those of ``source``.
 
     Raises:
-        ValueError: when the CRS differ, one grid is turned against the other, or they do not
-            overlap.
+        ValueError: when a file has no grid, the CRS differ, one grid is turned against the other,
+            or they do not overlap.
     """
+    check_pixel_grids(reference, source)
     try:
         same = same_crs(reference.crs, source.crs)
     except CRSError as error:

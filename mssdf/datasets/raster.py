@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
+from affine import Affine
 from numpy.typing import NDArray
 from rasterio.enums import ColorInterp, MaskFlags
 from rasterio.io import DatasetReader
@@ -52,6 +53,8 @@ class RasterHeader:
         bits: bits of a pixel of each band in the file, 0 for all of its type's.
         max_error: largest error of a lossy compression (LERC).
         palette: colors of the indices, see :func:`~mssdf.datasets.palette.read_palette`.
+        points: kind of points that alone place a raster without a transform (``'GCPs'``,
+            ``'RPCs'``, ``'geolocation arrays'``), '' for none.
     """
 
     path: str
@@ -69,6 +72,12 @@ class RasterHeader:
     bits: tuple[int, ...]
     max_error: float
     palette: tuple[int, ...]
+    points: str = ''
+
+    @property
+    def has_transform(self) -> bool:
+        """Whether the file says where its pixels lie; GDAL gives the identity where it does not."""
+        return not Affine(*self.transform).is_identity
 
     @property
     def count(self) -> int:
@@ -144,7 +153,19 @@ def _header_of(path: str, raster: DatasetReader) -> RasterHeader:
         bits=tuple(int(raster.tags(band, ns=STRUCTURE).get('NBITS', 0)) for band in raster.indexes),
         max_error=float(raster.tags(ns=STRUCTURE).get('MAX_Z_ERROR', 0)),
         palette=read_palette(path, raster),
+        points=_placing_points(raster),
     )
+
+
+def _placing_points(raster: DatasetReader) -> str:
+    if not raster.transform.is_identity:
+        return ''
+    if raster.gcps[0]:
+        return 'GCPs'
+    namespaces = raster.tag_namespaces()
+    if 'RPC' in namespaces:
+        return 'RPCs'
+    return 'geolocation arrays' if 'GEOLOCATION' in namespaces else ''
 
 
 def _mask_kind(flags: Sequence[MaskFlags]) -> str:

@@ -14,6 +14,7 @@ from mssdf.utils.folders import Listing, list_folder
 
 from ..fill_values import find_fills
 from ..formats import check_lengths
+from ..georeference import require_grid
 from ..grids import same_crs
 from ..progress import track
 from ..raster import BandSource, make_source, read_header
@@ -108,8 +109,7 @@ def open_catalogue(
 
 def _open(path: str, settings: SourceSettings, terrain: bool, listing: Listing) -> CataloguedRaster:
     header = read_header(path)
-    if not header.crs:
-        raise ValueError(f'{path}: expected a CRS, found none')
+    require_grid(header)
     bands: Sequence[int] | None = (1,) if terrain else settings.bands
     nodata = settings.terrain_nodata if terrain else settings.nodata
     unit = settings.terrain_unit if terrain else settings.unit
