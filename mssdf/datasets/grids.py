@@ -1,17 +1,17 @@
 """How the pixels of one raster lie on those of another of the same CRS."""
 
-import json
 import math
 from dataclasses import dataclass
-from functools import lru_cache
 
 from affine import Affine
-from rasterio.crs import CRS
 from rasterio.errors import CRSError
 from rasterio.transform import array_bounds
 
+from .crs import describe_crs, same_crs, turn_in_units
 from .georeference import check_pixel_grids
 from .raster import RasterHeader
+
+__all__ = ['TOLERANCE', 'GridMap', 'describe_crs', 'map_grids', 'same_crs']
 
 # Grids that nowhere differ by more than this, in pixels, are the same grid: far below what
 # co-registration achieves, far above what coordinates lose in a file's decimals.
@@ -55,13 +55,15 @@ def map_grids(reference: RasterHeader, source: RasterHeader) -> GridMap:
             f'{describe_crs(reference.crs)}, found {describe_crs(source.crs)}; '
             f'reproject one of them, for instance with gdalwarp'
         )
-    to_source, to_world = ~Affine(*source.transform), Affine(*reference.transform)
+    to_source = ~Affine(*source.transform)
+    to_world = Affine(*reference.transform)
     xx = to_source.a * to_world.a + to_source.b * to_world.d
     xy = to_source.a * to_world.b + to_source.b * to_world.e
     yx = to_source.d * to_world.a + to_source.e * to_world.d
     yy = to_source.d * to_world.b + to_source.e * to_world.e
-    x0 = to_source.a * to_world.c + to_source.b * to_world.f + to_source.c
-    y0 = to_source.d * to_world.c + to_source.e * to_world.f + to_source.f
+    west = to_world.c + _whole_turns(reference, source)
+    x0 = to_source.a * west + to_source.b * to_world.f + to_source.c
+    y0 = to_source.d * west + to_source.e * to_world.f + to_source.f
     if not all(map(math.isfinite, (xx, xy, yx, yy, x0, y0))):
         raise ValueError(
             f'{source.path}: expected a grid that compares with that of its reference '
@@ -88,6 +90,22 @@ def map_grids(reference: RasterHeader, source: RasterHeader) -> GridMap:
     return GridMap(scale=(rows[0], cols[0]), offset=(rows[1], cols[1]))
 
 
+def _whole_turns(reference: RasterHeader, source: RasterHeader) -> float:
+    """What to add to the reference's longitudes to bring them nearest to the source's.
+
+    Rasters on either side of the antimeridian count to 180 degrees or beyond; both are right.
+    """
+    turn = turn_in_units(reference.crs) if reference.crs else None
+    if turn is None:
+        return 0.0
+    return turn * round((_middle_x(source) - _middle_x(reference)) / turn)
+
+
+def _middle_x(header: RasterHeader) -> float:
+    a, b, c = header.transform[:3]
+    return a * header.width / 2 + b * header.height / 2 + c
+
+
 def _map_axis(scale: float, offset: float, size: int) -> tuple[float, float]:
     """Snap an axis to whole pixels where it is so close that decimals must be the cause."""
     nearest = float(round(offset))
@@ -99,35 +117,3 @@ def _bounds(header: RasterHeader) -> tuple[float, ...]:
     bounds = array_bounds(header.height, header.width, Affine(*header.transform))
     (left, right), (bottom, top) = sorted(bounds[::2]), sorted(bounds[1::2])
     return tuple(round(value, 3) for value in (left, bottom, right, top))
-
-
-@lru_cache(maxsize=1024)
-def same_crs(first: str, second: str) -> bool:
-    """Whether two well-known texts mean the same horizontal CRS; heights' datums may differ."""
-    if first == second:
-        return True
-    if not first or not second:
-        return False
-    one, two = _horizontal(first), _horizontal(second)
-    if one == two:
-        return True
-    code = one.to_epsg()
-    return code is not None and code == two.to_epsg()
-
-
-def _horizontal(wkt: str) -> CRS:
-    """The horizontal part of a CRS, which for a surface model often has a vertical one too."""
-    crs = CRS.from_wkt(wkt)
-    parts = crs.to_dict(projjson=True)
-    if parts.get('type') == 'CompoundCRS':
-        return CRS.from_string(json.dumps(parts['components'][0]))
-    return crs
-
-
-def describe_crs(wkt: str) -> str:
-    """A CRS in a few words, for messages."""
-    if not wkt:
-        return 'no CRS'
-    crs = CRS.from_wkt(wkt)
-    code = crs.to_epsg()
-    return f'EPSG:{code}' if code else wkt.split('"')[1] if '"' in wkt else crs.to_string()
