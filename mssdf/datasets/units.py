@@ -1,6 +1,5 @@
 """Units of heights: what a band and its vertical CRS declare, in metres."""
 
-import json
 import math
 import re
 from collections.abc import Mapping, Sequence
@@ -93,20 +92,6 @@ def _axis(crs: Mapping[str, Any], axis: Mapping[str, Any]) -> VerticalAxis:
         name, factor = str(unit), metres_per_unit(str(unit)) or 1.0
     down = axis['direction'] == 'down'
     return VerticalAxis(str(crs.get('name', '')), name, -factor if down else factor)
-
-
-@lru_cache(maxsize=1024)
-def horizontal_wkt(wkt: str) -> str:
-    """A CRS less its heights, for rasters whose values are no longer in them."""
-    if not wkt:
-        return wkt
-    try:
-        parts = CRS.from_wkt(wkt).to_dict(projjson=True)
-        if parts.get('type') != 'CompoundCRS':
-            return wkt
-        return CRS.from_string(json.dumps(parts['components'][0])).to_wkt()
-    except (CRSError, ValueError):
-        return wkt
 
 
 @dataclass(frozen=True)

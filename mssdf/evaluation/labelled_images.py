@@ -11,19 +11,19 @@ import torch
 from mmengine.logging import print_log
 from PIL import Image
 from rasterio.enums import ColorInterp
-from rasterio.errors import RasterioError
 from sklearn.model_selection import StratifiedKFold
 from torch import Tensor
 
 from mssdf.datasets.formats import differing_types
 from mssdf.datasets.raster import open_checked
+from mssdf.datasets.read_errors import READ_ERRORS
 from mssdf.datasets.transforms.load_rasters import read_image
 from mssdf.utils.folders import files_in, is_hidden
 from mssdf.utils.text_files import read_text
 
 RASTERS = ('.tif', '.tiff')
 # What opening and decoding an image may end in.
-UNREADABLE_IMAGE = (OSError, RasterioError, MemoryError, Image.DecompressionBombError)
+UNREADABLE_IMAGE = (*READ_ERRORS, Image.DecompressionBombError)
 SUFFIXES = ('.jpg', '.jpeg', '.png', *RASTERS)
 
 

@@ -12,10 +12,10 @@ from typing import Any
 import numpy as np
 import rasterio
 from numpy.typing import NDArray
-from rasterio.errors import RasterioError
 
+from mssdf.datasets.crs import horizontal_crs
 from mssdf.datasets.raster_opening import open_raster
-from mssdf.datasets.units import horizontal_wkt
+from mssdf.datasets.read_errors import READ_ERRORS
 from mssdf.engine.atomic_file import write_atomically
 
 
@@ -77,9 +77,9 @@ def read_place(image: str | None, shape: Sequence[int]) -> dict[str, Any]:
             if raster.crs is None or raster.shape != tuple(shape):
                 return {}
             # heights are predicted in metres, whatever the vertical CRS counts in
-            crs = rasterio.CRS.from_wkt(horizontal_wkt(raster.crs.to_wkt()))
+            crs = rasterio.CRS.from_wkt(horizontal_crs(raster.crs.to_wkt()))
             return dict(crs=crs, transform=raster.transform)
-    except RasterioError:
+    except (*READ_ERRORS, ValueError):  # a CRS that is none is a ValueError
         return {}
 
 

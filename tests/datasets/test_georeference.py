@@ -1,5 +1,8 @@
 """Rasters that points place, rasters that nothing places, and those that a turned grid places."""
 
+import runpy
+from pathlib import Path
+
 import numpy as np
 import pytest
 import rasterio
@@ -98,6 +101,17 @@ def test_pairs_are_built_of_grids_alone(tmp_path, capsys, layout, words):
     assert build_pairs(tmp_path / 'out', '--source', f'rgb={rgb}', '--source', f'dsm={dsm}') == 2
     line = capsys.readouterr().out.strip()
     assert '\n' not in line and 'rgb.tif' in line and words in line
+
+
+def test_the_tool_for_statistics_says_it_in_one_line(tmp_path, monkeypatch):
+    pair(tmp_path, GCPS, MOVED)
+    tool = Path(__file__).parents[2] / 'tools/dataset_tools/compute_statistics.py'
+    options = [f'--data-root={tmp_path}', '--modality=rgb=_dom.tif', '--modality=dsm=_dsm.tif']
+    monkeypatch.setattr('sys.argv', [str(tool), *options, f'--out={tmp_path}/statistics.json'])
+    with pytest.raises(SystemExit) as caught:
+        runpy.run_path(str(tool), run_name='__main__')
+    line = str(caught.value.code)
+    assert '\n' not in line and 'a_dom.tif' in line and 'gdalwarp' in line
 
 
 def test_points_beside_a_grid_do_not_matter(tmp_path):

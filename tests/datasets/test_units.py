@@ -8,9 +8,10 @@ import rasterio
 from mmengine.logging import MMLogger
 
 from mssdf.datasets import MultiModalRasterDataset
+from mssdf.datasets.crs import horizontal_crs
 from mssdf.datasets.raster import make_source, read_header
 from mssdf.datasets.statistics import compute_statistics
-from mssdf.datasets.units import horizontal_wkt, metres_per_unit, vertical_axis
+from mssdf.datasets.units import metres_per_unit, vertical_axis
 
 SURVEY, INTERNATIONAL = 1200 / 3937, 0.3048
 RGB_DSM = dict(rgb=dict(suffix='_dom.tif', bands=[1, 2, 3]), dsm=dict(suffix='_dsm.tif'))
@@ -62,7 +63,7 @@ def test_vertical_crs(crs, metres):
     axis = vertical_axis(wkt)
     assert (axis and axis.metres) == (metres and pytest.approx(metres, rel=1e-9))
     if '+' in crs:
-        assert rasterio.CRS.from_wkt(horizontal_wkt(wkt)).to_epsg() == 32610
+        assert rasterio.CRS.from_wkt(horizontal_crs(wkt)).to_epsg() == 32610
 
 
 @pytest.mark.parametrize(

@@ -29,6 +29,7 @@ from mssdf.datasets.pairs import (
     summarize,
     write_reports,
 )
+from mssdf.datasets.read_errors import READ_ERRORS
 
 EPILOG = """\
 NAME=VALUE options are given once for each modality. A place is a folder (with all below it), a
@@ -258,8 +259,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         )
         summary = summarize(records, plan, settings)
         paths = write_reports(args.out, records, summary)
-    except (OSError, ValueError, ImportError) as error:
-        print(f'{Path(__file__).name}: {error}')
+    except (*READ_ERRORS, ValueError, ImportError) as error:
+        print(f'{Path(__file__).name}: {" ".join(str(error).split())}')
         return 2
     except KeyboardInterrupt:
         print('Stopped. The same command goes on from here.')

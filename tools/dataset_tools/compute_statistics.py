@@ -7,6 +7,7 @@ where it was.
 
 import argparse
 import os
+from pathlib import Path
 from typing import Any
 
 from mmengine.config import Config, DictAction
@@ -15,6 +16,7 @@ from rich.console import Console
 from rich.table import Table
 
 from mssdf.datasets import MultiModalRasterDataset
+from mssdf.datasets.read_errors import READ_ERRORS
 from mssdf.datasets.statistics import PERCENTILES, compute_statistics, write_statistics
 from mssdf.registry import DATASETS
 
@@ -165,5 +167,8 @@ def main() -> None:
 if __name__ == '__main__':
     try:
         main()
+    except (*READ_ERRORS, ValueError, KeyError, TypeError) as error:
+        reason = error.args[0] if isinstance(error, KeyError) and error.args else error
+        raise SystemExit(f'{Path(__file__).name}: {" ".join(str(reason).split())}') from None
     except KeyboardInterrupt:
         raise SystemExit('interrupted; the same command goes on from here') from None

@@ -6,12 +6,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from rasterio.errors import RasterioError
 
 from mssdf.datasets.preparation.settings import keep_settings
 from mssdf.datasets.preparation.tiling import cut, tile_places
 from mssdf.datasets.progress import track
 from mssdf.datasets.raster import read_header
+from mssdf.datasets.read_errors import READ_ERRORS
 from mssdf.datasets.transforms.load_rasters import read_image
 from mssdf.datasets.writing import write_png
 
@@ -124,7 +124,7 @@ def main(arguments: list[str] | None = None) -> int:
         made = args.out.glob(f'*/A/{name}_*.png')
         keep_settings(args.out / f'tile_change_{name}.json', record, made)
         word = cut_area(Area(files, name, args.out, tuple(places), tuple(splits)))
-    except (OSError, ValueError, RasterioError) as error:
+    except (*READ_ERRORS, ValueError) as error:
         print(f'{Path(__file__).name}: {error}')
         return 2
     for split in sorted(set(splits)):

@@ -1,7 +1,8 @@
 """Co-registered training data from rasters that were never on one grid."""
 
+from .boxes import CatalogueError
 from .build import build, forget, forgotten, lay_out
-from .places import CatalogueError, find_rasters
+from .places import find_rasters
 from .plan import Plan, make_plan
 from .report import describe, summarize, write_reports
 from .settings import COMPRESSIONS, FORMATS, RESAMPLINGS, SUFFIXES, BuildSettings, SourceSettings

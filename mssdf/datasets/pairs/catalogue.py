@@ -2,28 +2,25 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cache, lru_cache
+from functools import cache
 from typing import Any
 
 from affine import Affine
+from rasterio._err import CPLE_BaseError
 from rasterio.errors import RasterioError
 from rasterio.transform import array_bounds
-from rasterio.warp import transform_bounds
 
 from mssdf.utils.folders import Listing, list_folder
 
 from ..fill_values import find_fills
 from ..formats import check_lengths
 from ..georeference import require_grid
-from ..grids import same_crs
 from ..progress import track
 from ..raster import BandSource, make_source, read_header
 from ..raster_identity import is_complete, raster_facts
 from ..reader_threads import reader_threads
-from .places import CatalogueError
+from .boxes import Bounds, CatalogueError, boxes_near
 from .settings import SourceSettings
-
-Bounds = tuple[float, float, float, float]  # left, bottom, right, top
 
 
 @dataclass(frozen=True)
@@ -50,21 +47,38 @@ class CataloguedRaster:
         """From its pixels to its CRS."""
         return Affine(*self.source.header.transform)
 
-    def bounds_in(self, crs: str) -> Bounds:
-        """The box around the raster in another CRS."""
+    @property
+    def bounds(self) -> Bounds:
+        """Left, bottom, right and top in its CRS, left below right and bottom below top."""
         header = self.source.header
         bounds = array_bounds(header.height, header.width, self.transform)
-        left, right = sorted(bounds[::2])
-        bottom, top = sorted(bounds[1::2])
-        return box_in(header.crs, crs, (left, bottom, right, top))
+        (left, right), (bottom, top) = sorted(bounds[::2]), sorted(bounds[1::2])
+        return left, bottom, right, top
 
+    def boxes_in(self, crs: str, near: Bounds | None = None) -> list[Bounds]:
+        """The boxes around the raster in another CRS, or around what of it lies near.
 
-@lru_cache(maxsize=65536)
-def box_in(crs: str, other: str, box: Bounds) -> Bounds:
-    """The box around a box in another CRS; PROJ takes a tenth of a second to look for the way."""
-    if same_crs(crs, other):
-        return box
-    return transform_bounds(crs, other, *box, densify_pts=21)
+        Args:
+            crs: well-known text.
+            near: left, bottom, right and top of interest in that CRS; None for all.
+
+        Raises:
+            CatalogueError: when there is no way from the raster's CRS.
+        """
+        try:
+            return list(boxes_near(self.source.header.crs, crs, self.bounds, near))
+        except CatalogueError as error:
+            raise CatalogueError(f'{self.path}: {error}') from error
+
+    def bounds_in(self, crs: str) -> Bounds:
+        """The box around the whole raster in another CRS.
+
+        Raises:
+            CatalogueError: when there is none.
+        """
+        for box in self.boxes_in(crs):
+            return box
+        raise CatalogueError(f'{self.path}: expected a raster that the CRS of the output can hold')
 
 
 def open_catalogue(
@@ -93,7 +107,7 @@ def open_catalogue(
     for path, job in track(jobs.items(), len(jobs), f'reading headers of {modality}'):
         try:
             usable.append(job.result())
-        except (OSError, RasterioError, ValueError) as error:
+        except (OSError, RasterioError, CPLE_BaseError, ValueError) as error:
             refused[path] = ' '.join(str(error).split())
     if not usable:
         first = next(iter(refused.values()), 'no file given')

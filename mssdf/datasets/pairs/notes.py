@@ -5,7 +5,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from ..fill_values import describe_fills
 from ..formats import check_units, converted_units, differing_types, some
 from ..units import vertical_axis
-from .catalogue import CataloguedRaster, CatalogueError
+from .boxes import CatalogueError
+from .catalogue import CataloguedRaster
 from .settings import BuildSettings
 
 TERRAIN = 'terrain of '

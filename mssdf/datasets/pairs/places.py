@@ -11,15 +11,12 @@ from mssdf.utils.text_files import read_lines
 
 from ..raster_access import VIRTUAL, is_network
 from ..raster_opening import check_virtual
+from .boxes import CatalogueError
 
 SYSTEM = '/vsi'
 RASTERS = ('.tif', '.tiff', '.vrt', '.jp2', '.img', '.asc', '.png', '.jpg', '.jpeg')
 SEPARATORS = re.compile(r'[;,\t]')
 MAGIC = re.compile(r'[*?[]')
-
-
-class CatalogueError(ValueError):
-    """Rasters that are not there, or that cannot be used."""
 
 
 def find_rasters(places: Iterable[str]) -> tuple[str, ...]:

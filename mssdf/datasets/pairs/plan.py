@@ -3,11 +3,12 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
+from ..crs import same_coordinates
 from ..formats import common_dtype
 from .catalogue import CataloguedRaster, open_catalogue
 from .notes import TERRAIN, describe_rasters
 from .settings import BuildSettings
-from .target_grid import Rect, TargetGrid, make_grids
+from .target_grid import Rect, TargetGrid, make_grids, plane_crs
 
 
 @dataclass(frozen=True)
@@ -102,18 +103,25 @@ def _lay_tiles(
     """The tiles of one grid, and how many of the reference's lack another modality."""
     meets: dict[tuple[int, int], dict[str, list[CataloguedRaster]]] = {}
     boxes: dict[tuple[int, int], dict[str, Rect]] = {}
+    area: Rect | None = None
     for name, rasters in catalogue.items():
         for raster in rasters:
             if name == reference and several_grids and not _belongs(raster, grid):
                 continue
-            box = grid.rect_of(raster.bounds_in(grid.crs))
-            for place in grid.tiles_in(box):
-                if name != reference and place not in meets:
-                    continue
-                meets.setdefault(place, {}).setdefault(name, []).append(raster)
-                inside = box & grid.tile_rect(*place)
-                known = boxes.setdefault(place, {})
-                known[name] = known[name] | inside if name in known else inside
+            near = grid.bounds(area) if area and name != reference else None
+            for bounds in raster.boxes_in(grid.crs, near):
+                box = grid.rect_of(bounds)
+                if name == reference:
+                    area = area | box if area else box
+                for place in grid.tiles_in(box):
+                    if name != reference and place not in meets:
+                        continue
+                    found = meets.setdefault(place, {}).setdefault(name, [])
+                    if raster not in found[-1:]:
+                        found.append(raster)
+                    inside = box & grid.tile_rect(*place)
+                    known = boxes.setdefault(place, {})
+                    known[name] = known[name] | inside if name in known else inside
     tiles = []
     for (row, col), rasters_here in meets.items():
         if any(name not in rasters_here for name in needed):
@@ -129,10 +137,7 @@ def _lay_tiles(
 
 
 def _belongs(raster: CataloguedRaster, grid: TargetGrid) -> bool:
-    from ..grids import same_crs
-    from .target_grid import projected_crs
-
-    return same_crs(projected_crs(raster), grid.crs)
+    return same_coordinates(plane_crs(raster), grid.crs)
 
 
 def _tile_name(grid: TargetGrid, row: int, col: int) -> str:

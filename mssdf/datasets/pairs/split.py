@@ -6,14 +6,18 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
-from rasterio.warp import transform_bounds
+from numpy.typing import NDArray
+from rasterio.crs import CRS
 
 from mssdf.engine.atomic_file import write_atomically
 
+from ..crs import is_local
+from .boxes import Bounds, box_in
 from .plan import Tile
 from .target_grid import Rect
 
 TRAIN, VAL = 'train', 'val'
+DEGREES = CRS.from_epsg(4326).to_wkt()
 
 
 def block_of(tile: Tile, side: int) -> str:
@@ -128,20 +132,29 @@ def _met_in_another_grid(
     boxes = np.array([_degrees(tile, gap) for tile in tiles])  # (tiles, 4)
     grids = np.array([tile.grid.crs for tile in tiles])
     train = np.array([parts[block_of(tile, side)] == TRAIN for tile in tiles])
-    met = []
-    for i in np.flatnonzero(~train):
-        others = boxes[train & (grids != grids[i])]
-        apart = (others[:, :2] > boxes[i, 2:]) | (others[:, 2:] < boxes[i, :2])
-        if not apart.any(axis=1).all():
-            met.append(tiles[i])
+    return [
+        tiles[i]
+        for i in np.flatnonzero(~train)
+        if _meets(boxes[i], boxes[train & (grids != grids[i])]).any()
+    ]
+
+
+def _meets(box: NDArray[np.float64], others: NDArray[np.float64]) -> NDArray[np.bool_]:
+    """Which boxes (n, 4) in degrees touch one (4,), whichever way around their longitudes count."""
+    met = np.zeros(len(others), dtype=bool)
+    for turn in (-360.0, 0.0, 360.0):
+        low, high = box[:2] + (turn, 0), box[2:] + (turn, 0)
+        met |= ((others[:, :2] <= high) & (others[:, 2:] >= low)).all(axis=1)
     return met
 
 
-def _degrees(tile: Tile, gap: int) -> tuple[float, float, float, float]:
-    """The box around a tile and its gap, in degrees."""
+def _degrees(tile: Tile, gap: int) -> Bounds:
+    """The box around a tile and its gap, in degrees; NaN for a CRS without a place on the Earth."""
+    if is_local(tile.grid.crs):
+        return (np.nan,) * 4
     rect = tile.rect
     wide = Rect(rect.top - gap, rect.left - gap, rect.bottom + gap, rect.right + gap)
-    return transform_bounds(tile.grid.crs, 'EPSG:4326', *tile.grid.bounds(wide), densify_pts=21)
+    return box_in(tile.grid.crs, DEGREES, tile.grid.bounds(wide))
 
 
 def load_split(path: Path) -> dict[str, str]:

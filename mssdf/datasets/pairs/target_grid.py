@@ -5,17 +5,28 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from affine import Affine
+from rasterio._err import CPLE_BaseError
 from rasterio.crs import CRS
-from rasterio.warp import calculate_default_transform, transform_bounds
+from rasterio.errors import RasterioError
+from rasterio.warp import calculate_default_transform, transform
 
-from ..grids import describe_crs, same_crs
-from ..raster import RasterHeader
-from ..units import horizontal_wkt
-from .catalogue import Bounds, CataloguedRaster
-from .places import CatalogueError
+from ..crs import (
+    describe_crs,
+    horizontal_crs,
+    is_local,
+    metres_per_unit,
+    same_coordinates,
+    turn_in_units,
+)
+from ..grids import TOLERANCE
+from .boxes import Bounds, CatalogueError
+from .catalogue import CataloguedRaster
+from .orientation import pixel_sides, upright
 
 # Rounding in coordinates must not add a row of pixels.
-SNAP = 1e-3
+SNAP = TOLERANCE
+# Pixels that are so nearly square are rounded ones, and are kept as they are.
+NEARLY_SQUARE = 1e-3
 
 
 @dataclass(frozen=True)
@@ -55,15 +66,17 @@ class TargetGrid:
 
     Attributes:
         crs: well-known text.
-        pixel: side of a pixel in units of the CRS.
+        pixel: width of a pixel in units of the CRS.
         anchor: x and y of a corner of pixels.
         tile: side of a tile in pixels.
+        aspect: height of a pixel per width; 1 but for the rounding in a file's own pixel size.
     """
 
     crs: str
     pixel: float
     anchor: tuple[float, float]
     tile: int
+    aspect: float = 1.0
 
     @property
     def code(self) -> str:
@@ -73,25 +86,30 @@ class TargetGrid:
 
     def transform(self, rect: Rect) -> Affine:
         """From the pixels of a rectangle to the CRS."""
-        x = self.anchor[0] + rect.left * self.pixel
-        y = self.anchor[1] - rect.top * self.pixel
-        return Affine(self.pixel, 0, x, 0, -self.pixel, y)
+        left, _, _, top = self.bounds(rect)
+        return Affine(self.pixel, 0, left, 0, -self.pixel * self.aspect, top)
 
     def bounds(self, rect: Rect) -> Bounds:
         """Left, bottom, right and top of a rectangle."""
         x, y = self.anchor
-        p = self.pixel
-        return x + rect.left * p, y - rect.bottom * p, x + rect.right * p, y - rect.top * p
+        width, height = self.pixel, self.pixel * self.aspect
+        return (
+            x + rect.left * width,
+            y - rect.bottom * height,
+            x + rect.right * width,
+            y - rect.top * height,
+        )
 
     def rect_of(self, bounds: Bounds) -> Rect:
         """The smallest rectangle of whole pixels around a box."""
         left, bottom, right, top = bounds
         x, y = self.anchor
+        width, height = self.pixel, self.pixel * self.aspect
         return Rect(
-            math.floor((y - top) / self.pixel + SNAP),
-            math.floor((left - x) / self.pixel + SNAP),
-            math.ceil((y - bottom) / self.pixel - SNAP),
-            math.ceil((right - x) / self.pixel - SNAP),
+            math.floor((y - top) / height + SNAP),
+            math.floor((left - x) / width + SNAP),
+            math.ceil((y - bottom) / height - SNAP),
+            math.ceil((right - x) / width - SNAP),
         )
 
     def tile_rect(self, row: int, col: int) -> Rect:
@@ -125,58 +143,107 @@ def make_grids(
     first: dict[str, CataloguedRaster] = {}
     if crs is not None:
         try:
-            wkt = horizontal_wkt(CRS.from_user_input(crs).to_wkt())
+            wkt = horizontal_crs(CRS.from_user_input(crs).to_wkt())
         except Exception as error:
             raise CatalogueError(f'--crs {crs}: not a coordinate reference system') from error
         first[wkt] = rasters[0]
     else:
         for raster in rasters:
-            wkt = projected_crs(raster)
-            if not any(same_crs(wkt, known) for known in first):
+            wkt = plane_crs(raster)
+            if not any(same_coordinates(wkt, known) for known in first):
                 first[wkt] = raster
-    return [_make_grid(wkt, raster, resolution, tile) for wkt, raster in first.items()]
+    grids = [_make_grid(wkt, raster, resolution, tile) for wkt, raster in first.items()]
+    _check_names(grids)
+    return grids
+
+
+def _check_names(grids: Sequence[TargetGrid]) -> None:
+    """Refuse grids whose tiles would be files of one name."""
+    by_code: dict[str, TargetGrid] = {}
+    for grid in grids:
+        other = by_code.setdefault(grid.code, grid)
+        if other is not grid:
+            raise CatalogueError(
+                f'expected CRSs with EPSG codes of their own, as files are named for them, found '
+                f'{describe_crs(other.crs)} and {describe_crs(grid.crs)}; choose one with --crs'
+            )
 
 
 def _make_grid(
     wkt: str, raster: CataloguedRaster, resolution: float | None, tile: int
 ) -> TargetGrid:
-    crs = CRS.from_wkt(wkt)
-    if not crs.is_projected:
+    metres = metres_per_unit(wkt)
+    if metres is None:
         raise CatalogueError(
             f'--crs: expected a CRS in metres or feet, found {describe_crs(wkt)}, in degrees'
         )
-    native = _native_transform(raster.source.header, wkt)
-    pixel = abs(native.a)
+    native, size = _native_grid(raster, wkt)
+    width, height = pixel_sides(native)
+    pixel = width
     if resolution is not None:
-        wanted = resolution / crs.linear_units_factor[1]
+        wanted = resolution / metres
         # decimals of the file's own pixel size must not make another grid of it
         pixel = pixel if math.isclose(wanted, pixel, rel_tol=1e-4) else wanted
-    square = math.isclose(abs(native.a), abs(native.e), rel_tol=1e-9)
-    keeps = same_crs(raster.source.header.crs, wkt) and square and native.b == native.d == 0
-    anchor = (native.c % pixel, native.f % pixel) if keeps and pixel == abs(native.a) else (0, 0)
-    return TargetGrid(wkt, pixel, anchor, tile)
-
-
-def _native_transform(header: RasterHeader, wkt: str) -> Affine:
-    """The transform that the raster has, or would have in another CRS at its own resolution."""
-    transform = Affine(*header.transform)
-    if same_crs(header.crs, wkt):
-        return transform
-    corners = [transform * (x, y) for x in (0, header.width) for y in (0, header.height)]
-    xs, ys = zip(*corners, strict=True)
-    return calculate_default_transform(
-        header.crs, wkt, header.width, header.height, min(xs), min(ys), max(xs), max(ys)
-    )[0]
-
-
-def projected_crs(raster: CataloguedRaster) -> str:
-    """The raster's CRS, or the zone of UTM of its middle where that counts in degrees."""
-    crs = CRS.from_wkt(raster.source.header.crs)
-    if crs.is_projected:
-        # heights come in metres, whatever the vertical CRS counts in
-        return horizontal_wkt(raster.source.header.crs)
-    left, bottom, right, top = transform_bounds(
-        crs, 'EPSG:4326', *raster.bounds_in(raster.source.header.crs)
+    keeps = (
+        same_coordinates(raster.source.header.crs, wkt)
+        and math.isclose(width, height, rel_tol=NEARLY_SQUARE)
+        and max(abs(native.b) * size[0], abs(native.d) * size[1]) <= TOLERANCE * width
     )
-    zone = int(((left + right) / 2 + 180) // 6) % 60 + 1
-    return CRS.from_epsg((32600 if bottom + top >= 0 else 32700) + zone).to_wkt()
+    if not keeps or pixel != width:
+        return TargetGrid(wkt, pixel, (0, 0), tile)
+    return TargetGrid(wkt, width, (native.c % width, native.f % height), tile, height / width)
+
+
+def _native_grid(raster: CataloguedRaster, wkt: str) -> tuple[Affine, tuple[int, int]]:
+    """The grid that a raster has, or would have in another CRS at its own resolution.
+
+    Returns:
+        The transform from its pixels, counted eastwards and southwards, and rows and columns.
+    """
+    header = raster.source.header
+    place, (rows, cols) = upright(raster.transform, (header.height, header.width))
+    if same_coordinates(header.crs, wkt):
+        return place, (rows, cols)
+    if is_local(header.crs) or is_local(wkt):
+        raster.boxes_in(wkt)  # says why there is no way
+    width, height = pixel_sides(place)
+    x, y = place * (cols / 2, rows / 2)
+    try:
+        found, found_cols, found_rows = calculate_default_transform(
+            horizontal_crs(header.crs),
+            wkt,
+            cols,
+            rows,
+            x - width * cols / 2,
+            y - height * rows / 2,
+            x + width * cols / 2,
+            y + height * rows / 2,
+        )
+    except (RasterioError, CPLE_BaseError, ValueError) as error:
+        raise CatalogueError(
+            f'{raster.path}: expected a raster that {describe_crs(wkt)} can hold, found bounds '
+            f'{raster.bounds} in {describe_crs(header.crs)}: {" ".join(str(error).split())}'
+        ) from error
+    return found, (int(found_rows or 0), int(found_cols or 0))
+
+
+def plane_crs(raster: CataloguedRaster) -> str:
+    """The raster's horizontal CRS, or the zone of UTM of its middle where that is in degrees.
+
+    Raises:
+        CatalogueError: for a CRS that is neither a plane nor in degrees.
+    """
+    crs = horizontal_crs(raster.source.header.crs)
+    if metres_per_unit(crs) is not None:
+        return crs
+    if turn_in_units(crs) is None:
+        raise CatalogueError(
+            f'{raster.path}: expected a CRS of a plane or of longitude and latitude, found '
+            f'{describe_crs(crs)}'
+        )
+    left, bottom, right, top = raster.bounds
+    (longitude,), (latitude,) = transform(
+        crs, 'EPSG:4326', [(left + right) / 2], [(bottom + top) / 2]
+    )
+    zone = int((longitude + 180) // 6) % 60 + 1
+    return CRS.from_epsg((32600 if latitude >= 0 else 32700) + zone).to_wkt()

@@ -14,6 +14,7 @@ from mssdf.engine.atomic_file import write_atomically
 
 from ..fill_values import count_fills
 from ..raster_pool import RasterPool
+from ..read_errors import READ_ERRORS
 from ..units import METRE
 from .alignment import correlate_edges, edge_strength
 from .catalogue import CataloguedRaster
@@ -68,7 +69,7 @@ def make_tile(job: TileJob, settings: BuildSettings) -> dict[str, Any]:
     record['bounds'] = job.tile.grid.bounds(job.rect)
     try:
         record |= _make(job, settings)
-    except (OSError, ValueError, RuntimeError, MemoryError) as error:
+    except (*READ_ERRORS, ValueError, RuntimeError) as error:
         # the next tiles may be fine; the report names this one
         message = f'{type(error).__name__}: {" ".join(str(error).split())}'
         return {**record, **empty_record(), 'status': 'failed', 'error': message, 'seconds': 0.0}
@@ -93,6 +94,7 @@ def _digest(job: TileJob, settings: BuildSettings) -> str:
         rasters,
         grid.crs,
         grid.pixel,
+        grid.aspect,
         grid.anchor,
         sorted(settings.formats),
     )

@@ -1,20 +1,26 @@
 """Bringing rasters to the target grid, several of them side by side."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from functools import partial, reduce
+from operator import or_
 
 import numpy as np
 from affine import Affine
 from numpy.typing import DTypeLike, NDArray
 from rasterio.enums import Resampling
-from rasterio.errors import RasterioError
 from rasterio.warp import reproject
 
-from ..grids import TOLERANCE, same_crs
+from ..crs import horizontal_crs, same_coordinates
+from ..grids import TOLERANCE
 from ..raster import measured, read_values
 from ..raster_pool import RasterPool
+from ..read_errors import READ_ERRORS, read_reason
 from ..resample import scale_values
-from .catalogue import CataloguedRaster, box_in
+from .boxes import box_in, turns_to
+from .catalogue import CataloguedRaster
+from .orientation import turn_upright, upright
+from .support import read_supported
 from .target_grid import Rect, TargetGrid
 
 # Source pixels read at once, and target pixels warped at once: they bound the memory.
@@ -62,7 +68,7 @@ def warp_mosaic(
     valid = np.zeros(rect.size, dtype=bool)
     taken = [0] * len(rasters)
     for number, raster in enumerate(rasters):
-        for block in _blocks(raster, grid, rect):
+        for block, shift in _placed_blocks(raster, grid, rect):
             place = (
                 slice(block.top - rect.top, block.bottom - rect.top),
                 slice(block.left - rect.left, block.right - rect.left),
@@ -71,10 +77,10 @@ def warp_mosaic(
             if not missing.any():
                 continue
             try:
-                part, known = _warp_block(raster, grid, block, resampling, pool)
-            except (OSError, RasterioError, MemoryError) as error:
+                part, known = _warp_block(raster, grid, block, resampling, pool, shift, rasters)
+            except READ_ERRORS as error:
                 pool.discard(raster.path)
-                reason = error.__cause__ or error or 'it asks for more memory than there is'
+                reason = read_reason(raster.path, error)
                 raise OSError(f'{raster.path}: {reason}') from error
             known &= missing
             taken[number] += int(np.count_nonzero(known))
@@ -83,9 +89,20 @@ def warp_mosaic(
     return values, valid, taken
 
 
+def _placed_blocks(
+    raster: CataloguedRaster, grid: TargetGrid, rect: Rect
+) -> Iterator[tuple[Rect, float]]:
+    """Parts of the rectangle, and what brings the raster there: whole turns of its longitudes."""
+    crs = raster.source.header.crs
+    for block in _blocks(raster, grid, rect):
+        for shift in turns_to(crs, raster.bounds, _source_bounds(raster, grid, block)):
+            yield block, shift
+
+
 def _blocks(raster: CataloguedRaster, grid: TargetGrid, rect: Rect) -> list[Rect]:
     """Parts of the rectangle that the raster meets, small enough to be read at once."""
-    rect = rect & grid.rect_of(raster.bounds_in(grid.crs))
+    boxes = [grid.rect_of(b) for b in raster.boxes_in(grid.crs, grid.bounds(rect))]
+    rect = rect & reduce(or_, boxes) if boxes else Rect(0, 0, 0, 0)
     if 0 in rect.size:
         return []
     ratio = max(1.0, _source_pixels_per_pixel(raster, grid, rect))
@@ -112,40 +129,80 @@ def _source_bounds(
 
 
 def _warp_block(
-    raster: CataloguedRaster, grid: TargetGrid, block: Rect, resampling: str, pool: RasterPool
+    raster: CataloguedRaster,
+    grid: TargetGrid,
+    block: Rect,
+    resampling: str,
+    pool: RasterPool,
+    shift: float = 0.0,
+    beside: Sequence[CataloguedRaster] = (),
 ) -> tuple[NDArray, NDArray[np.bool_]]:
     """(C, H, W) values and (H, W) validity of a block."""
     source, header = raster.source, raster.source.header
     ratio = max(1.0, _source_pixels_per_pixel(raster, grid, block))
-    window = _source_window(raster, grid, block, math.ceil(MARGIN * ratio))
+    margin = math.ceil(MARGIN * ratio)
+    window = _source_window(raster, grid, block, margin, shift)
     if window is None:
         shape = (len(source.bands), *block.size)
         return np.zeros(shape, dtype=np.float32), np.zeros(block.size, dtype=bool)
+    on_grid = _is_on_grid(raster, grid)
+    if not on_grid:
+        window = _widened(window, margin, (header.height, header.width))
+    values, known, own = read_supported(
+        raster, () if on_grid else beside, window, partial(_read_scaled, pool=pool)
+    )
+    turned = raster.transform * Affine.translation(window[1], window[0])
+    transform, _ = upright(turned, window[2:])
+    values, known, own = (turn_upright(part, turned) for part in (values, known, own))
+    if on_grid:
+        return _cut(values, known, _whole_offset(transform, grid, block), block.size)
+    if resampling == 'auto':
+        resampling = 'average' if ratio > CLEARLY_FINER else 'bilinear'
+    return _reproject(
+        values,
+        known,
+        own,
+        Affine.translation(shift, 0) * transform,
+        horizontal_crs(header.crs),
+        grid.transform(block),
+        grid.crs,
+        block.size,
+        Resampling[resampling],
+    )
+
+
+def _read_scaled(
+    raster: CataloguedRaster, window: tuple[int, int, int, int], pool: RasterPool
+) -> tuple[NDArray, NDArray[np.bool_]]:
+    """Values (C, H, W) in the raster's unit and validity (H, W) of a window inside it."""
+    source = raster.source
     values, known = read_values(pool.get(source.path), source, window)
     values = scale_values(values, source)
     if source.scale is not None:  # which may lift a value beyond all bounds
         inside = measured(values)
         known = known if inside is None else known & inside
-    transform = raster.transform * Affine.translation(window[1], window[0])
-    target = grid.transform(block)
-    whole = _whole_offset(transform, target, header.crs, grid.crs)
-    if whole is not None:
-        return _cut(values, known, whole, block.size)
-    if resampling == 'auto':
-        resampling = 'average' if ratio > CLEARLY_FINER else 'bilinear'
-    return _reproject(
-        values, known, transform, header.crs, target, grid.crs, block.size, Resampling[resampling]
-    )
+    return values, known
+
+
+def _widened(
+    window: tuple[int, int, int, int], margin: int, size: tuple[int, int]
+) -> tuple[int, int, int, int]:
+    """The window and, where it ends with the raster, the margin beyond that."""
+    row, col, height, width = window
+    above, left = (margin if start == 0 else 0 for start in (row, col))
+    below = margin if row + height == size[0] else 0
+    right = margin if col + width == size[1] else 0
+    return row - above, col - left, height + above + below, width + left + right
 
 
 def _source_window(
-    raster: CataloguedRaster, grid: TargetGrid, block: Rect, margin: int
+    raster: CataloguedRaster, grid: TargetGrid, block: Rect, margin: int, shift: float = 0.0
 ) -> tuple[int, int, int, int] | None:
     """Row, column, height and width of the source pixels that a block needs."""
     header = raster.source.header
     left, bottom, right, top = _source_bounds(raster, grid, block)
     inverse = ~raster.transform
-    corners = [inverse * (x, y) for x in (left, right) for y in (bottom, top)]
+    corners = [inverse * (x - shift, y) for x in (left, right) for y in (bottom, top)]
     cols, rows = zip(*corners, strict=True)
     first_row = max(math.floor(min(rows)) - margin, 0)
     first_col = max(math.floor(min(cols)) - margin, 0)
@@ -156,22 +213,26 @@ def _source_window(
     return first_row, first_col, last_row - first_row, last_col - first_col
 
 
-def _whole_offset(
-    source: Affine, target: Affine, source_crs: str, target_crs: str
-) -> tuple[int, int] | None:
-    """Where the target begins in the source, in rows and columns, if pixels coincide."""
-    if not same_crs(source_crs, target_crs):
-        return None
-    between = ~source * target
-    same = (
-        abs(between.a - 1) < 1e-6
-        and abs(between.e - 1) < 1e-6
-        and max(abs(between.b), abs(between.d)) < 1e-9
+def _is_on_grid(raster: CataloguedRaster, grid: TargetGrid) -> bool:
+    """Whether all pixels of a raster, turned upright, are whole pixels of the grid."""
+    header = raster.source.header
+    if not same_coordinates(header.crs, grid.crs):
+        return False
+    transform, (rows, cols) = upright(raster.transform, (header.height, header.width))
+    to_grid = ~grid.transform(Rect(0, 0, 0, 0)) * transform
+    first = to_grid.c, to_grid.f
+    corners = [(col, row) for col in (0, cols) for row in (0, rows)]
+    return all(
+        abs(found - round(origin) - corner) <= TOLERANCE
+        for place in corners
+        for found, origin, corner in zip(to_grid * place, first, place, strict=True)
     )
-    row, col = round(between.f), round(between.c)
-    if not same or max(abs(between.f - row), abs(between.c - col)) > TOLERANCE:
-        return None
-    return row, col
+
+
+def _whole_offset(transform: Affine, grid: TargetGrid, block: Rect) -> tuple[int, int]:
+    """Row and column, of pixels that lie on the grid, at which a block begins."""
+    first = ~grid.transform(Rect(0, 0, 0, 0)) * transform
+    return block.top - round(first.f), block.left - round(first.c)
 
 
 def _cut(
@@ -193,6 +254,7 @@ def _cut(
 def _reproject(
     values: NDArray,
     known: NDArray[np.bool_],
+    own: NDArray[np.bool_],
     transform: Affine,
     crs: str,
     target: Affine,
@@ -213,7 +275,7 @@ def _reproject(
     reproject(marked, out, src_nodata=np.nan, dst_nodata=np.nan, resampling=resampling, **places)
     at_centre = np.zeros(size, dtype=np.uint8)
     reproject(
-        known.astype(np.uint8),
+        own.astype(np.uint8),
         at_centre,
         src_nodata=None,
         init_dest_nodata=False,

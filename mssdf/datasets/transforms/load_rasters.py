@@ -10,13 +10,13 @@ import numpy as np
 from mmcv.transforms import BaseTransform
 from mmengine.logging import print_log
 from numpy.typing import NDArray
-from rasterio.errors import RasterioError
 
 from mssdf.registry import TRANSFORMS
 
 from ..fill_values import count_fills, describe_fills
 from ..raster import make_source, read_header, read_values
 from ..raster_opening import open_raster
+from ..read_errors import READ_ERRORS, UnreadableFileError, read_reason
 from ..resample import scale_values
 from ..units import check_unit
 
@@ -106,9 +106,10 @@ def read_image(
         source = make_source(header, bands, nodata=nodata, unit=unit)
         with open_raster(path) as raster:
             values, valid = read_values(raster, source, (0, 0, header.height, header.width))
-    except (RasterioError, MemoryError) as error:
-        reason = str(error) or 'it asks for more memory than there is'
-        raise OSError(f'{path}: cannot be read as an image: {reason}') from error
+    except UnreadableFileError:
+        raise
+    except READ_ERRORS as error:
+        raise OSError(f'{path}: cannot be read as an image: {read_reason(path, error)}') from error
     values = scale_values(values, source)
     return values.transpose(1, 2, 0), valid
 
