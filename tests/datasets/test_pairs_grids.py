@@ -275,8 +275,8 @@ def test_a_plane_meets_degrees_on_the_antimeridian(tmp_path, noise, zone, west):
     step = 5e-5
     degrees = Affine(step, 0, west - SIDE / 2 * step, 0, -step, -17 + SIDE / 2 * step)
     data.write(tmp_path / 'rgb.tif', noise, degrees, 'EPSG:4326')
-    place = around(zone, 180, -17, 10, 500)
-    heights = slope(place, zone, (500, 500))
+    place = around(zone, 180, -17, 5, 1000)
+    heights = slope(place, zone, (1000, 1000))
     data.write(tmp_path / 'dsm/a.tif', heights, place, zone, nodata=-9999)
     assert build(tmp_path) == 0
     check_slope(tmp_path, len(written(tmp_path / 'out', '_dom.tif')))

@@ -168,6 +168,7 @@ def _warp_block(
         grid.crs,
         block.size,
         Resampling[resampling],
+        widen=ratio > CLEARLY_FINER or resampling == 'average',
     )
 
 
@@ -261,7 +262,10 @@ def _reproject(
     target_crs: str,
     size: tuple[int, int],
     resampling: Resampling,
+    widen: bool,
 ) -> tuple[NDArray, NDArray[np.bool_]]:
+    # GDAL widens its kernel for the least shrinking, and then no longer reproduces a plane.
+    kernel = {} if widen else dict(XSCALE=1, YSCALE=1)
     places = dict(
         src_transform=transform,
         src_crs=crs,
@@ -272,7 +276,9 @@ def _reproject(
     )
     marked = np.where(known, values, np.nan).astype(np.float32, copy=False)
     out = np.full((len(values), *size), np.nan, dtype=np.float32)
-    reproject(marked, out, src_nodata=np.nan, dst_nodata=np.nan, resampling=resampling, **places)
+    reproject(
+        marked, out, src_nodata=np.nan, dst_nodata=np.nan, resampling=resampling, **kernel, **places
+    )
     at_centre = np.zeros(size, dtype=np.uint8)
     reproject(
         own.astype(np.uint8),
