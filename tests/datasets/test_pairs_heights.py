@@ -180,13 +180,36 @@ def test_a_hole_of_the_ground(write, build, ground, surface, fill):
 
 
 @pytest.mark.parametrize('fill', [*FILLS, 0])
-def test_a_hole_of_the_surface(write, build, surface, fill):
+@pytest.mark.parametrize('name', ['dsm', 'canopy'])
+def test_a_hole_of_the_surface(write, build, surface, fill, name):
     surface[:, :, :80] = fill
-    dsm = write('dsm.tif', surface)
-    _, said, _ = build('--dry-run', dsm=dsm)
-    assert f'{fill} in 25.0% of {dsm} (--nodata dsm={fill} leaves them out)' in said
-    _, said, _ = build('--dry-run', f'--nodata=dsm={fill}', dsm=dsm)
+    path = write('dsm.tif', surface)
+    _, said, _ = build('--dry-run', **{name: path})
+    assert f'{fill} in 25.0% of {path} (--nodata {name}={fill} leaves them out)' in said
+    _, said, _ = build('--dry-run', f'--nodata={name}={fill}', **{name: path})
     assert 'usually mark' not in said
+
+
+def test_a_surface_of_another_zone_and_vertical_crs(write, build, tmp_path):
+    """A plane in feet, in the neighboring zone of UTM, to a tenth of a pixel of the transformer."""
+    from rasterio.warp import transform, transform_bounds
+
+    west, south, east, north = transform_bounds(
+        'EPSG:32610', 'EPSG:32611', 499900, 4899700, 500300, 4900100
+    )
+    place = Affine(0.5, 0, west, 0, -0.5, north)
+    height, width = int((north - south) / 0.5), int((east - west) / 0.5)
+    rows, cols = np.mgrid[:height, :width] + 0.5
+    plane = ((cols * 0.5) / SURVEY).astype(np.float32)  # metres east of the western edge
+    path = data.write(tmp_path / 'dsm.tif', plane[None], place, 'EPSG:32611+6360')
+    status, _, out = build(dsm=str(path))
+    assert status == 0
+    found = merged(out, '_dsm.tif')[0]
+    rows, cols = np.mgrid[:320, :320] + 0.5
+    xs = transform(
+        'EPSG:32610', 'EPSG:32611', 500000 + 0.5 * cols.ravel(), 4900000 - 0.5 * rows.ravel()
+    )[0]
+    np.testing.assert_allclose(found, np.reshape(xs, (320, 320)) - west, atol=0.05)
 
 
 def test_nodata_of_ground_that_is_not_given(write, build, surface):

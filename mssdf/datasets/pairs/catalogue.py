@@ -128,13 +128,11 @@ def _open(path: str, settings: SourceSettings, terrain: bool, listing: Listing) 
     nodata = settings.terrain_nodata if terrain else settings.nodata
     unit = settings.terrain_unit if terrain else settings.unit
     source = make_source(header, bands, nodata=nodata, unit=unit)
-    fills: Mapping[float, float] = {}
     if terrain or settings.is_height:
         check_lengths(source, '--dtm-unit' if terrain else '--unit')
-        fills = find_fills(source)
 
     facts = raster_facts(path, listing)
     identity: list[Any] = [*facts]
     if not is_complete(facts):
         identity += [header.height, header.width, *header.transform]
-    return CataloguedRaster(source, tuple(identity), fills)
+    return CataloguedRaster(source, tuple(identity), find_fills(source))

@@ -161,8 +161,7 @@ def _read(
             )
             if max(taken) > MAIN_SHARE * sum(taken):
                 main[name] = rasters[taken.index(max(taken))].path
-            if source.is_height:
-                _note_fills(fills, name, rasters, values[name], valid[name])
+            _note_fills(fills, name, rasters, values[name], valid[name])
             if source.terrain:
                 ground, known = (
                     warp_mosaic(
@@ -188,11 +187,11 @@ def _note_fills(
     valid: NDArray[np.bool_],
 ) -> None:
     """Count values that usually mark holes among warped heights (1, H, W)."""
-    metres = {raster.source.metres[0] for raster in rasters}
-    for factor in sorted(metres):
-        counts = count_fills(values[0], valid, factor)
+    for metres in {raster.source.metres[0] for raster in rasters if raster.source.may_be_heights}:
+        counts = count_fills(values[0], valid, metres)
         if counts:
-            fills[name] = {f'{value:g}': count for value, count in counts.items()}
+            found = {f'{value:g}': count for value, count in counts.items()}
+            fills.setdefault(name, {}).update(found)
 
 
 def _compare(
