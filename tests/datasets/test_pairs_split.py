@@ -114,13 +114,13 @@ def test_a_cut_tile_is_cut_from_the_edge_of_the_whole_one():
     assert keep_apart(tiles, parts, 1, 5)[tiles[1].name] == Rect(10, 15, 20, 18)
 
 
-def beside(east: float, gap: int) -> Rect:
-    """A tile of validation in zone 32 whose middle lies so many meters east of one in zone 33."""
+def beside(east: float, gap: int, part: str = 'train') -> Rect:
+    """A tile of validation in zone 32 that lies so many meters east of one in zone 33."""
     (x,), (y,) = transform('EPSG:4326', 'EPSG:32633', [12.0], [48.0])
     training = tile_at(0, 0, grid_of(32633, (x, y), 100))
     (x,), (y,) = transform('EPSG:4326', 'EPSG:32632', [12.0], [48.0])
     tested = tile_at(0, 0, grid_of(32632, (x + east, y), 100))
-    parts = {block_of(training, 1): 'train', block_of(tested, 1): 'val'}
+    parts = {block_of(training, 1): part, block_of(tested, 1): 'val'}
     rects = keep_apart([training, tested], parts, 1, gap)
     assert rects[training.name] == training.rect
     return rects[tested.name]
@@ -132,6 +132,7 @@ def test_validation_stays_away_from_training_in_another_crs():
     assert 0 in beside(-130, 30).size
     assert beside(300, 30).size == (100, 100)
     assert beside(-300, 30).size == (100, 100)
+    assert beside(0, 30, 'val').size == (100, 100)  # as much validation as itself
 
 
 def test_the_same_place_in_two_crs_does_not_cut_by_rows_and_columns_of_the_other():
