@@ -7,6 +7,7 @@ from mssdf.datasets.tile_stream import TileStream
 from mssdf.datasets.transforms.batched_crops import (
     CropSettings,
     change_colors,
+    draw_colors,
 )
 
 
@@ -28,6 +29,14 @@ def test_colors_are_multiplied_and_stretched_about_the_mean(image):
     expected = np.clip(((values - values[known].mean()) * 0.5 + values[known].mean()) * 1.1, 0, 255)
     np.testing.assert_allclose(changed.numpy()[known], expected[known], rtol=1e-4)
     assert (changed.numpy()[~known] == 0).all()
+
+
+def test_brightness_and_contrast_are_drawn_from_ranges_of_their_own():
+    settings = CropSettings(size=8, brightness=0.1, contrast=0.6)
+    factors = draw_colors(2000, settings, torch.Generator().manual_seed(0)).numpy()
+    np.testing.assert_allclose(factors.min(axis=0), [0.9, 0.4], atol=0.01)
+    np.testing.assert_allclose(factors.max(axis=0), [1.1, 1.6], atol=0.01)
+    np.testing.assert_allclose(factors.mean(axis=0), 1, atol=0.03)
 
 
 def tiles_of(count=7, size=16):

@@ -120,6 +120,9 @@ def test_two_dates_reach_the_model(second):
     sample = packed['data_samples']
     first = cv2.imread(str(second / 'im1/1.png'))[:, ::-1, ::-1]
     assert (packed['inputs'][:3].numpy() == first.transpose(2, 0, 1)).all()
+    later = cv2.imread(str(second / 'im2/1.png'))[:, ::-1, ::-1]
+    assert (packed['inputs'][3:].numpy() == later.transpose(2, 0, 1)).all()
+    assert (first != later).any()
     for name, folder in (('gt_first', 'label1'), ('gt_second', 'label2')):
         labels = cv2.imread(str(second / folder / '1.png'), cv2.IMREAD_UNCHANGED)[:, ::-1]
         assert (getattr(sample, name).data[0].numpy() == labels).all()

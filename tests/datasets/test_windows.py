@@ -44,10 +44,10 @@ def test_last_cell_ends_with_the_raster():
 
 
 def test_shares_on_another_grid_and_beyond_the_raster():
-    grid = GridMap(scale=(0.5, 2.0), offset=(-5.0, 10.0))
+    grid = GridMap(scale=(0.5, 1.5), offset=(-5.0, 10.0))
     shares = grid_shares(full_map((40, 60)), grid, np.array([0, 20]), np.array([0, 20]), 20)
-    # rows -5…5 and 5…15 of 40, columns 10…50 and 50…90 of 60
-    np.testing.assert_allclose(shares, np.outer([0.5, 1.0], [1.0, 0.25]))
+    # rows -5…5 and 5…15 of 40, columns 10…40 and 40…70 of 60
+    np.testing.assert_allclose(shares, np.outer([0.5, 1.0], [1.0, 2 / 3]))
 
 
 @pytest.mark.parametrize(
