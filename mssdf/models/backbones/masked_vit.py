@@ -93,7 +93,7 @@ class MaskedVisionTransformer(VisionTransformer):
             (B, 1 + K, D), the cls token first.
         """
         cls_token = self.cls_token + self.pos_embed[:, :1]
-        tokens = torch.cat([cls_token.expand(len(tokens), -1, -1), tokens], dim=1)
+        tokens = torch.cat([cls_token.expand(tokens.shape[0], -1, -1), tokens], dim=1)
         tokens = self.pre_norm(self.drop_after_pos(tokens))
         if key_mask is not None:
             key_mask = F.pad(key_mask, (1, 0), value=True)

@@ -13,7 +13,7 @@ from torch import Tensor
 from mssdf.registry import MODELS
 
 from ..losses.semantic_consistency import semantic_consistency_loss
-from .two_dates import FUSIONS, consistent_labels, fuse_dates, split_dates
+from .two_dates import FUSIONS, consistent_labels, dates_of, fuse_dates, split_dates
 
 IGNORE = 255
 
@@ -71,7 +71,7 @@ class SemanticChangeDetector(EncoderDecoder):
         levels = self.backbone(split_dates(inputs))
         if self.with_neck:
             levels = self.neck(levels)
-        first, second = zip(*(level.chunk(2) for level in levels), strict=True)
+        first, second = zip(*(dates_of(level) for level in levels), strict=True)
         fused = tuple(fuse_dates(*pair, self.fusion) for pair in zip(first, second, strict=True))
         return fused, first, second
 

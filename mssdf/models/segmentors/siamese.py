@@ -7,7 +7,7 @@ from torch import Tensor
 
 from mssdf.registry import MODELS
 
-from .two_dates import FUSIONS, fuse_dates, split_dates
+from .two_dates import FUSIONS, dates_of, fuse_dates, split_dates
 
 
 @MODELS.register_module()
@@ -37,6 +37,6 @@ class SiameseEncoderDecoder(EncoderDecoder):
     def extract_feat(self, inputs: Tensor) -> tuple[Tensor, ...]:
         """Fused features of both dates, through the neck."""
         levels = self.backbone(split_dates(inputs))
-        halves = [level.chunk(2) for level in levels]
+        halves = [dates_of(level) for level in levels]
         fused = tuple(fuse_dates(first, second, self.fusion) for first, second in halves)
         return self.neck(fused) if self.with_neck else fused

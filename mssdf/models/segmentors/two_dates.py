@@ -20,6 +20,12 @@ def split_dates(images: Tensor) -> Tensor:
     return torch.cat(images.chunk(2, dim=1))
 
 
+def dates_of(level: Tensor) -> tuple[Tensor, Tensor]:
+    """Take the dates of a level (2B, C, H, W) apart, for any B, also where a model is exported."""
+    first, second = level.unflatten(0, (2, -1)).unbind(0)
+    return first, second
+
+
 def fuse_dates(first: Tensor, second: Tensor, fusion: str) -> Tensor:
     """One map of two dates.
 

@@ -78,7 +78,7 @@ def windowed_layer(
     extra = extra.unsqueeze(1).expand(-1, count, -1, -1)
     sequence = torch.cat([extra, windows], dim=2).flatten(0, 1)  # (B * W, E + side * side, D)
     qkv = attention.qkv(sequence)
-    qkv = qkv.view(len(sequence), -1, 3, attention.num_heads, attention.head_dims)
+    qkv = qkv.view(sequence.shape[0], -1, 3, attention.num_heads, attention.head_dims)
     query, key, value = qkv.permute(2, 0, 3, 1, 4)
     mask = None
     if keep is not None:
