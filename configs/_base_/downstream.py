@@ -6,6 +6,10 @@ custom_imports = dict(imports=['mssdf'], allow_failed_imports=False)
 checkpoint = '{{$MSSDF_CHECKPOINT:not-given}}'
 
 default_hooks = dict(
+    # dropout follows from (seed, rank, iteration), augmentation from the sample's place in
+    # training: a resumed run draws what one that never stopped does
+    iteration_seed=dict(type='mssdf.IterationSeedHook'),
+    sample_seed=dict(type='mssdf.SampleSeedHook'),
     timer=dict(type='IterTimerHook'),
     logger=dict(type='LoggerHook', interval=50),
     param_scheduler=dict(type='ParamSchedulerHook'),

@@ -15,6 +15,7 @@ from mssdf.registry import LOOPS
 
 from .batch_wait import WaitedLoader
 from .hooks.interruption_hook import require_interruption_hook
+from .seeded_loader import SETTINGS
 
 POSITION = 'position_in_epoch'
 SKIPPED = 'skipped_steps'
@@ -40,19 +41,7 @@ def without_first(loader: Any, first: int) -> Any:
     """The same loader, copied, but for its first batches, which are not read."""
     wait = getattr(loader, 'wait', None)
     loader = getattr(loader, 'loader', loader)
-    settings = {
-        name: getattr(loader, name)
-        for name in (
-            'num_workers',
-            'collate_fn',
-            'pin_memory',
-            'timeout',
-            'worker_init_fn',
-            'multiprocessing_context',
-            'generator',
-            'prefetch_factor',
-        )
-    }
+    settings = {name: getattr(loader, name) for name in SETTINGS if name != 'persistent_workers'}
     rest = DataLoader(loader.dataset, batch_sampler=_Rest(loader.batch_sampler, first), **settings)
     return rest if wait is None else WaitedLoader(rest, wait)
 

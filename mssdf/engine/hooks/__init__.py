@@ -9,6 +9,7 @@ from .knn_hook import KNNHook
 from .prediction_saver_hook import PredictionSaverHook
 from .pretrain_panel_hook import PretrainPanelHook
 from .progress_hook import CrossModalMaskingHook, ProgressHook, TeacherMomentumHook
+from .sample_seed_hook import SampleSeedHook
 from .straggler_hook import StragglerHook
 from .task_panel_hook import TaskPanelHook
 from .throughput_hook import ThroughputHook
@@ -26,6 +27,7 @@ __all__ = [
     'PredictionSaverHook',
     'PretrainPanelHook',
     'ProgressHook',
+    'SampleSeedHook',
     'StragglerHook',
     'TaskPanelHook',
     'TeacherMomentumHook',
