@@ -3,7 +3,7 @@
 from .bands import DropBands, NormalizeBands
 from .color_jitter import MultiModalColorJitter
 from .flip import MultiModalRandomFlip, MultiModalRandomRotate90
-from .load_change import LoadChange
+from .load_change import LoadBinaryMask, LoadChange
 from .load_height import LoadHeight
 from .load_rasters import LoadRasters
 from .modality_dropout import ModalityDropout
@@ -13,6 +13,7 @@ from .two_dates import LoadSemanticChange, RandomSwapDates
 
 __all__ = [
     'DropBands',
+    'LoadBinaryMask',
     'LoadChange',
     'LoadHeight',
     'LoadRasters',

@@ -15,15 +15,39 @@ def read_labels(path: str) -> NDArray[np.uint8]:
     """Read a map of labels (H, W).
 
     Raises:
-        ValueError: if it has more than one band, unlike a label map.
+        ValueError: if it has more than one band, unlike a label map, or values that are no labels.
     """
     values, _ = read_image(path, nodata='ignore', colors=False)
     if values.shape[2] != 1:
-        raise ValueError(
-            f'{path}: expected a label map of 1 band (indices), found {values.shape[2]} '
-            '(colours? tools/dataset_tools/ converts them)'
-        )
-    return values[..., 0].astype(np.uint8)
+        raise ValueError(several_bands(path, values.shape[2]))
+    labels = values[..., 0].astype(np.uint8)
+    check_kept(path, values[..., 0], labels)
+    return labels
+
+
+def several_bands(path: str, bands: int) -> str:
+    """Say that a file is no label map, as it has several bands."""
+    return (
+        f'{path}: expected a label map of 1 band (indices), found {bands} '
+        '(colors? tools/dataset_tools/convert_masks.py converts them)'
+    )
+
+
+def check_kept(path: str, values: NDArray, labels: NDArray[np.uint8]) -> None:
+    """Hold labels of 8 bits against the values that they were made of; -1 and the like are unknown.
+
+    Args:
+        path: label map, for the error.
+        values: (H, W) values of the file, of any type.
+        labels: (H, W) the same as 8 bits.
+
+    Raises:
+        ValueError: if a value was changed, such as 256 to 0 or 0.5 to 0.
+    """
+    changed = (values != labels) & (labels != IGNORE)
+    if changed.any():
+        found = np.unique(values[changed])[:5].tolist()
+        raise ValueError(f'{path}: expected labels from 0 to {IGNORE}, found {found}')
 
 
 @TRANSFORMS.register_module()

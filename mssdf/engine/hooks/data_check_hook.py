@@ -18,7 +18,9 @@ from ..data_check import (
     expectations_of,
 )
 from ..randomness import preserved_rng
+from ..seen_classes import check_seen
 
+UNSEEN = ('stop', 'warn')
 PATHS = ('img_path', 'img_path2', 'seg_map_path', 'seg_map_path2', 'depth_map_path')
 
 
@@ -30,18 +32,23 @@ class DataCheckHook(Hook):
     inputs against NaN, heights against the head's range. Random states are left as they were.
 
     Args:
-        num_samples: per dataset, evenly spread over it; 0 checks nothing.
+        num_samples: samples per dataset, evenly spread over it; 0 checks nothing.
+        unseen: ``'stop'`` or ``'warn'`` where a class is never seen while the ignored value is
+            frequent, as in masks of 0 and 255.
 
     Raises:
-        ValueError: for a negative number.
+        ValueError: for a negative number, or another word.
     """
 
     priority = 'VERY_HIGH'
 
-    def __init__(self, num_samples: int = 8) -> None:
+    def __init__(self, num_samples: int = 8, unseen: str = 'stop') -> None:
         if num_samples < 0:
             raise ValueError(f'DataCheckHook.num_samples: expected at least 0, found {num_samples}')
+        if unseen not in UNSEEN:
+            raise ValueError(f'DataCheckHook.unseen: expected one of {UNSEEN}, found {unseen!r}')
         self.num_samples = num_samples
+        self.unseen = unseen
         self._checked: set[str] = set()
 
     def before_train(self, runner: Runner) -> None:
@@ -71,6 +78,7 @@ class DataCheckHook(Hook):
         try:
             with preserved_rng(0):
                 findings = check_dataset(dataset, expected, self.num_samples, name == 'train')
+                self._check_seen(dataset, expected, findings)
         except DataCheckError as error:
             raise DataCheckError(f'{name}_dataloader: {error}') from error
         for warning in dict.fromkeys(findings.warnings):
@@ -81,6 +89,14 @@ class DataCheckHook(Hook):
             f'{name}_dataloader: {count} of {len(dataset)} samples checked'
             + (f'; labels seen: {seen}' if seen else '')
         )
+
+    def _check_seen(self, dataset: Any, expected: Expectations, findings: Findings) -> None:
+        try:
+            check_seen(dataset, expected.labels, findings)
+        except DataCheckError as error:
+            if self.unseen == 'stop':
+                raise
+            findings.warnings.append(str(error))
 
 
 def check_dataset(

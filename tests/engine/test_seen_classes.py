@@ -1,0 +1,184 @@
+"""Masks of 0 and 255: the second class is never seen, as the ignored value stands for it."""
+
+import importlib.util
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+import rasterio
+import torch
+
+from mssdf.datasets.transforms import LoadBinaryMask, LoadChange
+
+pytest.importorskip('mmseg')
+
+TRAIN = Path(__file__).resolve().parents[2] / 'tools/train.py'
+CONFIG = """
+default_scope = 'mmseg'
+custom_imports = dict(imports=['mssdf'], allow_failed_imports=False)
+arch = dict(embed_dims=24, num_layers=1, num_heads=3, feedforward_channels=48)
+model = dict(
+    type='EncoderDecoder',
+    data_preprocessor=dict(
+        type='SegDataPreProcessor', mean=[120] * 3, std=[60] * 3, bgr_to_rgb=True, size=(32, 32)),
+    backbone=dict(
+        type='mssdf.DenseVisionTransformer', arch=arch, img_size=32, patch_size=16,
+        out_indices=[0]),
+    decode_head=dict(
+        type='FCNHead', in_channels=24, channels=8, num_convs=1, num_classes=2,
+        norm_cfg=dict(type='BN')),
+    train_cfg=dict(), test_cfg=dict(mode='whole'))
+dataset = dict(
+    type='BaseSegDataset', data_root='own', img_suffix='.png', seg_map_suffix='.png',
+    metainfo=dict(classes=('background', 'building')),
+    data_prefix=dict(img_path='img', seg_map_path='ann'),
+    pipeline=[
+        dict(type='LoadImageFromFile'), dict(type='LoadAnnotations'), dict(type='PackSegInputs')])
+train_dataloader = dict(
+    batch_size=3, num_workers=0, dataset=dataset,
+    sampler=dict(type='DefaultSampler', shuffle=False))
+optim_wrapper = dict(optimizer=dict(type='SGD', lr=0.1))
+train_cfg = dict(by_epoch=True, max_epochs=1)
+default_hooks = dict(data_check=dict(type='mssdf.DataCheckHook', num_samples=4))
+randomness = dict(seed=0)
+"""
+
+
+def write(path: Path, values: np.ndarray) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    bands = values[None] if values.ndim == 2 else values
+    profile = dict(count=len(bands), height=bands.shape[1], width=bands.shape[2])
+    driver = 'PNG' if path.suffix == '.png' else 'GTiff'
+    with rasterio.open(path, 'w', driver=driver, dtype=bands.dtype, **profile) as raster:
+        raster.write(bands)
+
+
+def lay_out(root: Path, masks: np.ndarray) -> None:
+    """Write noise and its masks (N, H, W)."""
+    rng = np.random.default_rng(0)
+    for number, mask in enumerate(masks):
+        write(root / f'img/{number:03d}.png', rng.integers(0, 255, (3, 32, 32), np.uint8))
+        write(root / f'ann/{number:03d}.png', mask.astype(np.uint8))
+
+
+def mask(*values: int, share: float = 0.3) -> np.ndarray:
+    """(32, 32) of the first value, a share of each other one."""
+    made = np.full(1024, values[0])
+    size = round(1024 * share)
+    for number, value in enumerate(values[1:]):
+        made[number * size : (number + 1) * size] = value
+    return made.reshape(32, 32)
+
+
+@pytest.fixture
+def own(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv('MSSDF_DATA', raising=False)
+    torch.set_num_threads(1)
+    (tmp_path / 'own.py').write_text(CONFIG)
+    return tmp_path / 'own'
+
+
+def train(capsys, *options: str) -> tuple[int, str]:
+    spec = importlib.util.spec_from_file_location('train_for_masks', TRAIN)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    extra = ['--cfg-options', *options] if options else []
+    status = module.main(['own.py', '--work-dir', 'run', *extra])
+    said = capsys.readouterr()
+    return status, said.out + said.err
+
+
+def stopped(capsys, *options: str) -> str:
+    status, said = train(capsys, *options)
+    assert status == 2 and 'Traceback' not in said
+    (line,) = [each for each in said.splitlines() if each.startswith('train.py')]
+    assert not list(Path('run').glob('*.pth'))
+    return line
+
+
+def test_masks_of_0_and_255_are_named(own, capsys):
+    lay_out(own, np.stack([mask(0, 255)] * 6))
+    line = stopped(capsys)
+    assert 'train_dataloader: gt_sem_seg: expected labels 0 to 1' in line
+    assert 'found [0] and 255 (ignored) in 30% of the pixels of 6 label maps' in line
+    assert 'masks of 0 and 255' in line and 'mssdf.LoadBinaryMask' in line
+
+
+def test_a_class_that_the_samples_lack_is_looked_for(own, capsys):
+    empty = [mask(0)] * 20
+    lay_out(own, np.stack([*empty[:7], mask(0, 255), *empty]))  # not among the four samples
+    assert 'found [0] and 255 (ignored) in 1% of the pixels of 28 label maps' in stopped(capsys)
+
+
+def test_the_second_class_or_none_is_seen(own, capsys):
+    lay_out(own, np.stack([mask(1, 255)] * 3))
+    assert 'found [1] and 255' in stopped(capsys)
+    lay_out(own, np.stack([mask(0, 255)] * 3))
+    line = stopped(capsys, 'train_dataloader.dataset.reduce_zero_label=True')
+    assert 'found none and 255' in line and 'LoadBinaryMask' in line
+
+
+def test_the_option_reads_them_as_two_classes(own, capsys):
+    lay_out(own, np.stack([mask(0, 255)] * 6))
+    loader = 'train_dataloader.dataset.pipeline.1.type=mssdf.LoadBinaryMask'
+    status, said = train(capsys, loader)
+    assert status == 0 and 'labels seen: gt_sem_seg [0, 1]' in said
+
+
+@pytest.mark.parametrize(
+    'masks', [[mask(0), mask(0)], [mask(0, 255), mask(0, 1)], [mask(0, 1, 255)], [mask(255)]]
+)
+def test_what_may_be_meant_is_not_refused(own, capsys, masks):
+    lay_out(own, np.stack(masks * 3))
+    assert train(capsys)[0] == 0
+
+
+def test_the_last_of_several_classes(own, capsys):
+    lay_out(own, np.stack([mask(0, 1, 255)] * 3))
+    several = [
+        'model.decode_head.num_classes=3',
+        'train_dataloader.dataset.metainfo.classes=[a,b,c]',
+    ]
+    line = stopped(capsys, *several)
+    assert 'found [0, 1] and 255 (ignored) in 30%' in line and 'label it 2' in line
+    status, said = train(capsys, *several, 'default_hooks.data_check.unseen=warn')
+    assert status == 0 and 'is 255 a class' in said
+    lay_out(own, np.stack([mask(0, 2, 255)] * 3))  # a class between is rare, not misread
+    assert train(capsys, *several)[0] == 0
+
+
+def test_a_wrong_word(own, capsys):
+    line = stopped(capsys, 'default_hooks.data_check.unseen=ignore')
+    assert "unseen: expected one of ('stop', 'warn'), found 'ignore'" in line
+
+
+def test_masks_as_labels(tmp_path):
+    values = np.zeros((8, 8), np.uint8)
+    values[:3], values[6, 1] = 200, 9
+    write(tmp_path / 'mask.png', values)
+    results = LoadBinaryMask(200, unknown=9)(dict(seg_map_path=str(tmp_path / 'mask.png')))
+    expected = np.where(values == 9, 255, values == 200)
+    np.testing.assert_array_equal(results['gt_seg_map'], expected)
+    assert results['gt_seg_map'].dtype == np.uint8
+    wrong = r'mask.png: expected the values \[0, 255\] \(foreground=255\), found \[9, 200\]'
+    with pytest.raises(ValueError, match=wrong):
+        LoadBinaryMask()(dict(seg_map_path=str(tmp_path / 'mask.png')))
+
+
+@pytest.mark.parametrize(
+    'dtype, value, said',
+    [(np.uint16, 256, '256'), (np.int16, -9999, '-9999'), (np.float32, 0.5, '0.5')],
+)
+def test_labels_that_8_bits_change_are_named(tmp_path, dtype, value, said):
+    values = np.zeros((8, 8), dtype)
+    values[2, 2] = value
+    write(tmp_path / 'mask.tif', values)
+    wrong = rf'mask.tif: expected labels from 0 to 255, found \[{re.escape(said)}\]'
+    with pytest.raises(ValueError, match=wrong):
+        LoadChange()(dict(seg_map_path=str(tmp_path / 'mask.tif')))
+    unknown = np.array([[0, 1], [-1, 1]], np.int16)
+    write(tmp_path / 'unknown.tif', unknown)
+    labels = LoadBinaryMask(1, unknown=255)(dict(seg_map_path=str(tmp_path / 'unknown.tif')))
+    assert labels['gt_seg_map'].tolist() == [[0, 1], [255, 1]]
