@@ -4,6 +4,7 @@ import itertools
 from collections.abc import Callable
 from pathlib import Path
 
+import own_masks
 import pytest
 import torch
 from mmengine.config import Config
@@ -116,3 +117,13 @@ def build_runner() -> Callable[[Config], Runner]:
         return Runner.from_cfg(Config(dict(config, experiment_name=f'run{next(_names)}')))
 
     return build
+
+
+@pytest.fixture
+def own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The folder that the small segmentation of ``own_masks.py`` reads, beside its config."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv('MSSDF_DATA', raising=False)
+    torch.set_num_threads(1)
+    (tmp_path / 'own.py').write_text(own_masks.CONFIG)
+    return tmp_path / 'own'

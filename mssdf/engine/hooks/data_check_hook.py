@@ -4,9 +4,11 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+from mmengine.dist import is_main_process
 from mmengine.hooks import Hook
 from mmengine.runner import Runner
 
+from mssdf.datasets.file_check import check_files
 from mssdf.registry import HOOKS
 
 from ..data_check import (
@@ -17,6 +19,7 @@ from ..data_check import (
     check_sample,
     expectations_of,
 )
+from ..label_values import check_batch
 from ..randomness import preserved_rng
 from ..seen_classes import check_seen
 
@@ -26,10 +29,12 @@ PATHS = ('img_path', 'img_path2', 'seg_map_path', 'seg_map_path2', 'depth_map_pa
 
 @HOOKS.register_module()
 class DataCheckHook(Hook):
-    """Read some samples through their pipeline and hold them against the model.
+    """Check the data against the model: all files, some samples, all labels of the first epoch.
 
-    Bands against the backbone, labels against the heads, sizes of images and labels, normalised
-    inputs against NaN, heights against the head's range. Random states are left as they were.
+    The headers of all files: missing ones, sizes, bands. Samples through their pipeline: bands
+    against the backbone, labels against the heads, sizes of images and labels, normalised inputs
+    against NaN, heights against the head's range, the loaded image against its file. Random states
+    are left as they were. In the first epoch, the labels of every batch.
 
     Args:
         num_samples: samples per dataset, evenly spread over it; 0 checks nothing.
@@ -50,6 +55,8 @@ class DataCheckHook(Hook):
         self.num_samples = num_samples
         self.unseen = unseen
         self._checked: set[str] = set()
+        self._expected: Expectations | None = None
+        self._batches = 0
 
     def before_train(self, runner: Runner) -> None:
         """Check what is trained and validated on.
@@ -60,6 +67,18 @@ class DataCheckHook(Hook):
         self._check(runner, 'train')
         if runner.val_loop is not None:
             self._check(runner, 'val')
+        self._expected = expectations_of(runner.model)
+        self._batches = len(runner.train_dataloader) if self.num_samples else 0
+
+    def before_train_iter(self, runner: Runner, batch_idx: int, data_batch: Any = None) -> None:
+        """Check the labels of a batch of the first epoch.
+
+        Raises:
+            DataCheckError: if the model does not have one.
+        """
+        if self._batches and self._expected is not None:
+            self._batches -= 1
+            check_batch(data_batch, self._expected)
 
     def before_val(self, runner: Runner) -> None:
         """Check, unless before training."""
@@ -77,6 +96,7 @@ class DataCheckHook(Hook):
         expected = expectations_of(runner.model)
         try:
             with preserved_rng(0):
+                self._check_files(dataset)
                 findings = check_dataset(dataset, expected, self.num_samples, name == 'train')
                 self._check_seen(dataset, expected, findings)
         except DataCheckError as error:
@@ -89,6 +109,14 @@ class DataCheckHook(Hook):
             f'{name}_dataloader: {count} of {len(dataset)} samples checked'
             + (f'; labels seen: {seen}' if seen else '')
         )
+
+    def _check_files(self, dataset: Any) -> None:
+        if not is_main_process() or not hasattr(dataset, 'get_data_info'):
+            return
+        try:
+            check_files(dataset, self.num_samples)
+        except (OSError, ValueError) as error:
+            raise DataCheckError(' '.join(str(error).split())) from error
 
     def _check_seen(self, dataset: Any, expected: Expectations, findings: Findings) -> None:
         try:
