@@ -111,6 +111,7 @@ def test_skips_as_many_steps_as_it_may(tiny_config, build_runner):
     assert poison.after == [True, True]  # nothing was learnt from it
     assert record.steps[-1] == (0, 5, 5)
     assert runner.message_hub.get_info('skipped_steps') == 2
+    assert runner.optim_wrapper._inner_count == 6  # or accumulated steps would come late
     gradients = [p.grad for p in runner.model.parameters() if p.grad is not None]
     assert all(torch.isfinite(gradient).all() for gradient in gradients)
 

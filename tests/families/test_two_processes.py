@@ -128,5 +128,9 @@ def test_segmentation_trains_and_validates(trial):
     """The one with the most that needs several processes; tests/long has the others."""
     scores = check(trial, 'segmentation')
     config, data, options, name = FAMILIES['segmentation']
-    # one process that tests the same images with the same weights finds the same
-    assert scores[name] == pytest.approx(trial(config, data, **options).test()[name], abs=0.01)
+    # one process that tests the same images with the same weights finds the same, but for rounding
+    alone = trial(config, data, **options).test()
+    shared = [key for key, value in alone.items() if isinstance(value, float) and key in scores]
+    assert name in shared and len(shared) > 4
+    for key in shared:
+        assert scores[key] == pytest.approx(alone[key], abs=0.05), key
