@@ -175,6 +175,7 @@ def train(config: Any) -> None:
     from mmengine.registry import RUNNERS
     from mmengine.runner import Runner
 
+    from mssdf.engine.batch_check import check_smallest_batch
     from mssdf.engine.data_check import build_loops
     from mssdf.engine.hooks.first_iteration_hook import FirstIterationHook
     from mssdf.engine.hooks.whole_checkpoint_hook import WholeCheckpointHook
@@ -189,6 +190,7 @@ def train(config: Any) -> None:
             runner.register_hook(FirstIterationHook(lambda: setattr(progress, 'begun', True)))
             runner.register_hook(WholeCheckpointHook())
             build_loops(runner, 'train', 'val')
+            check_smallest_batch(runner.train_loop.dataloader, runner.model)
             runner.train()
     except Exception as error:
         tell_the_others(error)

@@ -11,6 +11,7 @@ from mmengine.runner import Runner
 from mssdf.datasets.file_check import check_files
 from mssdf.registry import HOOKS
 
+from ..batch_check import check_sizes
 from ..data_check import (
     DataCheckError,
     Expectations,
@@ -33,8 +34,9 @@ class DataCheckHook(Hook):
 
     The headers of all files: missing ones, sizes, bands. Samples through their pipeline: bands
     against the backbone, labels against the heads, sizes of images and labels, normalised inputs
-    against NaN, heights against the head's range, the loaded image against its file. Random states
-    are left as they were. In the first epoch, the labels of every batch.
+    against NaN, heights against the head's range, the loaded image against its file. In a
+    validation or test of batches, the sizes of all images. Random states are left as they were. In
+    the first epoch, the labels of every batch.
 
     Args:
         num_samples: samples per dataset, evenly spread over it; 0 checks nothing.
@@ -92,7 +94,8 @@ class DataCheckHook(Hook):
         if name in self._checked or not self.num_samples:
             return
         self._checked.add(name)
-        dataset = getattr(runner, f'{name}_dataloader').dataset
+        loader = getattr(runner, f'{name}_dataloader')
+        dataset = loader.dataset
         expected = expectations_of(runner.model)
         try:
             with preserved_rng(0):
@@ -101,6 +104,8 @@ class DataCheckHook(Hook):
                 self._check_seen(dataset, expected, findings)
         except DataCheckError as error:
             raise DataCheckError(f'{name}_dataloader: {error}') from error
+        if name != 'train':
+            check_sizes(f'{name}_dataloader', loader, runner.model)
         for warning in dict.fromkeys(findings.warnings):
             runner.logger.warning(f'{name}_dataloader: {warning}')
         seen = ', '.join(f'{key} {sorted(labels)}' for key, labels in findings.labels.items())
