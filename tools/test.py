@@ -177,7 +177,7 @@ def as_json(value: Any) -> Any:
 
 def write_scores(scores: dict[str, Any], config: Any, args: argparse.Namespace) -> None:
     """Write the scores to ``scores.json``."""
-    from mssdf.engine.atomic_file import write_atomically
+    from mssdf.utils.atomic_file import write_atomically
 
     plain = {key: as_json(value) for key, value in scores.items()}
     content = dict(config=args.config, weights=args.weights, tta=args.tta, scores=plain)

@@ -20,7 +20,7 @@ from mssdf.apis.building import WRONG_INPUT
 from mssdf.apis.errors import UsageError
 from mssdf.apis.stopping import end_children, follow_parent
 from mssdf.datasets.in_memory import Tiles, load_tiles
-from mssdf.engine.atomic_file import write_atomically
+from mssdf.utils.atomic_file import write_atomically
 from mssdf.utils.saving import save
 
 from .machine import describe_machine, git_revision

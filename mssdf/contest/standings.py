@@ -6,9 +6,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from mssdf.engine.atomic_file import write_atomically
 from mssdf.evaluation.frozen import FeatureTable, Interval, Measure
 from mssdf.evaluation.frozen.report import format_interval, format_pairs, write_summary
+from mssdf.utils.atomic_file import write_atomically
 
 FACTS = ('windows', 'seconds', 'windows_per_second')
 WATCHED = ('position_', 'rank_')  # the monitor's figures in the table; runs.csv has the others

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from mssdf.engine.atomic_file import write_atomically
+from mssdf.utils.atomic_file import write_atomically
 
 COLUMNS = (
     'name', 'seed', 'windows', 'iterations', 'seconds', 'seconds_of', 'wall_seconds',

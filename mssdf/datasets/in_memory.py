@@ -13,7 +13,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from ..engine.atomic_file import partial_file
+from mssdf.utils.atomic_file import partial_file
+
 from .multi_modal_raster import MultiModalRasterDataset
 from .progress import track
 

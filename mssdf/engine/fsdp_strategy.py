@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from mssdf.apis.errors import UsageError
 from mssdf.registry import STRATEGIES
+from mssdf.utils.atomic_file import partial_file, partial_folder
 from mssdf.utils.position_grid import Grid, position_owner, source_grid, stored_grid
 from mssdf.utils.reading import CheckpointError
 from mssdf.utils.sharded import (
@@ -28,7 +29,6 @@ from mssdf.utils.sharded import (
 )
 from mssdf.utils.training_state import read_rest
 
-from .atomic_file import partial_file, partial_folder
 from .parameter_groups import regroup_state, trained_parameters
 from .resume import SCHEME, WEIGHTS_SCHEME
 from .sharding import LAYERS, gather, part_of, shard_model

@@ -1,6 +1,7 @@
 """How good are the features? kNN on labelled images, and measures of collapse."""
 
-from .collapse import effective_rank, feature_std
+from mssdf.models.utils.collapse import effective_rank, feature_std
+
 from .knn import (
     KNNResult,
     bootstrap_interval,

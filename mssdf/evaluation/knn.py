@@ -7,7 +7,7 @@ import numpy as np
 import torch
 from sklearn.neighbors import KNeighborsClassifier
 
-from .collapse import effective_rank, feature_std
+from mssdf.models.utils.collapse import effective_rank, feature_std
 
 
 @dataclass

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from mssdf.datasets.crs import horizontal_crs
 from mssdf.datasets.raster_opening import open_raster
 from mssdf.datasets.read_errors import READ_ERRORS
-from mssdf.engine.atomic_file import write_atomically
+from mssdf.utils.atomic_file import write_atomically
 
 
 def mirrored_names(images: Iterable[str]) -> dict[str, Path]:

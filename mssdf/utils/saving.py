@@ -8,7 +8,7 @@ from typing import Any
 
 import torch
 
-from mssdf.engine.atomic_file import write_atomically
+from mssdf.utils.atomic_file import write_atomically
 
 
 def save(content: dict[str, Any], path: str | os.PathLike, hashed: bool = False) -> Path:

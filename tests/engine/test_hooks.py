@@ -349,7 +349,7 @@ def test_old_checkpoints_stay_until_the_new_one_is_there(
     tiny_config, build_runner, tmp_path, monkeypatch
 ):
     tiny_config.default_hooks.checkpoint.update(interval=2, max_keep_ckpts=1)
-    from mssdf.engine import atomic_file
+    from mssdf.utils import atomic_file
 
     there, write = [], atomic_file.write_atomically
 

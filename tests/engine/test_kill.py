@@ -21,8 +21,9 @@ def die() -> None:
 
 def arm(moment: str, number: int) -> None:
     """Kill this process when it comes to a moment for the n-th time."""
-    from mssdf.engine import atomic_file, loops
+    from mssdf.engine import loops
     from mssdf.engine.hooks import atomic_checkpoint_hook, progress_hook
+    from mssdf.utils import atomic_file
 
     left = [number]
 

@@ -392,8 +392,8 @@ def test_a_collapse_shows_in_the_log():
 
 
 def test_content_ignores_what_depends_on_the_position_alone():
-    from mssdf.evaluation.collapse import effective_rank
     from mssdf.models.selfsup.monitor import content
+    from mssdf.models.utils.collapse import effective_rank
 
     positions = torch.randn(1, 20, 8) * 10
     pattern = torch.randn(6, 1, 1) * torch.randn(1, 1, 8)  # one direction of content

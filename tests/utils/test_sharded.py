@@ -11,9 +11,9 @@ import pytest
 import torch
 from mmengine.logging import HistoryBuffer
 
-from mssdf.engine.atomic_file import partial_folder, remove_partial_files
 from mssdf.engine.resume import find_resumable_checkpoint
 from mssdf.utils import CheckpointError, read_checkpoint
+from mssdf.utils.atomic_file import partial_folder, remove_partial_files
 from mssdf.utils.sharded import INDEX, REST, is_sharded, is_whole, join, split
 from mssdf.utils.training_state import read_training_state
 

@@ -19,7 +19,6 @@ from typing import NoReturn
 from mssdf.apis.arguments import expect_number, expect_seeds
 from mssdf.apis.errors import UsageError
 from mssdf.apis.folder_lock import lock_folder
-from mssdf.engine.atomic_file import write_atomically
 from mssdf.evaluation.finetuning import (
     DEFAULT_TASKS,
     Prepared,
@@ -35,6 +34,7 @@ from mssdf.evaluation.finetuning import (
     to_markdown,
 )
 from mssdf.evaluation.finetuning.tasks import KINDS
+from mssdf.utils.atomic_file import write_atomically
 from mssdf.utils.reading import CheckpointError, read_state_dict
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -57,11 +57,11 @@ from mssdf.contest.standings import write_standings
 from mssdf.contest.tables import write_runs
 from mssdf.contest.training import TrainingSettings
 from mssdf.datasets.transforms.batched_crops import CropSettings
-from mssdf.engine.atomic_file import remove_partial_files
 from mssdf.evaluation.frozen import Settings, resolve_sets, suite
 from mssdf.evaluation.frozen.evaluate import CONVOLUTIONS, STATISTICS, UNTRAINED
 from mssdf.evaluation.frozen.reading import load_set
 from mssdf.evaluation.frozen.sets import SYNTAX
+from mssdf.utils.atomic_file import remove_partial_files
 from mssdf.utils.reading import CheckpointError
 
 CROP_KEYS = ('scale', 'ratio', 'flip', 'brightness', 'contrast')

@@ -12,7 +12,7 @@ from mssdf.datasets.preparation.splits import write_lists
 from mssdf.datasets.preparation.stratified import order_by_class, take_share
 from mssdf.datasets.preparation.voc import read_splits
 from mssdf.datasets.progress import track
-from mssdf.engine.atomic_file import write_atomically
+from mssdf.utils.atomic_file import write_atomically
 from mssdf.utils.folders import files_in
 
 EPILOG = """\

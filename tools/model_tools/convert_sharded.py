@@ -15,8 +15,8 @@ from pathlib import Path
 
 import torch
 
-from mssdf.engine.atomic_file import partial_file, partial_folder
 from mssdf.utils import CheckpointError
+from mssdf.utils.atomic_file import partial_file, partial_folder
 from mssdf.utils.sharded import is_sharded, split_checkpoint, write_rest, write_tensors
 from mssdf.utils.training_state import read_training_state
 

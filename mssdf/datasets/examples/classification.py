@@ -4,7 +4,7 @@ from pathlib import Path
 
 import numpy as np
 
-from mssdf.engine.atomic_file import write_atomically
+from mssdf.utils.atomic_file import write_atomically
 
 from ..writing import write_tif
 from .files import read_bands

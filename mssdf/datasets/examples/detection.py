@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from mssdf.engine.atomic_file import write_atomically
+from mssdf.utils.atomic_file import write_atomically
 
 from ..classes import DIOR, NWPU_VHR10
 from ..preparation.tiling import starts

@@ -6,7 +6,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from mssdf.engine.atomic_file import remove_partial_files
+from mssdf.utils.atomic_file import remove_partial_files
 
 from ..preparation.settings import keep_settings
 from ..progress import track

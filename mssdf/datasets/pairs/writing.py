@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from rasterio.enums import ColorInterp
 from rasterio.io import MemoryFile
 
-from mssdf.engine.atomic_file import PREFIX, SUFFIX
+from mssdf.utils.atomic_file import PREFIX, SUFFIX
 
 # What is written where a height is unknown; integers have a mask instead, as all their values may
 # be pixels.

@@ -10,8 +10,8 @@ from mmengine.hooks import CheckpointHook
 from mmengine.runner import Runner
 
 from mssdf.registry import HOOKS
+from mssdf.utils.atomic_file import BACKEND, remove_partial_files, write_atomically
 
-from ..atomic_file import BACKEND, remove_partial_files, write_atomically
 from ..phases import CHECKPOINT, activity
 
 INTERRUPTED = 'interrupted.pth'

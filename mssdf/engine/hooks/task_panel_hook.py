@@ -12,11 +12,10 @@ from mmengine.runner import Runner
 from PIL import Image
 
 from mssdf.registry import HOOKS
+from mssdf.utils.atomic_file import write_atomically
 from mssdf.visualization import figure_to_array
 from mssdf.visualization.panel import draw_panel
 from mssdf.visualization.task_rows import Inputs, kind_of, legend_of, sample_row
-
-from ..atomic_file import write_atomically
 
 ROWS = 6  # samples in one picture
 

@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 
 from mssdf.datasets.writing import write_png
-from mssdf.engine.atomic_file import write_atomically
+from mssdf.utils.atomic_file import write_atomically
 
 from ..frozen.buildings import GROUND_ZOOM, Chip, building_chips, chip_layers
 from .fingerprint import fingerprint

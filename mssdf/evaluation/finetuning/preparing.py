@@ -10,7 +10,7 @@ from mssdf.datasets.examples import make_examples
 from mssdf.datasets.preparation.label_counts import count_all
 from mssdf.datasets.preparation.splits import write_lists
 from mssdf.datasets.preparation.stratified import order_by_class, order_by_pixels, take_share
-from mssdf.engine.atomic_file import write_atomically
+from mssdf.utils.atomic_file import write_atomically
 from mssdf.utils.folders import files_in, is_hidden
 
 from ..labelled_images import SUFFIXES

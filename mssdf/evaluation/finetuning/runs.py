@@ -15,7 +15,7 @@ from threading import Event
 from typing import Any
 
 from mssdf.apis.configs import initializers_of, read_config, set_data_root
-from mssdf.engine.atomic_file import write_atomically
+from mssdf.utils.atomic_file import write_atomically
 
 from ..frozen.settings import digest_of
 from .preparing import Prepared

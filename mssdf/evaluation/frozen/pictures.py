@@ -10,7 +10,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from mssdf.engine.atomic_file import partial_file
+from mssdf.utils.atomic_file import partial_file
 from mssdf.visualization.feature_pca import FeaturePCA
 
 from .data import EvaluationData

@@ -13,7 +13,7 @@ from zipfile import BadZipFile
 import numpy as np
 from numpy.typing import NDArray
 
-from mssdf.engine.atomic_file import partial_file, remove_partial_files, write_atomically
+from mssdf.utils.atomic_file import partial_file, remove_partial_files, write_atomically
 
 from .probing import Probed
 from .scores import SCORES

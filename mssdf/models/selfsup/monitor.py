@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor
 
-from mssdf.evaluation.collapse import effective_rank, feature_std
+from mssdf.models.utils.collapse import effective_rank, feature_std
 
 NUM_TOKENS = 1024
 

@@ -3,7 +3,7 @@ import os
 import pytest
 from mmengine.fileio import get_file_backend
 
-from mssdf.engine.atomic_file import BACKEND, remove_partial_files, write_atomically
+from mssdf.utils.atomic_file import BACKEND, remove_partial_files, write_atomically
 
 
 def test_replaces_as_a_whole(tmp_path, monkeypatch):
