@@ -46,9 +46,11 @@ def files_below(root: Path, suffix: str = '') -> list[Path]:
     folder that is reached in two ways gives its files once: under its own path if it has one.
 
     Args:
-        root: folder to list.
+        root: folder to list; a missing one has no files.
         suffix: end of their names, in capitals or not.
     """
+    if not root.is_dir():
+        return []
     found: list[Path] = []
     seen: set[tuple[int, int]] = set()
     folders, links = deque([root]), deque[Path]()

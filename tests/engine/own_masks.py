@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import rasterio
+from mmengine.logging import MMLogger
 
 TRAIN = Path(__file__).resolve().parents[2] / 'tools/train.py'
 CONFIG = """
@@ -69,6 +70,7 @@ def train(capsys, *options: str) -> tuple[int, str]:
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     extra = ['--cfg-options', *options] if options else []
+    MMLogger._instance_dict.clear()  # one of the same second writes to the stream of another test
     status = module.main(['own.py', '--work-dir', 'run', *extra])
     said = capsys.readouterr()
     return status, said.out + said.err
@@ -76,7 +78,7 @@ def train(capsys, *options: str) -> tuple[int, str]:
 
 def stopped(capsys, *options: str) -> str:
     status, said = train(capsys, *options)
-    assert status == 2 and 'Traceback' not in said
+    assert status == 2 and 'Traceback' not in said, said
     (line,) = [each for each in said.splitlines() if each.startswith('train.py')]
     assert not list(Path('run').glob('*.pth'))
     return line
