@@ -7,6 +7,8 @@ import pytest
 import rasterio
 import torch
 from affine import Affine
+from mmengine.logging import MMLogger
+from mmengine.registry import DefaultScope
 from mmengine.visualization import Visualizer
 
 from mssdf.datasets import MultiModalRasterDataset
@@ -32,10 +34,13 @@ def _fixed_seed() -> None:
 
 
 @pytest.fixture(autouse=True)
-def _own_visualizer() -> Iterator[None]:
-    """Forget MMEngine's visualizers, named by the second: the next test's folder is another."""
+def _own_globals() -> Iterator[None]:
+    """Forget MMEngine's visualizers, loggers and scopes, which are named by the second.
+
+    The next test has another folder, another standard output, and perhaps no scope.
+    """
     yield
-    kinds = [Visualizer]
+    kinds = [Visualizer, MMLogger, DefaultScope]
     for kind in kinds:
         kind._instance_dict.clear()
         kinds.extend(kind.__subclasses__())

@@ -21,12 +21,12 @@ def check_smallest_batch(loader: Any, model: Any) -> None:
 
     Args:
         loader: training loader.
-        model: model to train.
+        model: model to train; a strategy has not built it yet, and its config is left unchecked.
 
     Raises:
         DataCheckError: with the key, before PyTorch fails in the middle of training.
     """
-    if smallest_batch(loader) != 1:
+    if smallest_batch(loader) != 1 or not isinstance(model, nn.Module):
         return
     norm = next(norms_of_single_values(model), None)
     if norm is None:

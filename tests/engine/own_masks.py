@@ -5,7 +5,6 @@ from pathlib import Path
 
 import numpy as np
 import rasterio
-from mmengine.logging import MMLogger
 
 TRAIN = Path(__file__).resolve().parents[2] / 'tools/train.py'
 CONFIG = """
@@ -70,7 +69,6 @@ def train(capsys, *options: str) -> tuple[int, str]:
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     extra = ['--cfg-options', *options] if options else []
-    MMLogger._instance_dict.clear()  # one of the same second writes to the stream of another test
     status = module.main(['own.py', '--work-dir', 'run', *extra])
     said = capsys.readouterr()
     return status, said.out + said.err
