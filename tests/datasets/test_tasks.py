@@ -9,6 +9,7 @@ pytest.importorskip('mmseg')
 
 from mmengine.registry import DefaultScope
 
+from mssdf.datasets.transforms import LoadHeight
 from mssdf.registry import DATASETS
 
 
@@ -127,3 +128,9 @@ def test_two_dates_reach_the_model(second):
         labels = cv2.imread(str(second / folder / '1.png'), cv2.IMREAD_UNCHANGED)[:, ::-1]
         assert (getattr(sample, name).data[0].numpy() == labels).all()
     assert ((sample.gt_first.data > 0) == (sample.gt_sem_seg.data == 1)).all()
+
+
+def test_an_image_to_predict_has_no_heights():
+    """Inferencers put images through the pipeline of the test."""
+    results = dict(img_path='a.tif', ori_shape=(4, 5))
+    assert LoadHeight()(dict(results)) == results

@@ -1,6 +1,6 @@
 # LEVIR-CD as published: {train,val,test}/{A,B,label} of 1024 px, changed pixels 255. Crops of
 # 256 px as in the papers, which cut the images into such tiles.
-_base_ = ['mmseg::_base_/datasets/levir_256x256.py']
+_base_ = ['../library_names.py', 'mmseg::_base_/datasets/levir_256x256.py']
 
 load_dates = dict(
     type='mssdf.LoadRasters',

@@ -1,5 +1,5 @@
 # As Potsdam, in near infrared, red and green.
-_base_ = ['mmseg::_base_/datasets/vaihingen.py']
+_base_ = ['../library_names.py', 'mmseg::_base_/datasets/vaihingen.py']
 
 val_evaluator = [
     dict(type='mssdf.SegmentationMetric', prefix='full-6-classes'),

@@ -3,6 +3,7 @@
 _base_ = ['../downstream.py']
 
 default_scope = 'mmseg'
+visualizer = dict(type='SegLocalVisualizer')  # which mmseg's inferencer asks for
 data_preprocessor = dict(
     type='mssdf.HeightDataPreprocessor',
     mean=[123.675, 116.28, 103.53],

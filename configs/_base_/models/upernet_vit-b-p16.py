@@ -1,7 +1,12 @@
 # UPerNet on the plain ViT: four layers, rescaled by mmseg's MultiLevelNeck (the paper's model).
-_base_ = ['mmseg::_base_/models/upernet_vit-b16_ln_mln.py', '../downstream_iterations.py']
+_base_ = [
+    '../library_names.py',
+    'mmseg::_base_/models/upernet_vit-b16_ln_mln.py',
+    '../downstream_iterations.py',
+]
 
 default_scope = 'mmseg'
+visualizer = dict(type='SegLocalVisualizer')  # which mmseg's inferencer asks for
 # BatchNorm; turned into SyncBatchNorm in distributed training, so that one process and a CPU work
 norm_cfg = dict(type='BN', requires_grad=True)
 sync_bn = 'torch'

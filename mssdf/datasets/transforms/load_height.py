@@ -12,7 +12,8 @@ from .load_rasters import read_image
 class LoadHeight(BaseTransform):
     """Load a map of heights in metres, NaN where they are not known.
 
-    Required key: ``depth_map_path`` (mmseg's name). Added key: ``gt_depth_map`` (H, W) float32,
+    Key: ``depth_map_path`` (mmseg's name); without it, as where an inferencer predicts, nothing is
+    loaded. Added key: ``gt_depth_map`` (H, W) float32,
     also in ``seg_fields``, so that what moves labels moves it too.
 
     Args:
@@ -39,7 +40,9 @@ class LoadHeight(BaseTransform):
 
     def transform(self, results: dict) -> dict:
         """Load."""
-        path = results['depth_map_path']
+        path = results.get('depth_map_path')
+        if path is None:
+            return results
         unit = None if self.scale is None else 'ignore'
         values, valid = read_image(path, nodata=self.nodata, unit=unit)
         if values.shape[2] != 1:
