@@ -1,6 +1,6 @@
 """Whether data fit the model: what the model expects, and one sample held against it."""
 
-from collections.abc import Iterable, Iterator, Sequence, Sized
+from collections.abc import Iterable, Iterator, Mapping, Sequence, Sized
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -10,8 +10,10 @@ from mmengine.runner import Runner
 from torch import Tensor, nn
 
 from mssdf.apis.errors import UsageError
+from mssdf.datasets.annotations import check_annotations
 
 IGNORE = 255
+NOTHING_LEFT = 'need at least one array to concatenate'  # of MMEngine's datasets without a sample
 FAR = 10.0  # deviations from the mean that normalised inputs do not usually have
 
 
@@ -289,16 +291,29 @@ def build_loops(runner: Runner, *names: str) -> None:
         names: of ``'train'``, ``'val'`` and ``'test'``; those that the config lacks are left out.
 
     Raises:
-        DataCheckError: if a dataset cannot be built.
+        DataCheckError: if annotations do not fit, or a dataset cannot be built.
     """
     for name in names:
+        _check_annotations(f'{name}_dataloader', getattr(runner, 'cfg', {}))
         try:
             loop = getattr(runner, f'{name}_loop')
         except (OSError, ValueError, KeyError, TypeError, RuntimeError, AssertionError) as error:
-            raise DataCheckError(
-                f'{name}_dataloader: {type(error).__name__}: {" ".join(str(error).split())}'
-            ) from error
+            reason = f'{type(error).__name__}: {" ".join(str(error).split())}'
+            if NOTHING_LEFT in reason:
+                reason = (
+                    'expected samples, found none: the annotations name no image, or filter_cfg '
+                    'leaves none'
+                )
+            raise DataCheckError(f'{name}_dataloader: {reason}') from error
         check_length(f'{name}_dataloader', getattr(loop, 'dataloader', None))
+
+
+def _check_annotations(name: str, config: Mapping[str, Any]) -> None:
+    """Read the annotations before the dataset does, whose errors do not name the place."""
+    try:
+        check_annotations((config.get(name) or {}).get('dataset') or {})
+    except (OSError, ValueError) as error:
+        raise DataCheckError(f'{name}: {" ".join(str(error).split())}') from error
 
 
 def check_length(name: str, loader: Any) -> None:

@@ -15,6 +15,7 @@ from pathlib import Path
 from mssdf.utils.atomic_file import write_atomically
 from mssdf.utils.folders import files_in
 
+from ..annotations.dota import check_raw
 from ..progress import track
 
 ENDINGS = ('.jpg', '.JPG', '.png', '.tif', '.bmp')  # those that the splitter takes
@@ -62,7 +63,8 @@ def split_part(images: Path, boxes: Path | None, target: Path, tiling: Tiling) -
     Raises:
         FileNotFoundError: if images or boxes are missing.
         FileExistsError: if something else is at ``target``.
-        ValueError: if it was cut otherwise before, or tiles have gone since.
+        ValueError: if it was cut otherwise before, tiles have gone since, or a line of boxes is
+            none that the splitter takes.
         RuntimeError: if the splitter fails, or leaves an image without tiles.
     """
     if target.exists():
@@ -74,6 +76,7 @@ def split_part(images: Path, boxes: Path | None, target: Path, tiling: Tiling) -
         for name in names:  # the splitter takes an image without its file for an empty one
             if not (boxes / f'{name}.txt').is_file():
                 raise FileNotFoundError(f'{boxes / name}.txt: no such file, to go with {name}')
+        check_raw([boxes / f'{name}.txt' for name in names])
     partial = target.with_name(f'.{target.name}.partial')
     shutil.rmtree(partial, ignore_errors=True)
     partial.parent.mkdir(parents=True, exist_ok=True)
