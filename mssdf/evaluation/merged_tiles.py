@@ -78,15 +78,23 @@ def merge(parts: list[RotatedBoxes], nms_iou: float) -> RotatedBoxes:
 
 
 def thin(boxes: NDArray, scores: NDArray, labels: NDArray, least: float) -> NDArray[np.int64]:
-    """Indices of the boxes that no better one of their class overlaps by more than ``least``."""
-    import torch
-    from mmcv.ops import nms_rotated
+    """Indices of the boxes that no better one of their class overlaps by more than ``least``.
 
+    Args:
+        boxes: (N, 5) of center, width, height and angle, or (N, 8) of corners.
+        scores: (N,).
+        labels: (N,).
+        least: IoU.
+    """
+    import torch
+    from mmcv.ops import nms_quadri, nms_rotated
+
+    nms = nms_quadri if boxes.shape[1] == 8 else nms_rotated
     kept = [np.zeros(0, np.int64)]
     for label in np.unique(labels):
         of_class = np.flatnonzero(labels == label)
         asked = (torch.from_numpy(each[of_class].astype(np.float32)) for each in (boxes, scores))
-        kept.append(of_class[nms_rotated(*asked, least)[1].numpy()])
+        kept.append(of_class[nms(*asked, least)[1].numpy()])
     return np.concatenate(kept)
 
 

@@ -133,25 +133,6 @@ def write_coco(
     write_atomically(path, json.dumps(found).encode())
 
 
-def write_dota(folder: Path, images: Sequence[Mapping[str, Any]], classes: Sequence[str]) -> None:
-    """Write rotated boxes as DOTA's server takes them: one ``Task1_CLASS.txt`` per class.
-
-    Args:
-        folder: where to.
-        images: each with ``file``, ``corners`` (N, 4, 2), ``labels``, ``scores``.
-        classes: names.
-    """
-    lines: dict[str, list[str]] = {name: [] for name in classes}
-    for image in images:
-        stem = Path(image['file']).stem
-        found = zip(image['corners'], image['labels'], image['scores'], strict=True)
-        for corners, label, score in found:
-            numbers = ' '.join(f'{value:.2f}' for corner in corners for value in corner)
-            lines[classes[label]].append(f'{stem} {score:.5f} {numbers}')
-    for name, text in lines.items():
-        write_atomically(folder / f'Task1_{name}.txt', ''.join(f'{x}\n' for x in text).encode())
-
-
 def write_classes(
     path: Path, classes: Sequence[str], palette: Sequence[Sequence[float]] | None
 ) -> None:

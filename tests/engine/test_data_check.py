@@ -27,7 +27,7 @@ from mssdf.engine.data_check import (
     check_sample,
     expectations_of,
 )
-from mssdf.engine.hooks.data_check_hook import check_dataset
+from mssdf.engine.hooks.data_check_hook import check_dataset, check_place
 
 TRAIN = Path(__file__).resolve().parents[2] / 'tools/train.py'
 SEGMENTATION = Expectations(
@@ -366,3 +366,13 @@ def test_an_epoch_without_a_batch():
         check_length('train_dataloader', fits)
     with pytest.raises(DataCheckError, match=r'train_dataloader\.batch_size: .* at most 5, .* 6;'):
         check_length('train_dataloader', loader(6))
+
+
+def test_a_submission_that_is_there_is_told_before_anything_is_predicted(tmp_path):
+    metric = SimpleNamespace(merge_patches=True, outfile_prefix=str(tmp_path / 'dota_submission'))
+    evaluator = SimpleNamespace(metrics=[SimpleNamespace(), metric])
+    check_place(evaluator)
+    check_place(None)
+    (tmp_path / 'dota_submission').mkdir()
+    with pytest.raises(DataCheckError, match=r'\.outfile_prefix: .*dota_submission;'):
+        check_place(evaluator)

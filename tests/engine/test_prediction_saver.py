@@ -222,3 +222,19 @@ def test_rotated_boxes_are_read_as_dota(tmp_path):
     order = [np.abs(points - corner).sum(axis=1).argmin() for corner in expected]
     assert sorted(order) == [0, 1, 2, 3]
     np.testing.assert_allclose(points[order], expected, atol=0.01)
+
+
+def test_tiles_are_written_as_scenes_even_where_nothing_is_found(tmp_path):
+    pytest.importorskip('mmcv.ops', reason="needs mmcv's compiled ops", exc_type=ImportError)
+    paths = ['/d/P0001__1024__0___0.png', '/d/P0001__1024__824___200.png']
+    nothing = instances([[0.0] * 5], [0], [0.0])[:0]
+    found = instances([[50.0, 40.0, 20.0, 10.0, 0.0]], [1], [0.8])
+    samples = [
+        sample(path, pred_instances=each)
+        for path, each in zip(paths, (nothing, found), strict=True)
+    ]
+    save(tmp_path / 'some', Files(paths, classes=['ship', 'plane']), samples)
+    line = 'P0001 0.80000 864.00 235.00 884.00 235.00 884.00 245.00 864.00 245.00\n'
+    assert (tmp_path / 'some/Task1_plane.txt').read_text() == line
+    save(tmp_path / 'none', Files(paths[:1], classes=['ship']), samples[:1])
+    assert listed(tmp_path / 'none') == ['Task1_ship.txt', 'predictions.json']

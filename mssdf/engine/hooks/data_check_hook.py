@@ -1,6 +1,7 @@
 """A look at the data before the first iteration."""
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -87,7 +88,8 @@ class DataCheckHook(Hook):
         self._check(runner, 'val')
 
     def before_test(self, runner: Runner) -> None:
-        """Check."""
+        """Check, and see that what metrics write finds its place."""
+        check_place(getattr(runner.test_loop, 'evaluator', None))
         self._check(runner, 'test')
 
     def _check(self, runner: Runner, name: str) -> None:
@@ -130,6 +132,21 @@ class DataCheckHook(Hook):
             if self.unseen == 'stop':
                 raise
             findings.warnings.append(str(error))
+
+
+def check_place(evaluator: Any) -> None:
+    """See that mmrotate's files for DOTA's server can be written when all is predicted.
+
+    Raises:
+        DataCheckError: if their folder is there, which mmrotate refuses at the end of the test.
+    """
+    for metric in getattr(evaluator, 'metrics', ()):
+        folder = getattr(metric, 'outfile_prefix', None)
+        if getattr(metric, 'merge_patches', False) and folder and Path(folder).exists():
+            raise DataCheckError(
+                f'test_evaluator.outfile_prefix: expected a folder that is not there, found '
+                f'{folder}; remove it or name another'
+            )
 
 
 def check_dataset(

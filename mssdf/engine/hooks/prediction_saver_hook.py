@@ -15,13 +15,12 @@ from mssdf.evaluation.saved_predictions import (
     write_boxes,
     write_classes,
     write_coco,
-    write_dota,
     write_map,
     write_table,
 )
+from mssdf.evaluation.submission import write_dota
 from mssdf.registry import HOOKS
 from mssdf.utils.containment import inside
-from mssdf.visualization.task_cells import to_corners
 from mssdf.visualization.task_rows import kind_of
 
 # maps of each kind: the data sample's field and the ending of the file's name
@@ -43,7 +42,8 @@ class PredictionSaverHook(Hook):
     - Classes: ``predictions.csv``.
     - Boxes: ``predictions.json``: left, top, right and bottom, or, when rotated, centre, width,
       height and angle in radians; the former also in COCO's format (``coco_results.json``), the
-      latter in DOTA's (``Task1_CLASS.txt``).
+      latter as DOTA's server takes them (``Task1_CLASS.txt``): the boxes of tiles, named as
+      mmrotate's splitter does, put together on their scenes (NMS per class at an IoU of 0.1).
 
     Args:
         out_dir: folder.
@@ -55,6 +55,7 @@ class PredictionSaverHook(Hook):
         self.out_dir = Path(out_dir)
         self._rows: list[Any] = []
         self._kind = ''
+        self._rotated = False
         self._names: dict[str, Path] = {}
 
     def before_test_epoch(self, runner: Runner) -> None:
@@ -84,6 +85,7 @@ class PredictionSaverHook(Hook):
                 self._rows.append((image, None if label is None else int(label), scores))
             else:
                 self._rows.append(_boxes_of(sample, image))
+                self._rotated = sample.pred_instances.bboxes.shape[-1] != 4
 
     def after_test_epoch(self, runner: Runner, metrics: dict[str, float] | None = None) -> None:
         """Write tables and boxes, from all ranks."""
@@ -106,12 +108,10 @@ class PredictionSaverHook(Hook):
         self, rows: list[dict[str, Any]], classes: list[str], categories: list[int] | None
     ) -> None:
         write_boxes(self.out_dir / 'predictions.json', rows, classes)
-        widths = {len(box) for row in rows for box in row['boxes']}
-        if widths <= {4}:
-            write_coco(self.out_dir / 'coco_results.json', rows, categories)
+        if self._rotated:
+            write_dota(self.out_dir, rows, classes)
         else:
-            corners = [dict(row, corners=_corners_of(row['boxes'])) for row in rows]
-            write_dota(self.out_dir, corners, classes)
+            write_coco(self.out_dir / 'coco_results.json', rows, categories)
 
     def _write_map(self, sample: Any, field: str, ending: str, image: str) -> None:
         values = tensor2ndarray(getattr(sample, field).data)
@@ -120,10 +120,6 @@ class PredictionSaverHook(Hook):
         name = self._names.get(image) or Path(image).with_suffix('').name
         path = inside(self.out_dir, name)
         write_map(path.with_name(f'{path.name}{ending}'), values, image)
-
-
-def _corners_of(boxes: list[list[float]]) -> list:
-    return to_corners(np.array(boxes)).tolist() if boxes else []
 
 
 def _boxes_of(sample: Any, image: str) -> dict[str, Any]:
