@@ -260,6 +260,22 @@ def test_change_tiles(tmp_path, data_root):
             assert (label == changes[place] * 255).all()
 
 
+@pytest.mark.parametrize('alike', [True, False])
+def test_change_tiles_of_black_and_white_as_colors(tmp_path, capsys, alike):
+    changes = np.zeros((64, 64, 3), np.uint8)
+    changes[10:30, 20:40] = 255 if alike else (255, 255, 0)
+    image = np.full((64, 64, 3), 7, np.uint8)
+    for name, raster in (('a', image), ('b', image), ('c', changes)):
+        write(tmp_path / f'{name}.tif', raster)
+    files = [str(tmp_path / f'{name}.tif') for name in 'abc']
+    status = tool('tile_change')([*files, '--out', str(tmp_path / 'out'), '--size', '64'])
+    if alike:
+        label = cv2.imread(str(tmp_path / 'out/train/label/a_0_0_64_64.png'), -1)
+        assert status == 0 and (label == changes[..., 0]).all() and label.shape == (64, 64)
+    else:
+        assert status == 2 and 'expected 1 band (or 3 alike)' in capsys.readouterr().out
+
+
 def test_dota_by_mmrotates_splitter(tmp_path, data_root, capsys):
     pytest.importorskip('mmcv.ops', reason="needs mmcv's compiled ops", exc_type=ImportError)
     pytest.importorskip('mmrotate')

@@ -16,7 +16,8 @@ from mssdf.datasets.transforms.load_rasters import read_image
 from mssdf.datasets.writing import write_png
 
 EPILOG = """\
-expected: two images (8 bits) on one grid and a map of changes (0 and another value). WHU-CD has
+expected: two images (8 bits) on one grid and a map of changes (0 and another value,
+in one band or in three that are alike). WHU-CD has
 a training and a test area; cut each into its own split. Validation tiles are the last --val of a
 training area's columns, so that no tile of one touches the other's. Tiles do not overlap; what is
 left over at the right and at the bottom is not used.
@@ -73,10 +74,12 @@ def cut_area(job: Area) -> str:
             raise ValueError(
                 f'{path}: expected 3 bands of uint8, found {image.shape[2]} of {image.dtype}'
             )
+    if changes.shape[2] == 3 and (changes == changes[..., :1]).all():
+        changes = changes[..., :1]  # black and white as colors
     values = np.unique(changes)
     if changes.shape[2] != 1 or len(values) > 2 or 0 not in values:
         raise ValueError(
-            f'{job.files[2]}: expected 1 band of 0 and one other value, found '
+            f'{job.files[2]}: expected 1 band (or 3 alike) of 0 and one other value, found '
             f'{changes.shape[2]} bands of {values[:5].tolist()}'
         )
     label = (changes[..., 0] != 0).astype(np.uint8) * 255
