@@ -229,12 +229,20 @@ def values_of(sample: Any, name: str) -> Any:
 
 
 def check_values(name: str, labels: Any, expected: Labels) -> None:
-    """Refuse labels that the model does not have; some 0.5 ms for 512 x 512 of them.
+    """Refuse labels that the model does not have; under a millisecond for 512 x 512 of them.
 
     Raises:
         DataCheckError: with the first such values.
     """
     values = torch.as_tensor(labels)
+    if not values.numel():
+        return
+    low, high = (int(limit) for limit in torch.aminmax(values))
+    if 0 <= low and high < expected.count:
+        return
+
+    if 0 <= low and high <= 255 and 0 <= expected.ignored <= 255:
+        values = values.to(torch.uint8)  # a fraction of the memory to go through
     wrong = ((values < 0) | (values >= expected.count)) & (values != expected.ignored)
     if wrong.any():
         raise DataCheckError(

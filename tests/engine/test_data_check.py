@@ -168,10 +168,14 @@ def test_labels():
     for sample in (labelled(1, 255), labelled(4, 0)):
         check_sample(sample, SEGMENTATION, findings, True)
     assert findings.labels == dict(gt_sem_seg={0, 1, 4})
-    for wrong in (5, -1, 254):
+    check_sample(labelled(*[255] * 64), SEGMENTATION, findings, True)
+    for wrong in (5, -1, 254, 256, 261):  # 256 and 261 are 0 and 5 as 8 bits
         said = stopped(labelled(wrong), SEGMENTATION)
         assert 'expected labels 0 to 4 (model.decode_head.num_classes)' in said
         assert f'found [{wrong}]' in said
+    other = Expectations(labels=dict(gt_sem_seg=Labels(5, 'num_classes', -100)))
+    check_sample(labelled(-100, 4), other, findings, True)
+    assert 'or -100 (unknown), found [156]' in stopped(labelled(156), other)  # -100 as 8 bits
     classes = Expectations(labels=dict(gt_label=Labels(10, 'model.head.num_classes')))
     check_sample(packed(gt_label=torch.tensor([9])), classes, Findings(), True)
     assert 'found [10]' in stopped(packed(gt_label=torch.tensor([10])), classes)
