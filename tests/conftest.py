@@ -9,6 +9,7 @@ import torch
 from affine import Affine
 from mmengine.logging import MMLogger
 from mmengine.registry import DefaultScope
+from mmengine.utils import ManagerMixin
 from mmengine.visualization import Visualizer
 
 from mssdf.datasets import MultiModalRasterDataset
@@ -35,15 +36,23 @@ def _fixed_seed() -> None:
 
 @pytest.fixture(autouse=True)
 def _own_globals() -> Iterator[None]:
-    """Forget MMEngine's visualizers, loggers and scopes, which are named by the second.
+    """Forget the visualizers, loggers and scopes of MMEngine that a test has made.
 
-    The next test has another folder, another standard output, and perhaps no scope.
+    They are named by the second: the next test has another folder, another standard output and
+    perhaps no scope. Those of a module's or session's fixture stay.
     """
+    before = {kind: set(kind._instance_dict) for kind in _named_by_the_second()}
     yield
-    kinds = [Visualizer, MMLogger, DefaultScope]
+    for kind in _named_by_the_second():
+        for name in set(kind._instance_dict) - before.get(kind, set()):
+            del kind._instance_dict[name]
+
+
+def _named_by_the_second() -> list[type[ManagerMixin]]:
+    kinds: list[type[ManagerMixin]] = [Visualizer, MMLogger, DefaultScope]
     for kind in kinds:
-        kind._instance_dict.clear()
         kinds.extend(kind.__subclasses__())
+    return kinds
 
 
 @pytest.fixture(scope='session')
