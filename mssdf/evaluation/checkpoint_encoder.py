@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 import mssdf.models  # noqa: F401  (a config may name its backbone without the scope)
 from mssdf.engine.randomness import preserved_rng
+from mssdf.utils.reading import CheckpointError
 from mssdf.utils.stored_config import stored_config
 
 from .known_parts import encoder_config
@@ -56,19 +57,29 @@ def normalization_of(
     return None
 
 
-def build_initialized(config: Config, *parts: Mapping[str, Any]) -> list[nn.Module]:
+def build_initialized(
+    config: Config, *parts: Mapping[str, Any], path: str | Path
+) -> list[nn.Module]:
     """Build parts of a model, initialized as for training from scratch with the config's seed.
 
     Args:
         config: config of the run.
         *parts: configs of the parts.
+        path: file of the checkpoint, for the error.
+
+    Raises:
+        CheckpointError: if the settings of a part do not fit its class, or each other.
     """
     MMLogger.get_current_instance().setLevel('WARNING')  # not a line for every weight
     scope = config.get('default_scope') or 'mmpretrain'
     seed = config.get('randomness', {}).get('seed') or 0
     # only here: what is built afterwards may be another package's
     with DefaultScope.overwrite_default_scope(scope), preserved_rng(seed):
-        modules = [MODELS.build(part) for part in parts]
-        for module in modules:
-            module.init_weights()
+        try:
+            modules = [MODELS.build(part) for part in parts]
+            for module in modules:
+                module.init_weights()
+        except Exception as error:  # whatever a class raises for settings from a file
+            reason = f'{type(error).__name__}: {" ".join(str(error).split())}'
+            raise CheckpointError(f'{path}: its config builds no encoder: {reason}') from error
     return modules

@@ -9,9 +9,15 @@ from typing import Any
 from mmengine.registry import MODELS, Registry
 
 from mssdf.utils.reading import CheckpointError
-from mssdf.utils.stored_config import RANDOM_INITIALIZERS, types_of, without_files
+from mssdf.utils.stored_config import (
+    LIBRARIES,
+    RANDOM_INITIALIZERS,
+    foreign_scopes,
+    names_of,
+    seed_of,
+    without_files,
+)
 
-LIBRARIES = ('mmengine', 'mmcv', 'mmpretrain', 'mmseg', 'mmdet', 'mmrotate', 'mssdf')
 # MMEngine imports whatever another name leads to, and calls it
 NAME = re.compile(rf'(?:({"|".join(LIBRARIES)})\.)?([A-Za-z_]\w*)', re.ASCII)
 # modules of what encoders are, or inherit from, and of what they consist of; none opens a file
@@ -21,6 +27,7 @@ LAYERS = re.compile(
     r'mmpretrain\.models\.utils\.(attention|norm)\b|mmdet\.models\.layers\.'
 )
 OPENING_FILES = re.compile(r'mm\w+\.models\.backbones\.(timm_backbone|vpd)\b')
+PADDING = ('zeros', 'circular')  # of PyTorch itself, which nothing looks up
 BUILT = ('backbone', 'embedding')
 READ = ('primary', 'data_preprocessor')
 
@@ -46,24 +53,23 @@ def encoder_config(config: Mapping[str, Any], path: str | Path) -> dict[str, Any
         )
     parts = {key: without_files(model[key]) for key in BUILT if model.get(key)}
     for key, part in parts.items():
-        for name in types_of(part):
-            if not _is_known(name, scope):
+        for name in foreign_scopes(part):
+            raise CheckpointError(
+                f'{path}: meta.cfg: model.{key}: expected a _scope_ of {", ".join(LIBRARIES)}, '
+                f'found {name[:80]!r}'
+            )
+        for name, inner in names_of(part, scope):
+            if not _is_known(name, inner):
                 raise CheckpointError(
                     f'{path}: meta.cfg: model.{key}: expected registered parts of encoders, '
                     f'found {name[:80]!r}; of a config that you trust: --config'
                 )
     parts |= {key: model[key] for key in READ if key in model}
-    return dict(model=parts, default_scope=scope, randomness=_seed(config))
-
-
-def _seed(config: Mapping[str, Any]) -> dict[str, int]:
-    randomness = config.get('randomness')
-    seed = randomness.get('seed') if isinstance(randomness, Mapping) else None
-    return dict(seed=seed) if type(seed) is int else {}
+    return dict(model=parts, default_scope=scope, randomness=seed_of(config))
 
 
 def _is_known(name: str, scope: str) -> bool:
-    if name in RANDOM_INITIALIZERS:
+    if name in RANDOM_INITIALIZERS or name in PADDING:
         return True
     match = NAME.fullmatch(name)
     if match is None:

@@ -3,7 +3,7 @@
 import ast
 import json
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +11,7 @@ from mmengine.config import Config
 
 from .reading import CheckpointError
 
+LIBRARIES = ('mmengine', 'mmcv', 'mmpretrain', 'mmseg', 'mmdet', 'mmrotate', 'mssdf')
 NUMBERS = dict(inf=math.inf, nan=math.nan)
 PLAIN = (str, int, float, bool, type(None))
 # what builds the model that a published file holds, and tells its seed
@@ -20,6 +21,10 @@ RANDOM_INITIALIZERS = frozenset(
     'Constant Xavier Normal TruncNormal Uniform Kaiming Caffe2Xavier'.split()
 )
 FILE_KEYS = ('checkpoint', 'pretrained')
+# whose values registries look up, where an unknown name makes them import what it leads to
+NAME_KEYS = ('type', 'conv_type', 'padding_mode')
+MOST_LEVELS = 100  # of nesting; what handles a config later calls itself for each
+SCOPE_KEYS = ('_scope_', 'default_scope')
 
 
 def parse_config(text: str) -> dict[str, Any]:
@@ -34,12 +39,25 @@ def parse_config(text: str) -> dict[str, Any]:
     """
     try:
         if text.lstrip().startswith('{'):
-            return dict(json.loads(text))
-        return dict(map(_assignment, ast.parse(text).body))
+            config = dict(json.loads(text))
+        else:
+            config = dict(map(_assignment, ast.parse(text).body))
+        _check_levels(config, MOST_LEVELS)
     except SyntaxError as error:
-        raise ValueError(f'line {error.lineno}: {error.msg}') from None
+        place = f'line {error.lineno}: ' if error.lineno else ''
+        raise ValueError(f'{place}{error.msg}') from None
     except (RecursionError, MemoryError):
         raise ValueError('nested too deeply') from None
+    return config
+
+
+def _check_levels(node: Any, left: int) -> None:
+    if not left:
+        raise RecursionError
+    inner = node.values() if isinstance(node, dict) else node
+    if isinstance(node, (dict, list, tuple)):
+        for each in inner:
+            _check_levels(each, left - 1)
 
 
 def _assignment(statement: ast.stmt) -> tuple[str, Any]:
@@ -139,9 +157,14 @@ def publishable_config(config: Mapping[str, Any]) -> str:
         Python of literals alone. Data, schedules, hooks and paths of weights are left out.
 
     Raises:
-        ValueError: if what is left cannot be written as such.
+        ValueError: if what is left cannot be written as such, or names a function or a package
+            that whoever builds it would import.
     """
     kept = {key: without_files(config[key]) for key in PUBLISHED if key in config}
+    if 'randomness' in kept:
+        kept['randomness'] = seed_of(config)
+    for name in (*_leading_elsewhere(kept), *foreign_scopes(kept)):
+        raise ValueError(f'expected names of {", ".join(LIBRARIES)}, found {name[:80]!r}')
     try:
         text = Config(kept).pretty_text.strip()
     except SyntaxError:
@@ -159,6 +182,13 @@ def _sorted(node: Any) -> Any:
     if isinstance(node, Mapping):
         return sorted((repr(key), _sorted(value)) for key, value in node.items())
     return [_sorted(item) for item in node] if isinstance(node, (list, tuple)) else node
+
+
+def seed_of(config: Mapping[str, Any]) -> dict[str, int]:
+    """The seed of a config as its ``randomness``; empty if it has none."""
+    randomness = config.get('randomness')
+    seed = randomness.get('seed') if isinstance(randomness, Mapping) else None
+    return dict(seed=seed) if type(seed) is int else {}
 
 
 def without_files(node: Any) -> Any:
@@ -179,13 +209,50 @@ def _random_alone(init_cfg: Any) -> Any:
     return init_cfg if set(types_of(init_cfg)) <= RANDOM_INITIALIZERS else None
 
 
-def types_of(node: Any) -> Iterable[str]:
-    """Every ``type`` inside a part of a config, as text."""
+def types_of(node: Any) -> Iterator[str]:
+    """Every name inside a part of a config that a registry would look up, as text."""
+    for inner, _ in names_of(node, ''):
+        yield inner
+
+
+def names_of(node: Any, scope: str) -> Iterator[tuple[str, str]]:
+    """Every name inside a part of a config that a registry would look up.
+
+    Args:
+        node: part of a config.
+        scope: scope that names without one are looked up in.
+
+    Yields:
+        The name as text, and the scope of the part that it stands in.
+    """
     if isinstance(node, Mapping):
-        if 'type' in node:
-            yield str(node['type'])
+        scope = str(node.get('_scope_') or scope)
+        for key in NAME_KEYS:
+            if key in node:
+                yield str(node[key]), scope
         for value in node.values():
-            yield from types_of(value)
+            yield from names_of(value, scope)
     elif isinstance(node, (list, tuple)):
         for item in node:
-            yield from types_of(item)
+            yield from names_of(item, scope)
+
+
+def foreign_scopes(node: Any) -> Iterator[str]:
+    """Scopes named inside a part of a config that are no libraries': MMEngine imports them."""
+    if isinstance(node, Mapping):
+        for key in SCOPE_KEYS:
+            if node.get(key) is not None and node[key] not in LIBRARIES:
+                yield str(node[key])
+        for value in node.values():
+            yield from foreign_scopes(value)
+    elif isinstance(node, (list, tuple)):
+        for item in node:
+            yield from foreign_scopes(item)
+
+
+def _leading_elsewhere(node: Any) -> Iterator[str]:
+    """Names that are paths, but not of a library's class: of functions, of other packages."""
+    for name in types_of(node):
+        scope, *rest = name.split('.')
+        if rest and not (scope in LIBRARIES and rest[-1][:1].isupper()):
+            yield name

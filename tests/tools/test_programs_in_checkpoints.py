@@ -23,6 +23,11 @@ HOSTILE = {
     "norm_cfg=dict(type='pathlib.Path.touch', self='{marker}')))",
     'module': "model = dict(backbone=dict(type='hostile_module'))",
     'scope': f"model = dict(backbone=dict({BACKBONE}))\ndefault_scope = 'hostile_scope'",
+    'inner scope': f"model = dict(backbone=dict({BACKBONE}, _scope_='hostile_scope'))",
+    'innermost scope': f'model = dict(backbone=dict({BACKBONE}, '
+    "norm_cfg=dict(type='LN', _scope_='hostile_scope')))",
+    'layer by another key': f'model = dict(backbone=dict({BACKBONE}, '
+    "patch_cfg=dict(conv_type='hostile_module')))",
     'reads a file': "model = dict(backbone=dict(type='TIMMBackbone', model_name='resnet18', "
     "checkpoint_path='{pickle}'))",
     'embedding': f"model = dict(backbone=dict({BACKBONE}), embedding=dict(type='os.system', "
@@ -115,10 +120,15 @@ def test_initializing_reads_no_other_file(how, arguments, tmp_path):
         ('work_dir = "x"', 'a config with a model.backbone'),
         ("model = dict(backbone=dict(type='mssdf.MaskedVisionTransformer', arch=3))", ''),
         ("model = dict(backbone=dict(type='mssdf.MaskedVisionTransformer', nothing=3))", 'nothing'),
+        (f'model = dict(backbone=dict({BACKBONE}, patch_size=0))', 'ZeroDivisionError'),
+        (f"model = dict(backbone=dict({BACKBONE}, drop_rate='{{{{$HOME:0}}}}'))", 'TypeError'),
+        ('{"model": {"backbone": ' + '{"a": ' * 400 + '1' + '}' * 402, 'nested too deeply'),
+        ('a = 1\0', 'null bytes'),
     ],
 )
-def test_what_builds_no_encoder_is_one_line(text, message, arguments, tmp_path, capsys):
-    write(tmp_path / 'x.pth', text)
-    assert load_tool('eval_knn').main(arguments['eval_knn']) == 2
-    (line,) = capsys.readouterr().err.splitlines()
-    assert line.startswith('eval_knn.py: ') and message in line
+@pytest.mark.parametrize('tool', ['eval_knn', 'eval_features'])
+def test_what_builds_no_encoder_is_one_line(text, message, tool, arguments, tmp_path, capsys):
+    path = write(tmp_path / 'x.pth', text)
+    assert load_tool(tool).main(arguments[tool]) in (1, 2)
+    (line,) = [each for each in capsys.readouterr().err.splitlines() if str(path) in each]
+    assert line.startswith(f'{tool}.py: ') and message in line

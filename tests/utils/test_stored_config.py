@@ -139,3 +139,31 @@ def test_a_program_is_not_handed_on(program, tmp_path):
     assert not marker.exists()
     assert text is not None or any(name.startswith('meta.cfg (') for name in left_out)
     assert os.listdir(tmp_path) == []
+
+
+@pytest.mark.parametrize(
+    'config',
+    [
+        "model = dict(backbone=dict(type='os.system', command='touch {marker}'))",
+        "model = dict(backbone=dict(type='A', norm_cfg=dict(type='pathlib.Path.touch')))",
+        "model = dict(backbone=dict(type='A', patch_cfg=dict(conv_type='os.system')))",
+        "model = dict(backbone=dict(type='mmengine.mkdir_or_exist', dir_name='{marker}'))",
+        "model = dict(backbone=dict(type='A', _scope_='elsewhere'))",
+        "model = dict(backbone=dict(type='A'))\ndefault_scope = 'elsewhere'",
+    ],
+)
+def test_names_that_lead_out_of_the_libraries_are_not_handed_on(config):
+    content, left_out = published(config)
+    assert 'cfg' not in content['meta']
+    (reason,) = left_out
+    assert reason.startswith('meta.cfg (') and 'expected names of mmengine, mmcv' in reason
+
+
+def test_libraries_scopes_are_handed_on():
+    config = "model = dict(_scope_='mmpretrain', backbone=dict(type='mssdf.models.A'))"
+    content, left_out = published(f"{config}\nrandomness = dict(seed=3, secret='/home/me')")
+    assert left_out == []
+    assert Config.fromstring(content['meta']['cfg'], '.py').to_dict() == dict(
+        model=dict(_scope_='mmpretrain', backbone=dict(type='mssdf.models.A')),
+        randomness=dict(seed=3),
+    )

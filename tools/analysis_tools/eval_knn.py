@@ -129,7 +129,7 @@ def main(arguments: list[str] | None = None) -> int:
         state = checkpoint.get('state_dict', checkpoint)
         normalisation = find_normalisation(args, state)
         backbone: Any
-        (backbone,) = build_initialized(config, config.model.backbone)
+        (backbone,) = build_initialized(config, config.model.backbone, path=args.checkpoint)
         data = load_labelled_images(args.images, args.img_size or backbone.img_size[0])
         splits = make_splits(args, data)
         settings = config.model.backbone

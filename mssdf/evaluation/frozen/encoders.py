@@ -174,7 +174,7 @@ class EncoderFile:
     ) -> FrozenViT | FrozenMaps:
         """An encoder of MMEngine's kind: its config tells how it is built."""
         model, embedding = config.model, None
-        (backbone,) = build_initialized(config, model.backbone)
+        (backbone,) = build_initialized(config, model.backbone, path=self.path)
         if not untrained:
             fill_part(backbone, state, 'backbone.', self.path)
         if not isinstance(backbone, VisionTransformer):
@@ -204,7 +204,7 @@ class EncoderFile:
             embed_dims=vit.embed_dims,
             patch_size=vit.patch_embed.projection.kernel_size[0],
         )
-        (embedding,) = build_initialized(config, described)
+        (embedding,) = build_initialized(config, described, path=self.path)
         if not untrained and any(name.startswith('embedding.') for name in state):
             fill_part(embedding, state, 'embedding.', self.path)
         return embedding
@@ -226,7 +226,7 @@ class EncoderFile:
         if untrained:
             # as MAE starts, with its fixed positions: what a bare file does not tell
             (backbone,) = build_initialized(
-                Config(), dict(settings, type='mssdf.MaskedVisionTransformer')
+                Config(), dict(settings, type='mssdf.MaskedVisionTransformer'), path=self.path
             )
         else:
             settings['with_cls_token'] = 'cls_token' in weights
