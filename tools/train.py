@@ -108,7 +108,12 @@ def set_up_resume(config: Any, wanted: str) -> None:
     Raises:
         UsageError: if a named checkpoint is missing or torn.
     """
-    from mssdf.engine.resume import SCHEME, find_resumable_checkpoint, is_readable, read_meta
+    from mssdf.engine.resume import (
+        SCHEME,
+        find_resumable_checkpoint,
+        is_readable,
+        read_resumable_meta,
+    )
     from mssdf.utils.reading import CheckpointError
 
     if wanted == 'auto':
@@ -132,7 +137,7 @@ def set_up_resume(config: Any, wanted: str) -> None:
     config.load_from = SCHEME + str(checkpoint)
     say(f'Resuming from {checkpoint}.')
     try:
-        seed = read_meta(checkpoint).get('seed')
+        seed = read_resumable_meta(checkpoint).get('seed')
     except CheckpointError as error:
         raise UsageError(f'--resume {error}') from None
     asked = config.get('randomness', {}).get('seed')

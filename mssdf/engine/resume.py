@@ -15,7 +15,7 @@ from mssdf.utils.atomic_file import put_back_replaced_folders
 from mssdf.utils.position_grid import stored_grid
 from mssdf.utils.reading import read_checkpoint, weights_of
 from mssdf.utils.sharded import REST, is_sharded, is_whole
-from mssdf.utils.training_state import read_rest, read_training_state
+from mssdf.utils.training_state import check_resumable, read_rest, read_training_state
 
 # Before a path in load_from: our own readers, of checkpoints to resume from and of weights alone.
 SCHEME, WEIGHTS_SCHEME = 'mssdf-state:', 'mssdf-weights:'
@@ -103,7 +103,22 @@ def find_resumable_checkpoint(
 
 def read_meta(path: str | Path) -> dict[str, Any]:
     """Read the ``meta`` of one of this run's own checkpoints, without reading its tensors."""
-    return read_rest(Path(path) / REST if Path(path).is_dir() else path).get('meta', {})
+    return _read_rest(path).get('meta', {})
+
+
+def read_resumable_meta(path: str | Path) -> dict[str, Any]:
+    """Read the ``meta`` of a checkpoint that a run is to go on from.
+
+    Raises:
+        CheckpointError: if it cannot be read, or lacks what the run needs to go on.
+    """
+    content = _read_rest(path)
+    check_resumable(content, path)
+    return content['meta']
+
+
+def _read_rest(path: str | Path) -> dict[str, Any]:
+    return read_rest(Path(path) / REST if Path(path).is_dir() else path)
 
 
 @CheckpointLoader.register_scheme(prefixes=SCHEME)

@@ -2,6 +2,7 @@
 
 import os
 import pickle
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,15 @@ from mmengine.logging import HistoryBuffer
 from .reading import CheckpointError, explain
 from .sharded import REST, ShardedError, is_sharded, read_whole
 
+# what MMEngine's runners take without a look when they resume
+KINDS: dict[str, tuple[type, ...]] = dict(
+    state_dict=(Mapping,),
+    optimizer=(Mapping,),
+    param_schedulers=(list, Mapping),
+    message_hub=(Mapping,),
+)
+HUB = ('log_scalars', 'runtime_info', 'resumed_keys')
+MOST_SEED = 2**32 - 1
 _METHODS = ('min', 'max', 'current', 'mean')
 
 
@@ -59,7 +69,43 @@ def _without_program(content: Any, path: str | os.PathLike) -> dict[str, Any]:
     if not isinstance(meta, dict):
         raise CheckpointError(f'{path}: meta: expected a dictionary, found a {type(meta).__name__}')
     meta.pop('config', None)
+    for key, kinds in KINDS.items():
+        if key in content and not isinstance(content[key], kinds):
+            names = ' or '.join('list' if kind is list else 'dictionary' for kind in kinds)
+            raise CheckpointError(
+                f'{path}: {key}: expected a {names}, found a {type(content[key]).__name__}'
+            )
     return content
+
+
+def check_resumable(content: Mapping[str, Any], path: str | os.PathLike) -> None:
+    """See that a checkpoint of training tells what a run needs to go on.
+
+    Args:
+        content: content of the file, of :func:`read_rest`.
+        path: file of the checkpoint, for the error.
+
+    Raises:
+        CheckpointError: with the key, what was expected and what was found.
+    """
+    meta, hub = content.get('meta', {}), content.get('message_hub', {})
+    for key in ('epoch', 'iter'):
+        if type(meta.get(key)) is not int or meta[key] < 0:
+            raise CheckpointError(
+                f'{path}: meta.{key}: expected a whole number from 0, as in a checkpoint of '
+                f'training, found {meta.get(key)!r:.80}'
+            )
+    seed = meta.get('seed')
+    if seed is not None and not (type(seed) is int and 0 <= seed <= MOST_SEED):
+        raise CheckpointError(
+            f'{path}: meta.seed: expected a whole number from 0 to {MOST_SEED}, found {seed!r:.80}'
+        )
+    lacking = [key for key in HUB if not isinstance(hub.get(key), Mapping)]
+    if lacking:
+        raise CheckpointError(
+            f'{path}: message_hub: expected dictionaries {", ".join(HUB)}, as in a checkpoint of '
+            f'training, found no {lacking[0]}'
+        )
 
 
 def read_training_state(path: str | os.PathLike) -> dict[str, Any]:
