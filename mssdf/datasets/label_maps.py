@@ -68,6 +68,9 @@ def label_maps(
     Yields:
         The labels as the pipeline loads them and the values of the file, both (H, W); samples
         without such a file are left out.
+
+    Raises:
+        ValueError: if a file cannot be read, as it was cut off.
     """
     key, file_key = FIELDS[name]
     for index in indices:
@@ -78,5 +81,11 @@ def label_maps(
         info = leaf.get_data_info(position)
         if not info.get(file_key):
             continue
-        values, _ = read_image(str(info[file_key]), nodata='ignore')
-        yield np.asarray(loader(info)[key]), values[..., 0]
+        path = str(info[file_key])
+        try:
+            values, _ = read_image(path, nodata='ignore')
+            loaded = np.asarray(loader(info)[key])
+        except Exception as error:  # whatever a decoder raises, mostly without the file's name
+            reason = ' '.join(str(error).split()).removeprefix(f'{path}: ')
+            raise ValueError(f'{path}: cannot be read: {reason}') from error
+        yield loaded, values[..., 0]

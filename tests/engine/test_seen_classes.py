@@ -95,3 +95,14 @@ def test_labels_that_8_bits_change_are_named(tmp_path, dtype, value, said):
     write(tmp_path / 'unknown.tif', unknown)
     labels = LoadBinaryMask(1, unknown=255)(dict(seg_map_path=str(tmp_path / 'unknown.tif')))
     assert labels['gt_seg_map'].tolist() == [[0, 1], [255, 1]]
+
+
+@pytest.mark.parametrize('share', [0.1, 0.5, 0.9])
+def test_a_label_map_that_was_cut_off_is_named(own, capsys, share):
+    noise = np.random.default_rng(0).integers(0, 2, mask(0).shape).astype(np.uint8) * 255
+    lay_out(own, np.stack([*[mask(0)] * 7, noise, *[mask(0)] * 20]))  # not among the four samples
+    path = own / 'ann/007.png'
+    content = path.read_bytes()
+    path.write_bytes(content[: int(len(content) * share)])
+    line = stopped(capsys)
+    assert 'train_dataloader: ' in line and 'own/ann/007.png: cannot be read' in line

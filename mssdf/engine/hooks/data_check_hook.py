@@ -132,6 +132,8 @@ class DataCheckHook(Hook):
             if self.unseen == 'stop':
                 raise
             findings.warnings.append(str(error))
+        except ValueError as error:  # of a label map that is not among the samples
+            raise DataCheckError(str(error)) from error
 
 
 def check_place(evaluator: Any) -> None:
