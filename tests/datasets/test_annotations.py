@@ -11,6 +11,7 @@ from mmengine.registry import DefaultScope
 
 from mssdf.datasets.annotations import check_annotations
 from mssdf.datasets.annotations.class_lists import check_list
+from mssdf.datasets.annotations.coco import read_coco
 from mssdf.datasets.annotations.dota import check_raw
 from mssdf.engine.data_check import DataCheckError, build_loops
 
@@ -154,6 +155,23 @@ def test_boxes_of_coco(coco, made, said):
         coco(made)
 
 
+@pytest.mark.parametrize('key', ['id', 'image_id', 'category_id'])
+def test_ids_of_coco_that_are_lists(coco, key):
+    with pytest.raises(ValueError, match=rf'annotations\[0\]: expected {key} as a number, found'):
+        coco(content(dict(GOOD[0], **{key: [1]})))
+
+
+@pytest.mark.parametrize(
+    ('encoding', 'said'),
+    [('utf-8-sig', 'expected JSON, found Unexpected UTF-8 BOM'), ('utf-16', 'expected UTF-8')],
+)
+def test_encodings_of_coco(tmp_path, encoding, said):
+    path = tmp_path / 'train.json'
+    path.write_text('{}', encoding)
+    with pytest.raises(ValueError, match=f'train.json: .*{said}'):
+        read_coco(path)
+
+
 def test_images_that_the_filter_leaves_out(coco):
     filters = dict(filter_empty_gt=True, min_size=90)
     with pytest.raises(ValueError, match=r'at least 90 pixels \(filter_cfg.min_size\), found none'):
@@ -193,6 +211,7 @@ def test_lists_of_scenes(tmp_path):
     for line, said in [
         ('a/2.jpg', "expected a path and a label, found 'a/2.jpg'"),
         ('a/2.jpg a', 'expected a path and a label'),
+        ('a/2.jpg ²', 'expected a path and a label'),
         ('', 'found a blank line'),
         ('a/2.jpg 2', r'expected a label from 0 to 1 \(2 classes\), found 2'),
     ]:

@@ -21,7 +21,7 @@ def check_list(dataset: Any) -> None:
     classes = dataset.metainfo.get('classes')
     for number, line in enumerate(read_lines(path), 1):
         name, _, label = line.strip().rpartition(' ')
-        if not name or not label.isdigit():
+        if not name or not (label.isascii() and label.isdigit()):
             raise ValueError(
                 f'{path}: line {number}: expected a path and a label, found {line!r}'
                 if line.strip()

@@ -17,6 +17,7 @@ KEYS = dict(
     annotations=('id', 'image_id', 'category_id', 'bbox', 'area'),
     categories=('id', 'name'),
 )
+IDS = ('id', 'image_id', 'category_id')
 SIZES = ('width', 'height', 'area')
 SLACK = 1.0  # pixels by which a box may leave its image
 
@@ -59,7 +60,7 @@ def read_coco(path: Path, need_boxes: bool = True) -> Content:
         ValueError: if the file is no json, lacks a list, or an entry lacks a key or repeats an id.
     """
     try:
-        content = json.loads(path.read_bytes())
+        content = json.loads(path.read_bytes().decode())  # as mmdet does: UTF-8 alone
     except json.JSONDecodeError as error:
         raise ValueError(f'{path}: line {error.lineno}: expected JSON, found {error.msg}') from None
     except UnicodeDecodeError:
@@ -88,6 +89,11 @@ def _check_entries(path: Path, name: str, entries: Sequence[Any]) -> None:
             if key in KEYS[name] and not (_is_number(entry[key]) and entry[key] > 0):
                 raise ValueError(
                     f'{path}: {name}[{number}]: expected {key} above 0, found {entry[key]!r}'
+                )
+        for key in IDS:
+            if key in KEYS[name] and not isinstance(entry[key], (int, str)):
+                raise ValueError(
+                    f'{path}: {name}[{number}]: expected {key} as a number, found {entry[key]!r}'
                 )
         if entry['id'] in seen:
             raise ValueError(f'{path}: {name}: expected each id once, found {entry["id"]} again')
