@@ -162,3 +162,15 @@ def test_contest_and_statistics_tell_side_files(tmp_path):
     masked = compute_statistics(dataset_of(tmp_path))
     assert statistics['rgb']['valid_share'] == 1
     assert masked['rgb']['valid_share'] == 0.5
+
+
+@pytest.mark.parametrize('name', ['GTIFF_DIR:1:{}', 'gtiff_dir:1:src.tif', '{}'])
+@pytest.mark.parametrize('tag', ['SourceFilename', 'sourcefilename'])
+def test_sources_named_as_parts_of_a_file_count(tmp_path, name, tag):
+    source = files.write_tif(tmp_path / 'src.tif', files.heights(10))
+    path = files.write_vrt(tmp_path / 'x.vrt', name.format(source), relative=True)
+    path.write_text(path.read_text().replace('SourceFilename', tag))
+    before = raster_facts(str(path))
+    assert str(source) in [name for name, *_ in before]
+    files.write_tif(source, np.pad(files.heights(77), ((0, 0), (0, 1), (0, 0))))
+    assert raster_facts(str(path)) != before

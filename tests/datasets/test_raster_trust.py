@@ -131,6 +131,11 @@ def test_code_and_cycles(tmp_path):
     path = files.write_vrt(tmp_path / 'a.vrt', 'a.tif', more=code)
     with pytest.raises(UnreadableFileError, match='expected a VRT without code'):
         read_header(str(path))
+    named = '<PixelFunctionLanguage>Python</PixelFunctionLanguage>'
+    for more in (code.lower(), named, named.lower()):
+        files.write_vrt(tmp_path / 'a.vrt', 'a.tif', more=more)
+        with pytest.raises(UnreadableFileError, match='expected a VRT without code'):
+            read_header(str(path))
     files.write_vrt(tmp_path / 'b.vrt', tmp_path / 'c.vrt')
     files.write_vrt(tmp_path / 'c.vrt', tmp_path / 'b.vrt')
     with pytest.raises(UnreadableFileError, match=r'expected sources, found the VRT in .*b\.vrt'):
@@ -147,6 +152,29 @@ def test_a_vrt_met_below_a_folder_stays_there(tmp_path, secret, monkeypatch):
     assert find_rasters([str(bad), str(inside)]) == (str(bad), str(inside))  # named by the user
     monkeypatch.setenv(ALLOW, 'outside')
     assert len(find_rasters([str(tmp_path / 'data')])) == 3
+
+
+@pytest.mark.parametrize('place', ['{}', 'GTIFF_DIR:1:{}', 'GTIFF_DIR:1:../elsewhere/secret.tif'])
+@pytest.mark.parametrize('change', [str, str.lower, lambda tag: tag.replace('="1"', '=" +01x"')])
+def test_a_vrt_that_names_its_source_in_other_ways(tmp_path, secret, place, change, monkeypatch):
+    path = files.write_vrt(tmp_path / 'data/bad.vrt', place.format(secret), relative=True)
+    text = path.read_text()
+    for tag in ('<SourceFilename relativeToVRT="1">', '</SourceFilename>'):
+        text = text.replace(tag, change(tag))
+    path.write_text(text)
+    with rasterio.open(path) as raster:  # GDAL reads it
+        assert (raster.read() == 42).all()
+    for folder in (tmp_path, tmp_path / 'data'):
+        monkeypatch.chdir(folder)
+        with pytest.raises(OSError, match=r'bad\.vrt: expected sources below'):
+            find_rasters([str(tmp_path / 'data')])
+
+
+def test_servers_behind_names_in_lower_case(tmp_path):
+    path = files.write_vrt(tmp_path / 'bad.vrt', '/vsicurl/http://127.0.0.1:1/x.tif')
+    path.write_text(path.read_text().replace('SourceFilename', 'sourcefilename'))
+    with pytest.raises(UnreadableFileError, match='expected sources on this machine'):
+        read_header(str(path))
 
 
 @pytest.mark.parametrize(
