@@ -3,7 +3,8 @@
 import csv
 import json
 import os
-from collections.abc import Collection
+import reprlib
+from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -39,12 +40,15 @@ def read_index(path: Path, modalities: Collection[str]) -> list[tuple[str, Any]]
     content = _read_tree(path, text, suffix)
     scenes = content['scenes'] if isinstance(content, dict) and 'scenes' in content else content
     if not isinstance(scenes, list) or not scenes:
-        raise ValueError(f'{path}: expected a list of scenes, found {str(scenes)[:100]!r}')
+        raise ValueError(f'{path}: expected a list of scenes, found {reprlib.repr(scenes)}')
     return [(f'{path}[{number}]', entry) for number, entry in enumerate(scenes)]
 
 
 def _read_tree(path: Path, text: str, suffix: str) -> Any:
-    return _read_json(path, text) if suffix == '.json' else _read_yaml(path, text)
+    try:
+        return _read_json(path, text) if suffix == '.json' else _read_yaml(path, text)
+    except RecursionError:
+        raise ValueError(f'{path}: expected a list of scenes, found lists in lists') from None
 
 
 def _read_json(path: Path, text: str) -> Any:
@@ -74,16 +78,11 @@ def _read_table(path: Path, text: str, modalities: Collection[str]) -> list[tupl
     """Rows by the names of their columns, without blank rows and blank cells behind the last."""
     known = {'name', *modalities}
     lines = text.splitlines()
-    first = next((line for line in lines if line.strip()), '')
+    first = next((line for line in lines if line.strip() and not _says_nothing(line)), '')
     separator = max(SEPARATORS, key=lambda mark: len(known & set(_cells(first, mark))))
-    rows = csv.reader(lines, delimiter=separator, skipinitialspace=True)
     head: list[str] = []
     entries = []
-    for row in rows:
-        cells = [cell.strip() for cell in row]
-        if not any(cells):
-            continue
-        where = f'{path}:{rows.line_num}'
+    for where, cells in _rows(path, lines, separator):
         if not head:
             head = _head(where, cells, known)
             continue
@@ -96,6 +95,23 @@ def _read_table(path: Path, text: str, modalities: Collection[str]) -> list[tupl
     if not entries:
         raise ValueError(f'{path}: expected a list of scenes, found none')
     return entries
+
+
+def _rows(path: Path, lines: Sequence[str], separator: str) -> Iterator[tuple[str, list[str]]]:
+    """Place and cells of each row that is neither blank nor a comment."""
+    rows = csv.reader(lines, delimiter=separator, skipinitialspace=True)
+    try:
+        for row in rows:
+            cells = [cell.strip() for cell in row]
+            if any(cells) and not _says_nothing(row[0]):
+                yield f'{path}:{rows.line_num}', cells
+    except csv.Error as error:
+        raise ValueError(f'{path}:{rows.line_num}: expected cells, found {error}') from None
+
+
+def _says_nothing(line: str) -> bool:
+    """Whether a line is a comment, or names the separator as Excel does."""
+    return line.startswith('#') or line.strip().rstrip(',;').lower() == 'sep='
 
 
 def _cells(line: str, separator: str) -> list[str]:

@@ -24,6 +24,7 @@ METRES = {
     **dict.fromkeys(('us survey foot', 'us survey feet', 'survey foot', 'survey feet'), 12 / 39.37),
     **dict.fromkeys(('us foot', 'us feet', 'us ft', 'ft us', 'ftus', 'usft', 'sft'), 12 / 39.37),
     **dict.fromkeys(('foot us', 'foot us survey', 'feet us', 'foot survey us'), 12 / 39.37),
+    **dict.fromkeys(('feet us survey', 'us survey ft', 'survey ft', 'ussft'), 12 / 39.37),
     **dict.fromkeys(('british foot', 'british foot (sears 1922)'), 12 / 39.370147),
     **dict.fromkeys(("clarke's foot", 'clarkes foot', 'clarke foot'), 0.3047972654),
     **dict.fromkeys(('indian foot', 'ind ft'), 0.30479951024814694),
@@ -32,6 +33,9 @@ METRES = {
     **dict.fromkeys(('yd', 'yard', 'yards'), 0.9144),
     **dict.fromkeys(('fath', 'fathom', 'fathoms'), 1.8288),
 }
+
+# What stands in the place of a unit where there is none.
+NO_UNIT = ('', 'unknown', 'none', 'n/a', 'na', 'unspecified', 'undefined', '-')
 
 # Units may agree in all but the last decimals of their factors; feet of the survey and
 # international ones differ by 2e-6.
@@ -55,8 +59,9 @@ class VerticalAxis:
 
 def metres_per_unit(name: str) -> float | None:
     """Metres per unit of length; None for a name that is none."""
-    plain = ' '.join(re.sub(r'[_\-./,()\[\]]', ' ', name.casefold()).split())
-    return METRES.get(plain, METRES.get(name.casefold().strip()))
+    name = name.casefold().replace('u.s.', 'us')
+    plain = ' '.join(re.sub(r'[_\-./,()\[\]]', ' ', name).split())
+    return METRES.get(plain, METRES.get(name.strip()))
 
 
 @lru_cache(maxsize=1024)
@@ -137,6 +142,7 @@ def band_units(
         count = len(declared)
         return BandUnits((name,) * count, (after,) * count, (factor,) * count)
     axis = vertical_axis(crs)
+    declared = ['' if name.strip().casefold() in NO_UNIT else name for name in declared]
     found = [_unit_of(path, name, axis, alone) for name in declared]
     names, units, factors = zip(*found, strict=True)
     return BandUnits(names, units, factors)

@@ -140,6 +140,8 @@ TABLE = 'name,rgb,dsm\nköln,patch/a.tif,b.tif\ntwo,c.tif,\n'
         lambda text: text.replace('\n', ',,\n').encode(),
         lambda text: ('\n' + text.replace('\n', '\n\n') + ',,\n').encode(),
         lambda text: text.replace('/', '\\').encode(),
+        lambda text: ('sep=;\n' + text.replace(',', ';')).encode(),
+        lambda text: ('# ours, of 2020\n' + text).encode(),
         lambda text: text.replace('name', '"name"').replace('c.tif', '"c.tif"').encode('utf-16-le'),
     ],
 )
@@ -161,6 +163,12 @@ def test_trees_of_any_program(tmp_path, encoding):
     assert (scene.name, scene.files['rgb'].path) == ('köln', str(tmp_path / 'patch/a.tif'))
 
 
+# Nine lists of nine lists ..., which fill the memory when they are written out.
+LAUGHS = b'a0: &a0 [x]\n' + b''.join(
+    b'a%d: &a%d [%s]\n' % (n, n, b', '.join([b'*a%d' % (n - 1)] * 9)) for n in range(1, 10)
+)
+
+
 @pytest.mark.parametrize(
     ('name', 'content', 'message'),
     [
@@ -173,6 +181,10 @@ def test_trees_of_any_program(tmp_path, encoding):
         ('a.json', b'[\n{"rgb": "patch\\b.tif"}]', r'a\.json\[0\]\.rgb: .*written twice'),
         ('a.yaml', b'- rgb: a.tif\n- rgb: [a.tif\n', r'a\.yaml:3: expected YAML'),
         ('a.txt', b'a.tif\n', r'a\.txt: expected a \.json'),
+        ('a.csv', b'rgb\n' + b'x' * 200000, r'a\.csv:2: expected cells, found field larger'),
+        ('a.json', b'[' * 100000, r'a\.json: expected a list of scenes, found lists in lists'),
+        ('a.yaml', b'[' * 5000, r'a\.yaml: expected a list of scenes, found lists in lists'),
+        ('a.yaml', LAUGHS, r'a\.yaml: expected a list of scenes, found \{'),
     ],
 )
 def test_what_is_no_index_is_named_with_its_line(tmp_path, name, content, message):

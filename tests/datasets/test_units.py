@@ -38,6 +38,7 @@ def said(caplog):
         *(('m', 1), ('Metre', 1), ('METERS', 1), ('cm', 0.01), ('decimetre', 0.1), ('mm', 0.001)),
         *(('US survey foot', SURVEY), ('us-ft', SURVEY), ('US_survey_foot', SURVEY)),
         *(('Foot_US', SURVEY), ('ftUS', SURVEY), ('ft (US)', SURVEY)),
+        *(('U.S. Survey Feet', SURVEY), ('feet (US survey)', SURVEY), ('US survey ft', SURVEY)),
         *(('ft', INTERNATIONAL), ('foot', INTERNATIONAL), ('Feet', INTERNATIONAL)),
         *(('international foot', INTERNATIONAL), ('yard', 0.9144), ('fathom', 1.8288)),
         *(('degC', None), ('K', None), ('', None), ('reflectance', None)),
@@ -70,6 +71,7 @@ def test_vertical_crs(crs, metres):
     ('crs', 'units', 'metres'),
     [
         ('EPSG:32610', None, 1),
+        ('EPSG:32610+6360', 'Unknown', SURVEY),
         ('EPSG:32610', 'US survey foot', SURVEY),
         ('EPSG:32610', 'ft', INTERNATIONAL),
         ('EPSG:32610+6360', None, SURVEY),
@@ -167,3 +169,11 @@ def test_units_that_cannot_be_reconciled_are_one_line(write_raster, rng):
             window_size=8,
             cache_dir='',
         )
+
+
+@pytest.mark.parametrize('name', ['unknown', 'None', 'n/a'])
+def test_names_that_stand_for_no_unit(write_raster, rng, name):
+    path = write_raster('a.tif', rng.random((8, 8)).astype('float32'), crs='EPSG:32610')
+    with_units(path, name)
+    source = make_source(read_header(str(path)))
+    assert (source.declared, source.units, source.metres) == (('',), ('',), (1.0,))
