@@ -91,6 +91,22 @@ def test_a_record_of_another_form_is_made_anew(tool, sources, out, capsys, conte
     assert {**made_anew, 'seconds': 0} == {**record, 'seconds': 0}
 
 
+@pytest.mark.parametrize(
+    ('key', 'value'),
+    [
+        *(('windows', 'x'), ('valid', [1]), ('valid', dict(rgb='x')), ('dropped', 3)),
+        *(('fills', dict(dsm=5)), ('main_raster', [3]), ('correlations', dict(dsm=1))),
+        *(('part', '../../x'), ('name', '../x'), ('bounds', 'x'), ('crs', 5)),
+    ],
+)
+def test_a_record_with_values_of_another_form(tool, sources, out, key, value):  # noqa: F811
+    path, record = record_of(out)
+    path.write_text(json.dumps({**record, key: value}))
+    assert run(tool, out, sources) == 0
+    report = json.loads((out / 'report.json').read_text())
+    assert sum(part['windows'] for part in report['parts'].values()) == record['windows']
+
+
 @pytest.mark.parametrize('name', ['settings.json', 'split.json'])
 @pytest.mark.parametrize('content', ['{"windows":', '[]'])
 def test_damaged_settings_are_named(tool, sources, out, capsys, name, content):  # noqa: F811

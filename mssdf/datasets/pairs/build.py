@@ -4,7 +4,7 @@ import json
 from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from mssdf.utils.atomic_file import remove_partial_files
 
@@ -23,6 +23,9 @@ from .scheduling import run_everywhere
 from .settings import BuildSettings
 from .split import TRAIN, VAL, block_of, keep_apart, load_split, save_split, split_blocks
 from .tile import SHARDS, TileJob, make_tile
+
+if TYPE_CHECKING:
+    from ..shards import ShardInfo
 
 PARTS = (TRAIN, VAL)
 
@@ -121,16 +124,27 @@ def _lost(job: TileJob, reason: str) -> dict[str, Any]:
 def _write_indices(
     records: Sequence[Mapping[str, Any]], plan: Plan, settings: BuildSettings
 ) -> None:
-    from ..shards import ShardInfo, write_index
+    from ..shards import write_index
 
     modalities = {
         name: dict(bands=plan.bands[name], dtype=plan.dtypes[name]) for name in settings.sources
     }
     for part in PARTS:
         infos = [
-            ShardInfo.from_dict(record['shard'])
+            _shard_of(record, settings)
             for record in records
             if record['part'] == part and record.get('shard') and record['status'] != 'failed'
         ]
         if infos:
             write_index(settings.folder(part, 'shards'), infos, modalities=modalities)
+
+
+def _shard_of(record: Mapping[str, Any], settings: BuildSettings) -> 'ShardInfo':
+    from ..shards import ShardInfo
+
+    try:
+        return ShardInfo.from_dict(record['shard'])
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        path = record_path(settings, record['name'])
+        reason = ' '.join(map(str, error.args))
+        raise ValueError(f'{path}: shard: {reason}; without this file it is made anew') from None

@@ -14,6 +14,9 @@ RECORDS = '.build'
 # Bytes read at once for a checksum.
 CHUNK = 1 << 20
 FILE_KEYS = dict(path=str, bytes=int, sha256=str)
+VALUE_KINDS = dict(
+    dropped=int, valid=int, overlap=int, main_raster=str, fills=dict, correlations=str
+)
 
 
 def empty_record() -> dict[str, Any]:
@@ -64,10 +67,10 @@ def load_record(path: Path) -> dict[str, Any] | None:
     """A record, None where there is none or it is not of the form that :mod:`.tile` writes."""
     try:
         record = json.loads(path.read_text())
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError):
         return None
     keys = {*empty_record(), 'name', 'part', 'digest', 'crs', 'bounds'}
-    if not isinstance(record, dict) or not keys <= set(record):
+    if not isinstance(record, dict) or not keys <= set(record) or not _has_form(record):
         return None
     files = record['files']
     known = isinstance(files, list) and all(isinstance(entry, dict) for entry in files)
@@ -76,6 +79,13 @@ def load_record(path: Path) -> dict[str, Any] | None:
     ):
         return None
     return record
+
+
+def _has_form(record: Mapping[str, Any]) -> bool:
+    """Whether the values are of the types that a report is made from."""
+    return all(isinstance(record[key], type(value)) for key, value in empty_record().items()) and (
+        all(isinstance(v, kind) for key, kind in VALUE_KINDS.items() for v in record[key].values())
+    )
 
 
 def remove_files(

@@ -62,11 +62,10 @@ def make_tile(job: TileJob, settings: BuildSettings) -> dict[str, Any]:
     digest = _digest(job, settings)
     before = load_record(path)
     if before is not None and before['digest'] == digest and is_whole(before, settings):
-        return {**before, 'status': 'there' if before['windows'] else 'dropped', 'seconds': 0.0}
+        status = 'there' if before['windows'] else 'dropped'
+        return {**before, **_place_of(job), 'status': status, 'seconds': 0.0}
     start = time.perf_counter()
-    record: dict[str, Any] = dict(name=job.tile.name, part=job.part, digest=digest)
-    record['crs'] = job.tile.grid.crs
-    record['bounds'] = job.tile.grid.bounds(job.rect)
+    record: dict[str, Any] = dict(**_place_of(job), digest=digest)
     try:
         record |= _make(job, settings)
     except (*READ_ERRORS, ValueError, RuntimeError) as error:
@@ -78,6 +77,12 @@ def make_tile(job: TileJob, settings: BuildSettings) -> dict[str, Any]:
         remove_files(settings, before, keep={entry['path'] for entry in record['files']})
     write_atomically(path, json.dumps(record).encode())
     return record
+
+
+def _place_of(job: TileJob) -> dict[str, Any]:
+    grid = job.tile.grid
+    bounds = grid.bounds(job.rect)
+    return dict(name=job.tile.name, part=job.part, crs=grid.crs, bounds=bounds)
 
 
 def _digest(job: TileJob, settings: BuildSettings) -> str:
