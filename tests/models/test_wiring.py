@@ -160,3 +160,12 @@ def test_positions_of_the_backbone_are_those_of_mae_and_stay_so():
     assert torch.equal(backbone.pos_embed, expected)
     assert not backbone.pos_embed.requires_grad
     np.testing.assert_allclose(backbone.pos_embed[0, 1:], sincos((6, 6), 24), atol=1e-6)
+
+
+def test_positions_kept_for_one_device_serve_no_other():
+    """A model on the meta device has shapes alone; the next one on the CPU needs values."""
+    with torch.device('meta'):
+        assert sincos_positions((2, 7), 12).is_meta
+    assert sincos_positions((2, 7), 12).abs().sum() > 0
+    with torch.device('meta'):
+        assert not sincos_positions((2, 7), 12, device=torch.device('cpu')).is_meta

@@ -7,7 +7,6 @@ from mmpretrain.models.utils import build_2d_sincos_position_embedding
 from torch import Tensor
 
 
-@lru_cache(maxsize=16)
 def sincos_positions(
     grid: tuple[int, int],
     width: int,
@@ -22,14 +21,24 @@ def sincos_positions(
         grid: rows and columns of patches.
         width: D, divisible by 4.
         cls_token: put a zero row for the cls token in front.
-        device: where to put it.
+        device: where to put it; None takes PyTorch's default device.
 
     Returns:
         (1, N, D) or (1, 1 + N, D), float32.
     """
-    # mmpretrain takes (columns, rows): its grid runs over the first entry fastest
+    if device is None:
+        device = torch.empty(0).device  # ``torch.device('meta')`` around the call counts
+    return _kept_positions(grid, width, cls_token, device)
+
+
+@lru_cache(maxsize=16)
+def _kept_positions(
+    grid: tuple[int, int], width: int, cls_token: bool, device: torch.device
+) -> Tensor:
     rows, cols = grid
-    positions = build_2d_sincos_position_embedding((cols, rows), width, cls_token=cls_token)
+    with torch.device('cpu'):
+        # mmpretrain takes (columns, rows): its grid runs over the first entry fastest
+        positions = build_2d_sincos_position_embedding((cols, rows), width, cls_token=cls_token)
     return positions.float().to(device)
 
 
