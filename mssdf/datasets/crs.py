@@ -29,7 +29,7 @@ ENSEMBLES = {
 
 @lru_cache(maxsize=1024)
 def same_crs(first: str, second: str) -> bool:
-    """Whether two well-known texts mean one horizontal CRS.
+    """Tell whether two well-known texts mean one horizontal CRS.
 
     Heights, datums of heights, a third dimension and the order or direction of axes do not count:
     rasters store x before y whatever the CRS says. A datum is that of the ensemble which it is
@@ -53,7 +53,7 @@ def same_crs(first: str, second: str) -> bool:
 
 @lru_cache(maxsize=1024)
 def same_coordinates(first: str, second: str) -> bool:
-    """Whether two well-known texts mean one horizontal CRS and GDAL's x and y are the same in both.
+    """Tell whether two texts mean one horizontal CRS in which GDAL's x and y are the same.
 
     GDAL brings east before north; it leaves axes that point south or west as they are.
 
@@ -91,7 +91,7 @@ def metres_per_unit(wkt: str) -> float | None:
 
 
 def is_local(wkt: str) -> bool:
-    """Whether a CRS is one of its own, without a place on the Earth.
+    """Tell whether a CRS is one of its own, without a place on the Earth.
 
     Raises:
         CRSError: when the text is no CRS.
@@ -156,7 +156,7 @@ def _crs_of(part: Mapping[str, Any]) -> CRS:
 
 
 def _same_meaning(one: Mapping[str, Any], two: Mapping[str, Any]) -> bool:
-    """Whether datum, meridian, projection and units agree, whatever the names and the axes."""
+    """Tell whether datum, meridian, projection and units agree, whatever the names and the axes."""
     if one['type'] != two['type'] or 'axis' not in one['coordinate_system']:
         return False
     bases = [part.get('base_crs', part) for part in (one, two)]

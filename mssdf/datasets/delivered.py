@@ -1,4 +1,4 @@
-"""What the pipeline of a task delivers of an image, compared with what the file holds."""
+"""Comparison of the image that a task's pipeline delivers with its file."""
 
 from typing import Any
 
@@ -124,7 +124,7 @@ def _read(path: str, header: ImageHeader) -> tuple[list[NDArray], NDArray[np.boo
 
 
 def _alike(band: NDArray, channel: NDArray, valid: NDArray[np.bool_]) -> bool:
-    """Whether a channel holds the values of a band, but for the decoders' rounding."""
+    """Tell whether a channel holds the values of a band, but for the decoders' rounding."""
     known = valid & np.isfinite(band)
     if not known.any():
         return True

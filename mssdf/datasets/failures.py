@@ -85,7 +85,7 @@ class FailureLog:
                 print_log(message, logger='current', level=logging.WARNING)
 
     def has_failed(self, path: str) -> bool:
-        """Whether a file has failed before."""
+        """Tell whether a file has failed before."""
         return bool(self._namer[self._number[path]])
 
     @property

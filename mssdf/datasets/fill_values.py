@@ -114,7 +114,7 @@ def _windows(height: int, width: int) -> Iterator[tuple[int, int, int, int]]:
 
 
 def _has_blank_edge(raster: DatasetReader, source: BandSource) -> bool:
-    """Whether all valid pixels along one edge are 0."""
+    """Tell whether all valid pixels along one edge are 0."""
     height, width = source.header.height, source.header.width
     edges = (
         (0, 0, 1, width),

@@ -30,7 +30,7 @@ class GridMap:
 
     @property
     def aligned(self) -> bool:
-        """Whether every reference pixel is one whole source pixel."""
+        """Tell whether every reference pixel is one whole source pixel."""
         return self.scale == (1.0, 1.0) and all(float(o).is_integer() for o in self.offset)
 
 
@@ -91,7 +91,7 @@ def map_grids(reference: RasterHeader, source: RasterHeader) -> GridMap:
 
 
 def _whole_turns(reference: RasterHeader, source: RasterHeader) -> float:
-    """What to add to the reference's longitudes to bring them nearest to the source's.
+    """Find the turn of the reference's longitudes that brings them nearest to the source's.
 
     Rasters on either side of the antimeridian count to 180 degrees or beyond; both are right.
     """

@@ -38,7 +38,7 @@ class ImageHeader:
 
     @property
     def kind(self) -> tuple[int, str, bool, bool]:
-        """What a loader may treat alike, whatever the size."""
+        """Key of images that a loader treats alike, whatever their size."""
         return self.bands, self.dtype, self.alpha, self.palette
 
     @property
@@ -97,7 +97,7 @@ def _raster_header(path: str) -> ImageHeader:
 
 
 def is_turned(path: str) -> bool:
-    """Whether EXIF asks readers such as OpenCV to turn or flip the image."""
+    """Tell whether EXIF asks readers such as OpenCV to turn or flip the image."""
     try:
         with Image.open(path) as image:
             return image.getexif().get(ORIENTATION, 1) != 1

@@ -110,7 +110,7 @@ def _rows(path: Path, lines: Sequence[str], separator: str) -> Iterator[tuple[st
 
 
 def _says_nothing(line: str) -> bool:
-    """Whether a line is a comment, or names the separator as Excel does."""
+    """Tell whether a line is a comment, or names the separator as Excel does."""
     return line.startswith('#') or line.strip().rstrip(',;').lower() == 'sep='
 
 

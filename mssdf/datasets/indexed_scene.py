@@ -51,6 +51,6 @@ class Scene:
 
 
 def usable(share: ArrayLike, max_invalid: float) -> NDArray[np.bool_]:
-    """Whether so large a valid share is enough. Something must be valid in any case."""
+    """Tell whether so large a valid share is enough. Something must be valid in any case."""
     share = np.asarray(share)
     return (share >= 1 - max_invalid - 1e-9) & (share > 0)

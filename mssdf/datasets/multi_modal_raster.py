@@ -140,7 +140,7 @@ class MultiModalRasterDataset(WindowDataset):
 
     @property
     def random_windows(self) -> bool:
-        """Whether positions are drawn rather than taken from a grid."""
+        """Tell whether positions are drawn rather than taken from a grid."""
         return self.settings.windows.mode == 'random'
 
     # Indexing

@@ -76,7 +76,7 @@ def _spacing_at(value: float, bits: int) -> float:
 
 
 def differs(band: NDArray, value: float | None, slack: float) -> NDArray[np.bool_]:
-    """Where pixels (H, W) are not the nodata value."""
+    """Mark pixels (H, W) that are not the nodata value."""
     if value is None:
         return np.ones(band.shape, dtype=bool)
     if not slack:

@@ -75,6 +75,6 @@ def expand(
 
 
 def is_gray(palette: tuple[int, ...]) -> bool:
-    """Whether all colors are shades of gray, so that one band says it all."""
+    """Tell whether all colors are shades of gray, so that one band says it all."""
     colors = _unpack(palette)
     return bool((colors[:, :1] == colors[:, 1:3]).all())

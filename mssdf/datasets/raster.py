@@ -76,7 +76,7 @@ class RasterHeader:
 
     @property
     def has_transform(self) -> bool:
-        """Whether the file says where its pixels lie; GDAL gives the identity where it does not."""
+        """Tell whether the file places its pixels; GDAL gives the identity where it does not."""
         return not Affine(*self.transform).is_identity
 
     @property
@@ -169,7 +169,7 @@ def _placing_points(raster: DatasetReader) -> str:
 
 
 def _mask_kind(flags: Sequence[MaskFlags]) -> str:
-    """How a band is masked: GDAL gives a mask that belongs to one band alone no flag at all."""
+    """Kind of a band's mask: GDAL gives one that belongs to the band alone no flag at all."""
     if MaskFlags.per_dataset in flags:
         return '' if MaskFlags.alpha in flags else 'all'
     return '' if flags else 'own'
@@ -273,24 +273,24 @@ class BandSource:
 
     @property
     def may_be_heights(self) -> bool:
-        """Whether the values may be heights: one band, of more than 8 bits."""
+        """Tell whether the values may be heights: one band, of more than 8 bits."""
         return len(self.bands) == 1 and np.dtype(self.raw_dtype).itemsize > 1
 
     @property
     def floating(self) -> bool:
-        """Whether pixels may be NaN or infinite."""
+        """Tell whether pixels may be NaN or infinite."""
         return np.dtype(self.raw_dtype).kind == 'f'
 
     @property
     def judges_values(self) -> bool:
-        """Whether validity depends on the pixels' values rather than on masks alone."""
+        """Tell whether validity depends on the pixels' values rather than on masks alone."""
         return (
             self.floating or bool(self.palette) or any(value is not None for value in self.nodata)
         )
 
     @property
     def always_valid(self) -> bool:
-        """Whether no pixel inside the raster can be invalid."""
+        """Tell whether no pixel inside the raster can be invalid."""
         return not (self.judges_values or self.alpha is not None or self.masks)
 
 
@@ -502,7 +502,7 @@ def measured(values: NDArray) -> NDArray[np.bool_] | None:
 def _read_masks(
     raster: DatasetReader, source: BandSource, place: Window
 ) -> NDArray[np.bool_] | None:
-    """Where (H, W) no band is masked; None without masks."""
+    """Mark pixels (H, W) where no band is masked; None without masks."""
     if not source.masks:
         return None
     masks = raster.read_masks(list(source.masks), window=place)

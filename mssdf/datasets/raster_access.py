@@ -40,7 +40,7 @@ SYSTEM = re.compile(r'/(vsi\w+)/')
 
 
 def is_network(path: str) -> bool:
-    """Whether a path leads to a server, or to where it cannot be told."""
+    """Tell whether a path leads to a server, or to where it cannot be told."""
     if '://' in path:
         return True
     return any(system not in LOCAL_SYSTEMS for system in SYSTEM.findall(path))

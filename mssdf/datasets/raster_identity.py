@@ -50,7 +50,7 @@ def raster_facts(path: str, listing: Listing = list_folder) -> list[FileFacts]:
 
 
 def is_complete(facts: list[FileFacts]) -> bool:
-    """Whether the facts tell every change: no file of a server is among them."""
+    """Tell whether the facts tell every change: no file of a server is among them."""
     return all(size is not None or local_part(name) for name, size, _ in facts)
 
 

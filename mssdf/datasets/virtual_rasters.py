@@ -26,7 +26,7 @@ TRUE = re.compile(r'\s*[+-]?0*[1-9]')  # as C reads a number
 
 
 def is_virtual(path: str) -> bool:
-    """Whether a local file is a VRT, by its content."""
+    """Tell whether a local file is a VRT, by its content."""
     try:
         with open(path, 'rb') as stream:
             return HEAD in stream.read(HEAD_BYTES)

@@ -88,7 +88,7 @@ class ValidityMap:
 
     @property
     def full(self) -> bool:
-        """Whether every pixel of the raster is valid."""
+        """Tell whether every pixel of the raster is valid."""
         return self.shares.size == 1 and int(self.shares[0, 0]) == 255
 
 

@@ -1,4 +1,4 @@
-"""Whether data fit the model: what the model expects, and one sample held against it."""
+"""Tell whether data fit the model: what the model expects, and one sample held against it."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence, Sized
 from dataclasses import dataclass, field
@@ -325,7 +325,7 @@ def _check_annotations(name: str, config: Mapping[str, Any]) -> None:
 
 
 def check_length(name: str, loader: Any) -> None:
-    """Whether a loader has a batch.
+    """Tell whether a loader has a batch.
 
     Raises:
         DataCheckError: if it has none, as fewer samples than a batch takes are left out.

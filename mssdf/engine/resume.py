@@ -24,7 +24,7 @@ NOT_RESUMABLE = re.compile(r'^best_.*|.*-[0-9a-f]{8}$')
 
 
 def is_readable(path: str | Path) -> bool:
-    """Whether a checkpoint is whole: its directory of records stands and every CRC fits."""
+    """Tell whether a checkpoint is whole: its directory of records stands and every CRC fits."""
     if Path(path).is_dir():
         return is_whole(path)
     try:

@@ -44,7 +44,7 @@ def check_seen(dataset: Any, expected: dict[str, Labels], findings: Findings) ->
 
 
 def _suspicious(seen: set[int], count: int) -> bool:
-    """Whether the ignored value may stand for the class that is not there."""
+    """Tell whether the ignored value may stand for the class that is not there."""
     return count > 1 and (len(seen) <= 1 or seen == set(range(count - 1)))
 
 

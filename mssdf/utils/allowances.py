@@ -1,4 +1,4 @@
-"""What files may lead to: the variable ``MSSDF_ALLOW`` lifts single rules; see docs/trust.md."""
+"""Rules on other files that a file leads to, lifted by ``MSSDF_ALLOW``; see docs/trust.md."""
 
 import os
 from pathlib import PurePath
@@ -8,7 +8,7 @@ OPTIONS = ('vrt', 'network', 'outside')
 
 
 def allowed(option: str) -> bool:
-    """Whether ``MSSDF_ALLOW`` names an option.
+    """Tell whether ``MSSDF_ALLOW`` names an option.
 
     Raises:
         ValueError: if the variable holds something else than :data:`OPTIONS`, between commas.
@@ -21,7 +21,7 @@ def allowed(option: str) -> bool:
 
 
 def lies_below(path: str, folder: str) -> bool:
-    """Whether a path names something below a folder, links of the folder's own included."""
+    """Tell whether a path names something below a folder, links of the folder's own included."""
     root = os.path.abspath(folder)
     inside = os.path.abspath(path).startswith(root.rstrip(os.sep) + os.sep)
     if inside and os.pardir in PurePath(path).parts:  # behind a link it may lead elsewhere

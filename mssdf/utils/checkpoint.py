@@ -46,7 +46,7 @@ class LoadReport:
 
     @property
     def whole(self) -> bool:
-        """Whether every key of the model was filled and none was left over."""
+        """Tell whether every key of the model was filled and none was left over."""
         return not (self.mismatched or self.missing or self.unexpected)
 
     def __str__(self) -> str:

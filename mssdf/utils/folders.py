@@ -14,12 +14,12 @@ Listing = Callable[[str], Names]
 
 
 def is_hidden(path: str | os.PathLike) -> bool:
-    """Whether a name is hidden, as are ``._NAME`` files that macOS writes on foreign disks."""
+    """Tell whether a name is hidden, as are ``._NAME`` files that macOS writes on foreign disks."""
     return os.path.basename(path).startswith('.')
 
 
 def has_suffix(path: str | os.PathLike, suffix: str) -> bool:
-    """Whether a name ends with a suffix, in capitals or not."""
+    """Tell whether a name ends with a suffix, in capitals or not."""
     return os.path.basename(path).lower().endswith(suffix.lower())
 
 

@@ -64,7 +64,7 @@ def publish(
 
 
 def is_plain(value: Any) -> bool:
-    """Whether a value is a tensor, a number, a string, None or plain containers of these."""
+    """Tell whether a value is a tensor, a number, a string, None or plain containers of these."""
     if isinstance(value, Mapping):
         return type(value) is dict and all(map(is_plain, (*value, *value.values())))
     if isinstance(value, (list, tuple)):

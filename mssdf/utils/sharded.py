@@ -34,7 +34,7 @@ class ShardedError(RuntimeError):
 
 
 def is_sharded(path: str | os.PathLike) -> bool:
-    """Whether a path is a sharded checkpoint."""
+    """Tell whether a path is a sharded checkpoint."""
     return (Path(path) / INDEX).is_file() and (Path(path) / REST).is_file()
 
 
@@ -232,7 +232,7 @@ def _parts(folder: str | os.PathLike) -> Iterator[tuple[Path, int, int]]:
 
 
 def is_whole(folder: str | os.PathLike) -> bool:
-    """Whether every piece of every tensor is there and its checksum fits."""
+    """Tell whether every piece of every tensor is there and its checksum fits."""
     try:
         with zipfile.ZipFile(Path(folder) / REST) as archive:
             if archive.testzip() is not None:

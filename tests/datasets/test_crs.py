@@ -1,4 +1,4 @@
-"""Which coordinate reference systems are one, against what GDAL does to coordinates."""
+"""Equality of coordinate reference systems, against what GDAL does to coordinates."""
 
 import numpy as np
 import pytest

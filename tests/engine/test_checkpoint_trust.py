@@ -1,4 +1,4 @@
-"""What a resumed checkpoint says becomes no name of a file elsewhere."""
+"""Names in a resumed checkpoint lead to no file elsewhere."""
 
 from mssdf.engine.hooks.atomic_checkpoint_hook import DROPPED, KEPT
 

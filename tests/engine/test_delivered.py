@@ -1,4 +1,4 @@
-"""What a pipeline delivers of an image is what the file holds, or one line names LoadRasters."""
+"""Pipelines deliver what the file of an image holds, or one line names LoadRasters."""
 
 import numpy as np
 import pytest

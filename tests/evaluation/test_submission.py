@@ -1,4 +1,4 @@
-"""What is written for DOTA's server, against OpenCV and a scene known before it was cut."""
+"""Files for DOTA's server, against OpenCV and a scene known before it was cut."""
 
 import cv2
 import numpy as np

@@ -17,7 +17,7 @@ MODALITIES = dict(rgb=3, dsm=1)
 
 
 class Siamese(nn.Module):
-    """What change detection does before its heads."""
+    """Features of change detection before its heads."""
 
     def __init__(self):
         super().__init__()
@@ -29,7 +29,7 @@ class Siamese(nn.Module):
 
 
 class Pyramid(nn.Module):
-    """What detection does before its heads."""
+    """Features of detection before its heads."""
 
     def __init__(self):
         super().__init__()

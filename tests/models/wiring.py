@@ -85,7 +85,7 @@ class Case:
         settings: what is set beside, by dotted key of the model.
         p: share that cross-modal masking hides.
         progress: completed iterations and those of the whole training.
-        weights: of the loss terms at that progress, where a ramp changes them.
+        weights: weights of the loss terms at that progress, where a ramp changes them.
     """
 
     base: str

@@ -81,7 +81,7 @@ def boxes_near(crs: str, other: str, box: Bounds, near: Bounds | None) -> Iterat
 
 
 def turns_to(crs: str, box: Bounds, wanted: Bounds) -> list[float]:
-    """What brings a raster in degrees over a box: whole turns to add to its longitudes.
+    """Find the whole turns of longitude that bring a raster in degrees over a box.
 
     Args:
         crs: well-known text of the CRS of both.

@@ -1,4 +1,4 @@
-"""What a user should know about the rasters that pairs are made from."""
+"""Notes for the user on the rasters that pairs are made from."""
 
 from collections.abc import Iterator, Mapping, Sequence
 
@@ -24,7 +24,7 @@ def describe_rasters(
     """Say what is converted and what does not fit together, a line each.
 
     Args:
-        settings: of the run.
+        settings: settings of the run.
         catalogue: rasters by modality, those of the ground under ``'terrain of NAME'``.
 
     Raises:

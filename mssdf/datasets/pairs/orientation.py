@@ -39,7 +39,7 @@ def turn_upright(values: NDArray, transform: Affine) -> NDArray:
 
 
 def _turns(transform: Affine) -> tuple[bool, bool, bool]:
-    """Whether to swap rows and columns, and whether the new ones run eastwards and southwards."""
+    """Tell whether to swap rows and columns, and if the new ones run eastwards and southwards."""
     a, b, _, d, e, _ = tuple(transform)[:6]
     swapped = abs(b * d) > abs(a * e)
     if swapped:

@@ -36,7 +36,7 @@ def empty_record() -> dict[str, Any]:
 
 
 def record_path(settings: BuildSettings, name: str) -> Path:
-    """Where the record of a tile lies."""
+    """Path of the record of a tile."""
     return settings.place(RECORDS, f'{name}.json')
 
 
@@ -82,7 +82,7 @@ def load_record(path: Path) -> dict[str, Any] | None:
 
 
 def _has_form(record: Mapping[str, Any]) -> bool:
-    """Whether the values are of the types that a report is made from."""
+    """Tell whether the values are of the types that a report is made from."""
     return all(isinstance(record[key], type(value)) for key, value in empty_record().items()) and (
         all(isinstance(v, kind) for key, kind in VALUE_KINDS.items() for v in record[key].values())
     )
@@ -102,7 +102,7 @@ def remove_files(
 
 
 def is_whole(record: Mapping[str, Any], settings: BuildSettings) -> bool:
-    """Whether all files of a record are there, with the content that it says.
+    """Tell whether all files of a record are there, with the content that it says.
 
     Raises:
         OutsideError: if the record names a file outside the folder.

@@ -55,7 +55,7 @@ class SourceSettings:
 
     @property
     def is_height(self) -> bool:
-        """Whether heights come out, which are interpolated, never averaged away."""
+        """Tell whether heights come out, which are interpolated, never averaged away."""
         return bool(self.terrain) or self.suffix == SUFFIXES['dsm']
 
 

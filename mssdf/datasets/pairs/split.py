@@ -140,7 +140,7 @@ def _met_in_another_grid(
 
 
 def _meets(box: NDArray[np.float64], others: NDArray[np.float64]) -> NDArray[np.bool_]:
-    """Which boxes (n, 4) in degrees touch one (4,), whichever way around their longitudes count."""
+    """Mark boxes (n, 4) in degrees that touch one (4,), whichever way their longitudes count."""
     met = np.zeros(len(others), dtype=bool)
     for turn in (-360.0, 0.0, 360.0):
         low, high = box[:2] + (turn, 0), box[2:] + (turn, 0)

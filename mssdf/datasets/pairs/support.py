@@ -103,7 +103,7 @@ def _is_alike(raster: CataloguedRaster, other: CataloguedRaster) -> bool:
 
 
 def _is_whole(between: Affine, size: tuple[int, int]) -> bool:
-    """Whether the pixels of a raster of so many rows and columns are whole pixels of another."""
+    """Tell whether the pixels of a raster of a size are whole pixels of another."""
     drift = max(
         max(abs(between.a - 1), abs(between.d)) * size[1],
         max(abs(between.e - 1), abs(between.b)) * size[0],

@@ -51,7 +51,7 @@ def make_tile(job: TileJob, settings: BuildSettings) -> dict[str, Any]:
 
     Args:
         job: the tile.
-        settings: of all tiles.
+        settings: settings of all tiles.
 
     Returns:
         The record: ``name``, ``part``, ``status`` (``'written'``, ``'there'``, ``'dropped'`` or
@@ -141,7 +141,7 @@ def _read(
 
     Args:
         job: tile to read.
-        settings: of all tiles.
+        settings: settings of all tiles.
         fills: takes the number of heights of each value that usually marks a hole.
 
     Returns:

@@ -215,7 +215,7 @@ def _source_window(
 
 
 def _is_on_grid(raster: CataloguedRaster, grid: TargetGrid) -> bool:
-    """Whether all pixels of a raster, turned upright, are whole pixels of the grid."""
+    """Tell whether all pixels of a raster, turned upright, are whole pixels of the grid."""
     header = raster.source.header
     if not same_coordinates(header.crs, grid.crs):
         return False

@@ -62,7 +62,7 @@ def find_masks(folder: Path) -> list[Path]:
 
 
 def target_of(path: Path, folder: Path) -> Path:
-    """Where a mask goes: beside its folder, under ``_index``."""
+    """Path of a converted mask: beside its folder, under ``_index``."""
     root = next((each for each in path.parents if each.name == 'label'), folder)
     root = root if folder in root.parents else folder
     return root.with_name(f'{root.name}_index') / path.relative_to(root).with_suffix('.png')

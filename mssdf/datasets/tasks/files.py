@@ -13,8 +13,8 @@ def match_files(
     """One dictionary of paths per sample, sorted by name.
 
     Args:
-        folders: of each key; the first one tells the samples. Subfolders are searched too, links
-            followed; hidden files do not count.
+        folders: folder of each key; the first one tells the samples. Subfolders are searched, too,
+            links followed; hidden files do not count.
         suffixes: endings of the files of each key, in capitals or not; what stands before is the
             sample's name.
         optional: keys whose folders may be missing altogether (a test set without labels).

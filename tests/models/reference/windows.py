@@ -55,7 +55,7 @@ class Recipe:
 
 @dataclass
 class Batch:
-    """What the data preprocessor is to hand out, as arrays of the same shapes."""
+    """Masked batch that the data preprocessor is to hand out, as arrays of the same shapes."""
 
     images: Windows
     pixel_valid: Windows
@@ -222,7 +222,7 @@ def view(raw: Windows, valid: Windows, recipe: Recipe, draws: Draws) -> Batch:
 
 
 def masked_batch(raw: Windows, valid: Windows, recipe: Recipe, seed: int) -> Batch:
-    """What the data preprocessor is to make of raw windows (B, C, H, W), from a seed."""
+    """Make of raw windows (B, C, H, W) and a seed what the data preprocessor is to make."""
     draws = Draws(seed)
     batch = view(raw, valid, recipe, draws)
     if recipe.second_view is None:
