@@ -160,6 +160,12 @@ def test_wrong_configs_are_one_line(config_file, capsys):
     assert 'base_batch_size' in lines[4]
 
 
+def resumable(seed: int) -> dict:
+    """The parts of a checkpoint of training that are read before the runner is built."""
+    hub = dict(log_scalars={}, runtime_info={}, resumed_keys={})
+    return dict(meta=dict(seed=seed, epoch=1, iter=2), message_hub=hub)
+
+
 def test_resume_takes_checkpoint_and_seed(config_file, tmp_path, capsys):
     config = loaded(config_file)
     train.set_up_resume(config, 'auto')
@@ -168,7 +174,7 @@ def test_resume_takes_checkpoint_and_seed(config_file, tmp_path, capsys):
 
     path = tmp_path / 'work_dirs' / 'settings' / 'epoch_1.pth'
     path.parent.mkdir(parents=True)
-    torch.save(dict(meta=dict(seed=11)), path)
+    torch.save(resumable(seed=11), path)
     for wanted in ('auto', str(path)):
         config = loaded(config_file)
         train.set_up_resume(config, wanted)
@@ -306,7 +312,7 @@ START = dict(type='mssdf.StrictPretrained', checkpoint='not-given')
 def test_a_resumed_run_needs_no_pretraining_checkpoint(config_file, tmp_path, monkeypatch):
     with config_file.open('a') as file:
         file.write(f'model = dict(backbone=dict(init_cfg={START}), head=dict(init_cfg=None))')
-    torch.save(dict(meta=dict(seed=1)), tmp_path / 'iter_1.pth')
+    torch.save(resumable(seed=1), tmp_path / 'iter_1.pth')
     seen = []
     monkeypatch.setattr(train, 'check_config', lambda config: None)  # its types are invented
     monkeypatch.setattr(train, 'train', seen.append)
