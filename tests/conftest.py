@@ -91,3 +91,12 @@ def write_shards() -> Callable[..., list[ShardInfo]]:
         return infos
 
     return write
+
+
+@pytest.fixture
+def said(caplog: pytest.LogCaptureFixture) -> Iterator[pytest.LogCaptureFixture]:
+    """Record what MMEngine's current logger says."""
+    logger = MMLogger.get_current_instance()
+    logger.addHandler(caplog.handler)
+    yield caplog
+    logger.removeHandler(caplog.handler)

@@ -13,14 +13,6 @@ def fills_of(path, **settings):
     return find_fills(make_source(read_header(path), **settings))
 
 
-@pytest.fixture
-def said(caplog):
-    logger = MMLogger.get_current_instance()
-    logger.addHandler(caplog.handler)
-    yield caplog
-    logger.removeHandler(caplog.handler)
-
-
 @pytest.mark.parametrize('fill', [-9999, -32767, -32768, -99999])
 @pytest.mark.parametrize('dtype', ['float32', 'int32', 'float64'])
 def test_shares_of_usual_values(write_raster, rng, fill, dtype):

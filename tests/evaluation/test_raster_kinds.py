@@ -7,7 +7,6 @@ import numpy as np
 import pytest
 import rasterio
 from affine import Affine
-from mmengine.logging import MMLogger
 
 from mssdf.datasets.transforms.load_height import LoadHeight
 from mssdf.datasets.transforms.load_rasters import LoadRasters
@@ -55,14 +54,6 @@ def feet(rng):
 @pytest.fixture
 def rng():
     return np.random.default_rng(0)
-
-
-@pytest.fixture
-def said(caplog):
-    logger = MMLogger.get_current_instance()
-    logger.addHandler(caplog.handler)
-    yield caplog
-    logger.removeHandler(caplog.handler)
 
 
 @pytest.mark.parametrize(
