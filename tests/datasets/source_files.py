@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 import rasterio
 from affine import Affine
+from pairs_data import write
 
 # a corner of the grid of tiles of 640 pixels, so that one tile is made
 PLACE = Affine(0.5, 0, 500160, 0, -0.5, 4900160)
@@ -19,23 +20,7 @@ def texture(bands=3, side=SIDE, seed=0):
 
 def write_tif(path, values, transform=PLACE, **options):
     """Write (C, H, W) values; return the path."""
-    path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    count, height, width = values.shape
-    with rasterio.open(
-        path,
-        'w',
-        driver='GTiff',
-        count=count,
-        height=height,
-        width=width,
-        dtype=values.dtype,
-        crs=UTM,
-        transform=transform,
-        **options,
-    ) as raster:
-        raster.write(values)
-    return path
+    return write(Path(path), values, transform, UTM, **options)
 
 
 def write_vrt(path, source, relative=False, side=SIDE, nodata=None, kind='Float32', more=''):

@@ -5,7 +5,6 @@ import logging
 import numpy as np
 import pytest
 import rasterio
-from mmengine.logging import MMLogger
 
 from mssdf.datasets import MultiModalRasterDataset
 from mssdf.datasets.crs import horizontal_crs
@@ -24,12 +23,10 @@ def with_units(path, *units):
 
 
 @pytest.fixture
-def said(caplog):
-    logger = MMLogger.get_current_instance()
-    logger.addHandler(caplog.handler)
-    caplog.set_level(logging.INFO)
-    yield caplog
-    logger.removeHandler(caplog.handler)
+def said(said):
+    """Notes, too, not warnings alone."""
+    said.set_level(logging.INFO)
+    return said
 
 
 @pytest.mark.parametrize(
