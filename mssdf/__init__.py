@@ -4,7 +4,7 @@ from importlib.metadata import PackageNotFoundError, distribution
 
 from mmengine.config.utils import MODULE2PACKAGE
 
-from .version import __version__
+from mssdf.version import __version__
 
 # MMEngine reads `_base_ = 'mssdf::...'` and `get_config('mssdf::...')` of packages it knows ...
 MODULE2PACKAGE.setdefault('mssdf', 'mssdf')

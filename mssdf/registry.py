@@ -75,7 +75,7 @@ WEIGHT_INITIALIZERS = Registry(
     'weight initializer',
     parent=MMENGINE_WEIGHT_INITIALIZERS,
     scope='mssdf',
-    locations=['mssdf.utils'],
+    locations=['mssdf.checkpoints'],
 )
 EVALUATOR = Registry(
     'evaluator', parent=MMENGINE_EVALUATOR, scope='mssdf', locations=['mssdf.evaluation']

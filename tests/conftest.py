@@ -2,7 +2,10 @@
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import ModuleType
 
+import numpy as np
+import pairs_tool
 import pytest
 import rasterio
 import torch
@@ -26,6 +29,12 @@ def project_root() -> Path:
 def data_root() -> Path:
     """Folder of the small real rasters."""
     return Path(__file__).resolve().parent / 'data'
+
+
+@pytest.fixture(scope='session')
+def tool() -> ModuleType:
+    """``tools/dataset_tools/build_pairs.py`` as a module."""
+    return pairs_tool.load()
 
 
 @pytest.fixture(autouse=True)
@@ -100,3 +109,58 @@ def said(caplog: pytest.LogCaptureFixture) -> Iterator[pytest.LogCaptureFixture]
     logger.addHandler(caplog.handler)
     yield caplog
     logger.removeHandler(caplog.handler)
+
+
+@pytest.fixture
+def write_raster(tmp_path):
+    """Write (C, H, W) or (H, W) as a GeoTIFF below tmp_path; returns its path."""
+
+    def write(
+        name,
+        array,
+        *,
+        origin=(500_000.0, 4_000_000.0),
+        pixel=1.0,
+        crs='EPSG:32632',
+        mask=None,
+        colorinterp=None,
+        scales=None,
+        offsets=None,
+        transform=None,
+        **options,
+    ) -> str:
+        array = np.asarray(array)
+        array = array[None] if array.ndim == 2 else array
+        path = Path(tmp_path, name)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        transform = transform or Affine(pixel, 0, origin[0], 0, -pixel, origin[1])
+        options = {'compress': 'deflate', **options}
+        with rasterio.open(
+            path,
+            'w',
+            driver='GTiff',
+            height=array.shape[1],
+            width=array.shape[2],
+            count=array.shape[0],
+            dtype=array.dtype,
+            crs=crs,
+            transform=transform,
+            **options,
+        ) as raster:
+            if colorinterp:  # before the pixels: afterwards it is lost
+                raster.colorinterp = colorinterp
+            raster.write(array)
+            if scales:
+                raster.scales = scales
+            if offsets:
+                raster.offsets = offsets
+            if mask is not None:
+                raster.write_mask(np.asarray(mask) * np.uint8(255))
+        return str(path)
+
+    return write
+
+
+@pytest.fixture
+def rng():
+    return np.random.default_rng(0)

@@ -8,7 +8,7 @@ set -uo pipefail
 
 folder=$1
 shift
-requeue_code=75 # mssdf.apis.interruption.REQUEUE
+requeue_code=75 # mssdf.engine.interruption.REQUEUE
 asked=''
 step=''
 

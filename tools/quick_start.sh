@@ -6,7 +6,7 @@
 #   MSSDF_WORK=DIR   where the run goes (default: work_dirs/quick_start)
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
-. tools/_environment.sh
+. scripts/_environment.sh
 
 config=configs/pretrain/mssdf_vit-t-p16_quick-start.py
 venv=${MSSDF_VENV:-.venv}

@@ -15,11 +15,11 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from mssdf.apis.building import Progress, one_line_before
-from mssdf.apis.config_check import check_config
-from mssdf.apis.configs import drop_initializers, find_config, read_config
-from mssdf.apis.errors import UsageError
-from mssdf.apis.processes import LAUNCHERS, is_main, say, set_up_cpu_processes
+from mssdf.cli.building import Progress, one_line_before
+from mssdf.cli.config_check import check_config
+from mssdf.cli.configs import drop_initializers, find_config, read_config
+from mssdf.cli.processes import LAUNCHERS, is_main, say, set_up_cpu_processes
+from mssdf.errors import UsageError
 
 TRAINING = (
     *('train_dataloader', 'train_cfg', 'optim_wrapper', 'param_scheduler', 'auto_scale_lr'),
@@ -117,9 +117,9 @@ def load_weights(model: Any, path: str) -> None:
     Raises:
         UsageError: if the file is not a checkpoint or does not fill the model.
     """
-    from mssdf.utils.checkpoint import CheckpointError, compare, fill
-    from mssdf.utils.position_grid import stored_grid
-    from mssdf.utils.reading import read_checkpoint, weights_of
+    from mssdf.checkpoints.position_grid import stored_grid
+    from mssdf.checkpoints.safe_load import read_checkpoint, weights_of
+    from mssdf.checkpoints.strict_load import CheckpointError, compare, fill
 
     try:
         content = read_checkpoint(path)

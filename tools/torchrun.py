@@ -25,7 +25,7 @@ from torch.distributed import run
 from torch.distributed.elastic.multiprocessing import PContext
 from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
 
-STOPPED = (75, 130)  # see mssdf.apis.interruption, which takes seconds to import
+STOPPED = (75, 130)  # see mssdf.engine.interruption, which takes seconds to import
 PASSED_ON = (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1)
 
 

@@ -14,13 +14,13 @@ import warnings
 from pathlib import Path
 from typing import Any
 
-from mssdf.apis.building import Progress, one_line_before
-from mssdf.apis.config_check import check_config
-from mssdf.apis.configs import drop_initializers, find_config, read_config, require_checkpoint
-from mssdf.apis.errors import UsageError
-from mssdf.apis.interruption import StopRequest, TrainingInterrupted
-from mssdf.apis.precision import drop_amp_without_gpu, use_amp
-from mssdf.apis.processes import LAUNCHERS, say, set_up_cpu_processes
+from mssdf.cli.building import Progress, one_line_before
+from mssdf.cli.config_check import check_config
+from mssdf.cli.configs import drop_initializers, find_config, read_config, require_checkpoint
+from mssdf.cli.precision import drop_amp_without_gpu, use_amp
+from mssdf.cli.processes import LAUNCHERS, say, set_up_cpu_processes
+from mssdf.engine.interruption import StopRequest, TrainingInterrupted
+from mssdf.errors import UsageError
 
 
 def parse_args(arguments: list[str] | None = None) -> argparse.Namespace:
@@ -108,13 +108,13 @@ def set_up_resume(config: Any, wanted: str) -> None:
     Raises:
         UsageError: if a named checkpoint is missing or torn.
     """
+    from mssdf.checkpoints.safe_load import CheckpointError
     from mssdf.engine.resume import (
         SCHEME,
         find_resumable_checkpoint,
         is_readable,
         read_resumable_meta,
     )
-    from mssdf.utils.reading import CheckpointError
 
     if wanted == 'auto':
         with warnings.catch_warnings(record=True) as caught:
@@ -208,9 +208,9 @@ def train(config: Any) -> None:
 
 def run(config: Any, resume: str | None) -> int:
     """Train a loaded config to its end or until asked to stop."""
-    from mssdf.datasets.failures import UnreadableDataError
+    from mssdf.checkpoints.safe_load import CheckpointError
     from mssdf.engine.hooks.atomic_checkpoint_hook import CheckpointNotWrittenError
-    from mssdf.utils.reading import CheckpointError
+    from mssdf.rasters.failures import UnreadableDataError
 
     if config.get('resume') and not resume:
         resume = config.get('load_from') or 'auto'

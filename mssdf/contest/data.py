@@ -7,10 +7,10 @@ from typing import Any
 
 from mmengine.config import Config
 
-from mssdf.apis.errors import UsageError
-from mssdf.datasets.in_memory import Tiles, load_tiles, read_tiles_of_folders, save_tiles
-from mssdf.datasets.raster_identity import raster_facts
-from mssdf.datasets.scenes import ModalitySettings, resolve_data_root, scan_folder
+from mssdf.contest.tiles import Tiles, load_tiles, read_tiles_of_folders, save_tiles
+from mssdf.errors import UsageError
+from mssdf.rasters.identity import raster_facts
+from mssdf.rasters.scenes import ModalitySettings, resolve_data_root, scan_folder
 from mssdf.utils.folders import list_folder
 
 FOLDER = 'patch'

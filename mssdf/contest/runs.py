@@ -16,12 +16,12 @@ import torch
 from mmengine.config import Config
 from mmengine.logging import MMLogger
 
-from mssdf.apis.building import WRONG_INPUT
-from mssdf.apis.errors import UsageError
-from mssdf.apis.stopping import end_children, follow_parent
-from mssdf.datasets.in_memory import Tiles, load_tiles
+from mssdf.checkpoints.saving import save
+from mssdf.cli.building import WRONG_INPUT
+from mssdf.cli.stopping import end_children, follow_parent
+from mssdf.contest.tiles import Tiles, load_tiles
+from mssdf.errors import UsageError
 from mssdf.utils.atomic_file import write_atomically
-from mssdf.utils.saving import save
 
 from .machine import describe_machine, git_revision
 from .method_hooks import METHOD_HOOKS

@@ -12,10 +12,10 @@ from pathlib import Path
 import torch
 from mmengine.logging import MMLogger
 
-from mssdf.apis.stopping import follow_parent
+from mssdf.checkpoints.safe_load import CheckpointError
+from mssdf.cli.stopping import follow_parent
 from mssdf.evaluation.frozen import EvaluationSet, FeatureTable, Settings, evaluate_encoders
 from mssdf.evaluation.frozen.store import UNITS
-from mssdf.utils.reading import CheckpointError
 
 PARTS = 'parts'
 ENDS = ('npz', 'json')  # a unit counts once its JSON file is there, so that goes last

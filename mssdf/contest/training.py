@@ -12,11 +12,11 @@ from mmengine.config import Config
 from mmengine.registry import DefaultScope
 from torch import Tensor, nn
 
-from mssdf.datasets.in_memory import Tiles
-from mssdf.datasets.tile_stream import TileStream
+from mssdf.contest.tile_stream import TileStream
+from mssdf.contest.tiles import Tiles
 from mssdf.datasets.transforms.batched_crops import CropSettings
-from mssdf.engine.randomness import seed_all
 from mssdf.registry import MODELS
+from mssdf.utils.randomness import seed_all
 
 from .averages import RunningMeans
 from .budget import Budget, Clock

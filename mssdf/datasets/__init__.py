@@ -3,7 +3,6 @@
 from importlib.util import find_spec
 
 from .collate import multimodal_collate
-from .failures import UnreadableDataError
 from .multi_modal_raster import MultiModalRasterDataset
 from .sample_index import SampleIndex
 from .samplers import ResumableSampler, ShardSampler
@@ -29,9 +28,8 @@ __all__ = [
     'SampleIndex',
     'ShardDataset',
     'ShardSampler',
-    'UnreadableDataError',
     'multimodal_collate',
 ]
 
 if find_spec('mmseg') is not None:  # pre-training and classification do without
-    from . import tasks  # noqa: F401  registers
+    from .tasks import height, pack_semantic_change, semantic_change  # noqa: F401  registers

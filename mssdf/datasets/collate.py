@@ -5,7 +5,7 @@ from typing import Any
 
 from torch.utils.data import default_collate
 
-from ..registry import FUNCTIONS
+from mssdf.registry import FUNCTIONS
 
 
 @FUNCTIONS.register_module()

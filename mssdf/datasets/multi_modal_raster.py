@@ -11,18 +11,17 @@ from mmengine import dist
 from mmengine.logging import print_log
 from numpy.typing import NDArray
 
-from ..registry import DATASETS
-from .failures import FailureLog
-from .fill_values import count_fills, describe_fills
-from .formats import check_units, common_dtype, converted_units, differing_types, some
-from .index_cache import IndexCache
-from .indexed_scene import IndexSettings, Scene, usable
-from .patient_reader import PatientReader
-from .raster import BandSource
-from .read_errors import Patience, UnreadableFileError
-from .resample import read_on_grid
-from .scene_index import build_scenes
-from .scenes import (
+from mssdf.rasters.failures import FailureLog
+from mssdf.rasters.fill_values import count_fills, describe_fills
+from mssdf.rasters.formats import check_units, common_dtype, converted_units, differing_types, some
+from mssdf.rasters.index_cache import IndexCache
+from mssdf.rasters.indexed_scene import IndexSettings, Scene, usable
+from mssdf.rasters.patient_reader import PatientReader
+from mssdf.rasters.raster import BandSource
+from mssdf.rasters.read_errors import Patience, UnreadableFileError
+from mssdf.rasters.resample import read_on_grid
+from mssdf.rasters.scene_index import build_scenes
+from mssdf.rasters.scenes import (
     ModalitySettings,
     SceneFiles,
     list_scenes,
@@ -30,8 +29,10 @@ from .scenes import (
     resolve_data_root,
     scan_folder,
 )
+from mssdf.rasters.windows import WindowSettings, grid_shares
+from mssdf.registry import DATASETS
+
 from .window_dataset import MAX_DRAWS, WindowDataset
-from .windows import WindowSettings, grid_shares
 
 JUDGES = ('reference', 'any')
 
@@ -50,7 +51,7 @@ class MultiModalRasterDataset(WindowDataset):
 
     Args:
         data_root: folder of the data; when empty, that of the variable ``MSSDF_DATA``.
-        modalities: name to settings (:class:`~mssdf.datasets.scenes.ModalitySettings`); the
+        modalities: name to settings (:class:`~mssdf.rasters.scenes.ModalitySettings`); the
             order is that of every sample.
         scenes: None scans ``data_root/folder`` for the HR-Pairs layout ``NAME<suffix>``. Else a
             list of ``dict(name=…, rgb='a.tif', dsm=dict(path='b.tif', bands=[1]))``, or the path

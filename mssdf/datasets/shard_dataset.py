@@ -9,10 +9,11 @@ import numpy as np
 from mmengine.logging import print_log
 from numpy.typing import NDArray
 
-from ..registry import DATASETS
-from .failures import FailureLog
+from mssdf.rasters.failures import FailureLog
+from mssdf.rasters.scenes import ModalitySettings, resolve_data_root
+from mssdf.registry import DATASETS
+
 from .sample_index import SampleIndex
-from .scenes import ModalitySettings, resolve_data_root
 from .shards.reader import BrokenShardError, ShardReader
 from .window_dataset import WindowDataset
 

@@ -11,7 +11,8 @@ import numpy as np
 from mmengine.dataset import Compose
 from torch.utils.data import Dataset, get_worker_info
 
-from .failures import FailureLog
+from mssdf.rasters.failures import FailureLog
+
 from .sample_index import SampleIndex
 
 # How often a sample is drawn again before the data are blamed.

@@ -1,6 +1,6 @@
 """Running: the loop, its hooks, checkpoints and resuming."""
 
-from mssdf.apis.interruption import TrainingInterrupted
+from mssdf.engine.interruption import TrainingInterrupted
 
 from .fsdp_strategy import FSDPStrategy
 from .hooks import (

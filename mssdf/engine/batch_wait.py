@@ -7,7 +7,7 @@ from typing import Any
 from mmengine.runner import EpochBasedTrainLoop, IterBasedTrainLoop
 from torch.utils.data import DataLoader
 
-from mssdf.apis.interruption import Abandoned, StopRequest
+from mssdf.engine.interruption import Abandoned, StopRequest
 
 from .phases import DATA, STEP, activity
 from .worker_signals import shield_workers, signals_held_back

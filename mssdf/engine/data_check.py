@@ -9,8 +9,8 @@ from mmengine.dataset import InfiniteSampler
 from mmengine.runner import Runner
 from torch import Tensor, nn
 
-from mssdf.apis.errors import UsageError
 from mssdf.datasets.annotations import check_annotations
+from mssdf.errors import UsageError
 
 IGNORE = 255
 NOTHING_LEFT = 'need at least one array to concatenate'  # of MMEngine's datasets without a sample

@@ -11,12 +11,9 @@ from mmengine._strategy import DDPStrategy
 from mmengine.dist import barrier, is_distributed, is_main_process
 from torch import Tensor, nn
 
-from mssdf.apis.errors import UsageError
-from mssdf.registry import STRATEGIES
-from mssdf.utils.atomic_file import partial_file, partial_folder
-from mssdf.utils.position_grid import Grid, position_owner, source_grid, stored_grid
-from mssdf.utils.reading import CheckpointError
-from mssdf.utils.sharded import (
+from mssdf.checkpoints.position_grid import Grid, position_owner, source_grid, stored_grid
+from mssdf.checkpoints.safe_load import CheckpointError
+from mssdf.checkpoints.sharded import (
     REST,
     TENSORS,
     is_sharded,
@@ -27,7 +24,10 @@ from mssdf.utils.sharded import (
     write_rest,
     write_tensors,
 )
-from mssdf.utils.training_state import read_rest
+from mssdf.checkpoints.training_state import read_rest
+from mssdf.errors import UsageError
+from mssdf.registry import STRATEGIES
+from mssdf.utils.atomic_file import partial_file, partial_folder
 
 from .parameter_groups import regroup_state, trained_parameters
 from .resume import SCHEME, WEIGHTS_SCHEME

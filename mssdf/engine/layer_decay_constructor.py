@@ -6,7 +6,8 @@ from typing import Any
 from mmpretrain.engine.optimizers import LearningRateDecayOptimWrapperConstructor
 from torch import nn
 
-from ..registry import OPTIM_WRAPPER_CONSTRUCTORS
+from mssdf.registry import OPTIM_WRAPPER_CONSTRUCTORS
+
 from .parameter_groups import MergedGroups
 
 

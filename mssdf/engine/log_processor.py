@@ -4,7 +4,7 @@ from typing import Any
 
 from mmengine.runner import LogProcessor, Runner
 
-from ..registry import LOG_PROCESSORS
+from mssdf.registry import LOG_PROCESSORS
 
 
 class Compact(float):

@@ -5,7 +5,8 @@ from typing import Any
 from mmengine.optim import DefaultOptimWrapperConstructor
 from torch import nn
 
-from ..registry import OPTIM_WRAPPER_CONSTRUCTORS
+from mssdf.registry import OPTIM_WRAPPER_CONSTRUCTORS
+
 from .parameter_groups import MergedGroups
 
 

@@ -8,7 +8,7 @@ from mmengine.optim import OptimWrapper
 from torch import nn
 from torch.optim import Optimizer
 
-from mssdf.utils.reading import CheckpointError
+from mssdf.checkpoints.safe_load import CheckpointError
 
 # What MMEngine and mmpretrain note in a group beside what the optimizer reads.
 NOTES = ('lr_mult', 'decay_mult', 'lr_scale', 'layer_id', 'param_name')

@@ -10,12 +10,12 @@ from typing import Any
 
 from mmengine.runner import CheckpointLoader
 
+from mssdf.checkpoints.position_grid import stored_grid
+from mssdf.checkpoints.safe_load import read_checkpoint, weights_of
+from mssdf.checkpoints.sharded import REST, is_sharded, is_whole
+from mssdf.checkpoints.training_state import check_resumable, read_rest, read_training_state
 from mssdf.utils.allowances import ALLOW, allowed, lies_below
 from mssdf.utils.atomic_file import put_back_replaced_folders
-from mssdf.utils.position_grid import stored_grid
-from mssdf.utils.reading import read_checkpoint, weights_of
-from mssdf.utils.sharded import REST, is_sharded, is_whole
-from mssdf.utils.training_state import check_resumable, read_rest, read_training_state
 
 # Before a path in load_from: our own readers, of checkpoints to resume from and of weights alone.
 SCHEME, WEIGHTS_SCHEME = 'mssdf-state:', 'mssdf-weights:'

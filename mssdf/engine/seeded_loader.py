@@ -5,7 +5,7 @@ from typing import Any
 
 from torch.utils.data import BatchSampler, DataLoader, Dataset, Sampler
 
-from .randomness import preserved_rng
+from mssdf.utils.randomness import preserved_rng
 
 SAMPLES = 2  # keeps the draws of samples apart from those of iterations
 SETTINGS = (

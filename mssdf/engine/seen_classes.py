@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mssdf.datasets.label_maps import FIELDS, label_maps
+from mssdf.datasets.checks.label_maps import FIELDS, label_maps
 
 from .data_check import DataCheckError, Findings, Labels
 

@@ -22,7 +22,7 @@ from typing import Any
 
 from torch import distributed
 
-from mssdf.apis.interruption import current_request
+from mssdf.engine.interruption import current_request
 
 from .phases import CHECKPOINT, DATA, END, EVALUATION, HOOKS, START, VALIDATION, activity
 

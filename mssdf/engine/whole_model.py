@@ -9,8 +9,8 @@ from mmengine.dist import is_main_process
 from mmengine.runner import Runner
 
 from mssdf.registry import MODELS
+from mssdf.utils.randomness import preserved_rng
 
-from .randomness import preserved_rng
 from .sharding import gather, is_sharded_model
 
 

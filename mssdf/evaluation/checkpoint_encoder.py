@@ -11,9 +11,9 @@ from mmpretrain.registry import MODELS
 from torch import Tensor, nn
 
 import mssdf.models  # noqa: F401  (a config may name its backbone without the scope)
-from mssdf.engine.randomness import preserved_rng
-from mssdf.utils.reading import CheckpointError
-from mssdf.utils.stored_config import stored_config
+from mssdf.checkpoints.safe_load import CheckpointError
+from mssdf.checkpoints.stored_config import stored_config
+from mssdf.utils.randomness import preserved_rng
 
 from .known_parts import encoder_config
 

@@ -8,8 +8,8 @@ from typing import Any
 
 from mmengine.registry import MODELS, Registry
 
-from mssdf.utils.reading import CheckpointError
-from mssdf.utils.stored_config import (
+from mssdf.checkpoints.safe_load import CheckpointError
+from mssdf.checkpoints.stored_config import (
     LIBRARIES,
     RANDOM_INITIALIZERS,
     foreign_scopes,

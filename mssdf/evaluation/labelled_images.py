@@ -14,10 +14,10 @@ from rasterio.enums import ColorInterp
 from sklearn.model_selection import StratifiedKFold
 from torch import Tensor
 
-from mssdf.datasets.formats import differing_types
-from mssdf.datasets.raster import open_checked
-from mssdf.datasets.read_errors import READ_ERRORS
 from mssdf.datasets.transforms.load_rasters import read_image
+from mssdf.rasters.formats import differing_types
+from mssdf.rasters.raster import open_checked
+from mssdf.rasters.read_errors import READ_ERRORS
 from mssdf.utils.folders import files_in, is_hidden
 from mssdf.utils.text_files import read_text
 

@@ -13,9 +13,9 @@ import numpy as np
 import rasterio
 from numpy.typing import NDArray
 
-from mssdf.datasets.crs import horizontal_crs
-from mssdf.datasets.raster_opening import open_raster
-from mssdf.datasets.read_errors import READ_ERRORS
+from mssdf.rasters.crs import horizontal_crs
+from mssdf.rasters.opening import open_raster
+from mssdf.rasters.read_errors import READ_ERRORS
 from mssdf.utils.atomic_file import write_atomically
 
 

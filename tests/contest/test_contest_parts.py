@@ -10,7 +10,7 @@ from mmengine.config import Config
 from mmpretrain.models.necks import MAEPretrainDecoder
 from torch import nn
 
-from mssdf.apis.configs import read_config
+from mssdf.cli.configs import read_config
 from mssdf.contest import Budget, Clock, adapt_recipe, parse_entry
 from mssdf.contest.averages import RunningMeans
 from mssdf.contest.data import common_modalities, prepare_tiles

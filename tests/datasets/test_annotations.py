@@ -182,7 +182,7 @@ def test_images_that_the_filter_leaves_out(coco):
 
 def test_xml_of_dior(tmp_path, data_root):
     pytest.importorskip('mmrotate')
-    from mssdf.datasets.examples import make_examples
+    from mssdf.preparation.examples import make_examples
 
     root = make_examples(data_root, tmp_path, ['dior'])[0]
     config = dict(
@@ -248,7 +248,7 @@ def test_shipped_examples_pass(tmp_path, data_root):
     pytest.importorskip('mmrotate')
     from mmengine.config import Config
 
-    from mssdf.datasets.examples import make_examples
+    from mssdf.preparation.examples import make_examples
 
     configs = Path(__file__).resolve().parents[2] / 'configs'
     upright, rotated = (

@@ -2,8 +2,8 @@ import numpy as np
 import pytest
 import torch
 
-from mssdf.datasets.in_memory import Tiles
-from mssdf.datasets.tile_stream import TileStream
+from mssdf.contest.tile_stream import TileStream
+from mssdf.contest.tiles import Tiles
 from mssdf.datasets.transforms.batched_crops import (
     CropSettings,
     change_colors,

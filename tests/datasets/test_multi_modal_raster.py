@@ -18,10 +18,10 @@ from mssdf.datasets import (
     MultiModalRasterDataset,
     ResumableSampler,
     SampleIndex,
-    UnreadableDataError,
     multimodal_collate,
-    scene_index,
 )
+from mssdf.rasters import scene_index
+from mssdf.rasters.failures import UnreadableDataError
 
 PACK = [dict(type='mssdf.PackMultiModalInputs')]
 RGB_DSM = dict(rgb=dict(suffix='_dom.tif', bands=[1, 2, 3]), dsm=dict(suffix='_dsm.tif', bands=[1]))

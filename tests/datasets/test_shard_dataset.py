@@ -11,15 +11,10 @@ import torch
 from mmengine.config import Config
 from torch.utils.data import DataLoader
 
-from mssdf.datasets import (
-    MultiModalRasterDataset,
-    SampleIndex,
-    ShardDataset,
-    UnreadableDataError,
-    failures,
-    multimodal_collate,
-)
+from mssdf.datasets import MultiModalRasterDataset, SampleIndex, ShardDataset, multimodal_collate
 from mssdf.datasets.shards import decode_sample
+from mssdf.rasters import failures
+from mssdf.rasters.failures import UnreadableDataError
 from mssdf.registry import DATASETS
 
 pytest.importorskip('litdata')

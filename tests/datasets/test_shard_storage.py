@@ -11,13 +11,8 @@ import pytest
 import torch
 from torch.utils.data import DataLoader
 
-from mssdf.datasets import (
-    MultiModalRasterDataset,
-    SampleIndex,
-    ShardDataset,
-    UnreadableDataError,
-    multimodal_collate,
-)
+from mssdf.datasets import MultiModalRasterDataset, SampleIndex, ShardDataset, multimodal_collate
+from mssdf.rasters.failures import UnreadableDataError
 
 pytest.importorskip('litdata')
 

@@ -14,7 +14,7 @@ from pathlib import Path
 import torch
 from mmengine.config import Config
 
-from mssdf.utils.training_state import read_training_state
+from mssdf.checkpoints.training_state import read_training_state
 
 TRAIN = Path(__file__).resolve().parents[2] / 'tools' / 'train.py'
 GLOBAL_BATCH = 4

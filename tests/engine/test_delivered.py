@@ -5,7 +5,7 @@ import pytest
 from mmcv.transforms import LoadImageFromFile
 from own_masks import lay_out, mask, stopped, train, write
 
-from mssdf.datasets.delivered import compare_bands
+from mssdf.datasets.checks.delivered import compare_bands
 
 pytest.importorskip('mmseg')
 TIF = 'train_dataloader.dataset.img_suffix=.tif'

@@ -7,8 +7,8 @@ import pytest
 import rasterio
 from own_masks import lay_out, mask, stopped, train, write
 
-from mssdf.datasets.file_check import check_files
-from mssdf.datasets.image_header import read_image_header
+from mssdf.datasets.checks.file_check import check_files
+from mssdf.rasters.image_header import read_image_header
 
 pytest.importorskip('mmseg')
 COUNT, ODD = 30, 11  # the odd one is none of the four samples that are read

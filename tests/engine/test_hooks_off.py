@@ -7,8 +7,8 @@ import pytest
 from mmengine.hooks import RuntimeInfoHook
 from mmengine.runner import FlexibleRunner, Runner
 
-from mssdf.apis.config_check import check_config
-from mssdf.apis.configs import find_config, read_config
+from mssdf.cli.config_check import check_config
+from mssdf.cli.configs import find_config, read_config
 
 TOOLS = Path(__file__).resolve().parents[2] / 'tools'
 PRETRAINING = 'pretrain/mssdf_vit-t-p16_quick-start.py'

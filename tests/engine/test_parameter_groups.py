@@ -9,9 +9,9 @@ from mmengine.optim import DefaultOptimWrapperConstructor
 from mmpretrain.engine.optimizers import LearningRateDecayOptimWrapperConstructor
 from torch import nn
 
+from mssdf.checkpoints.safe_load import CheckpointError
 from mssdf.engine import LayerDecayOptimWrapperConstructor, TrainableOptimWrapperConstructor
 from mssdf.models import MultiModalVisionTransformer
-from mssdf.utils.reading import CheckpointError
 
 OPTIM = dict(type='OptimWrapper', optimizer=dict(type='AdamW', lr=0.01, weight_decay=0.1))
 PARAMWISE = dict(

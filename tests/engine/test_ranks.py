@@ -8,7 +8,7 @@ import torch
 from mmengine.config import Config
 from ranks import Ranks, equal_config, loss_error, sharded, weight_error
 
-from mssdf.utils import load_pretrained, read_checkpoint
+from mssdf.checkpoints import load_pretrained, read_checkpoint
 
 STEPS = 12
 

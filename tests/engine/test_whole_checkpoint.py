@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 import torch
 
+from mssdf.checkpoints.strict_load import CheckpointError
 from mssdf.engine import WholeCheckpointHook
 from mssdf.engine.resume import SCHEME, WEIGHTS_SCHEME
-from mssdf.utils.checkpoint import CheckpointError
 
 TRAIN = Path(__file__).resolve().parents[2] / 'tools/train.py'
 

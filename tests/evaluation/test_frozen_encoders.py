@@ -6,12 +6,12 @@ from encoder_files import ARCH, STATISTICS, write_mae, write_ours
 from mmengine.config import Config
 from mmpretrain.models import ResNet, VisionTransformer
 
+from mssdf.checkpoints.inflate import load_multi_modal
+from mssdf.checkpoints.strict_load import CheckpointError
 from mssdf.evaluation.frozen import EncoderFile
 from mssdf.evaluation.frozen.baselines import ImageStatistics, RandomConvolutions
 from mssdf.models import MaskedVisionTransformer
 from mssdf.models.backbones import MultiModalVisionTransformer
-from mssdf.utils.checkpoint import CheckpointError
-from mssdf.utils.multi_modal import load_multi_modal
 
 
 def colors(count=2, size=64):

@@ -8,10 +8,10 @@ import pytest
 import rasterio
 from affine import Affine
 
+from mssdf.contest.finetuning.scoring import image_sums
 from mssdf.datasets.transforms.load_height import LoadHeight
 from mssdf.datasets.transforms.load_rasters import LoadRasters
 from mssdf.datasets.transforms.two_dates import read_labels
-from mssdf.evaluation.finetuning.scoring import image_sums
 from mssdf.evaluation.frozen.reading import read_heights, read_seen
 from mssdf.evaluation.labelled_images import load_labelled_images, read_rgb
 from mssdf.evaluation.saved_predictions import write_map

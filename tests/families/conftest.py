@@ -15,7 +15,7 @@ import torch
 from mmengine import Config
 from mmengine.registry import MODELS, DefaultScope
 
-from mssdf.datasets.examples import make_examples
+from mssdf.preparation.examples import make_examples
 
 PROJECT = Path(__file__).resolve().parents[2]
 QUICK = {

@@ -8,7 +8,7 @@ import torch
 from mmengine import Config
 from sklearn.metrics import accuracy_score, confusion_matrix
 
-from mssdf.datasets import classes
+from mssdf.datasets.tasks import classes
 
 SHRINK = {
     'train_cfg.max_epochs': 1,

@@ -13,7 +13,7 @@ from mmengine import Config
 from mmengine.evaluator import Evaluator
 from mmengine.registry import DATASETS, DefaultScope
 
-from mssdf.datasets.classes import NWPU_VHR10
+from mssdf.datasets.tasks.classes import NWPU_VHR10
 
 from .detectors import NARROW
 

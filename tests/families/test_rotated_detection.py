@@ -13,7 +13,7 @@ from mmengine import Config
 from mmengine.evaluator import Evaluator
 from mmengine.registry import DATASETS, DefaultScope
 
-from mssdf.datasets.examples.detection import grounds
+from mssdf.preparation.examples.detection import grounds
 
 from .detectors import NARROW
 from .test_detection import losses

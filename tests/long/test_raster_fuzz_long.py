@@ -1,9 +1,9 @@
-"""Ten times the damaged GeoTIFFs of tests/datasets/test_raster_fuzz.py, with another seed."""
+"""Ten times the damaged GeoTIFFs of tests/rasters/test_raster_fuzz.py, with another seed."""
 
 import sys
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1] / 'datasets'))
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / 'rasters'))
 
 from raster_fuzzer import write_layouts
 from test_raster_fuzz import fuzz

@@ -10,7 +10,7 @@ from mssdf.models import (
     MultiModalVisionTransformer,
     SimpleFPN,
 )
-from mssdf.models.segmentors.two_dates import dates_of, fuse_dates, split_dates
+from mssdf.models.change.two_dates import dates_of, fuse_dates, split_dates
 
 ARCH = dict(embed_dims=48, num_layers=4, num_heads=3, feedforward_channels=96)
 MODALITIES = dict(rgb=3, dsm=1)

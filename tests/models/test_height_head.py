@@ -5,7 +5,7 @@ import torch
 
 pytest.importorskip('mmseg')
 
-from mssdf.models.segmentors import HeightDataPreprocessor, HeightHead  # noqa: E402
+from mssdf.models.height import HeightDataPreprocessor, HeightHead  # noqa: E402
 
 SMALL = dict(
     in_channels=[32] * 4,

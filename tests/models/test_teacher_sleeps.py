@@ -3,8 +3,8 @@
 import pytest
 import torch
 
+from mssdf.checkpoints import CheckpointError
 from mssdf.models.selfsup.loss_terms import LossTerm, parse_loss_terms
-from mssdf.utils import CheckpointError
 
 from .tiny import ALL_LOSSES, tiny_batch, tiny_config, tiny_model
 

@@ -8,9 +8,9 @@ import torch
 
 pytest.importorskip('mmseg')
 
+from mssdf.models.change.two_dates import consistent_labels, fuse_dates, split_dates
 from mssdf.models.losses.height import HeightLoss, height_loss
 from mssdf.models.losses.semantic_consistency import semantic_consistency_loss
-from mssdf.models.segmentors.two_dates import consistent_labels, fuse_dates, split_dates
 
 
 def test_dates_are_split_by_bands():

@@ -10,8 +10,13 @@ import pkgutil
 import sys
 
 OPTIONAL = ('mmseg', 'mmdet', 'mmrotate', 'mmcv._ext', 'litdata', 'dask', 'skimage')
-NEED_MMSEG = ('mssdf.datasets.tasks', 'mssdf.models.segmentors', 'mssdf.models.tta')
-NEED_OPS = ('mssdf.detection',)  # says so
+NEED_MMSEG = (
+    'mssdf.datasets.tasks',
+    'mssdf.models.change',
+    'mssdf.models.height',
+    'mssdf.models.tta',
+)
+NEED_OPS = ('mssdf.require_ops',)  # says so
 
 
 class Hiding:

@@ -29,8 +29,8 @@ from mmengine.registry import (
 )
 
 import mssdf  # noqa: F401  MMEngine then finds mmseg under the name of either distribution
-from mssdf.apis.config_check import check_config
-from mssdf.apis.errors import UsageError
+from mssdf.cli.config_check import check_config
+from mssdf.errors import UsageError
 
 ROOT = Path(__file__).resolve().parents[2]
 ALL = sorted((ROOT / 'configs').rglob('*.py'))

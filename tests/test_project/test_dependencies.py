@@ -21,7 +21,12 @@ IMPORTED_AS = {
 }
 OPTIONAL = ('mmseg', 'mmdet', 'mmrotate', 'litdata', 'dask', 'distributed', 'skimage')
 # Packages of ours that are imported only where mmseg is installed.
-NEED_MMSEG = ('mssdf/datasets/tasks', 'mssdf/models/segmentors', 'mssdf/models/tta')
+NEED_MMSEG = (
+    'mssdf/datasets/tasks',
+    'mssdf/models/change',
+    'mssdf/models/height',
+    'mssdf/models/tta',
+)
 
 
 def required(project_root: Path, name: str) -> set[str]:

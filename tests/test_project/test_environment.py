@@ -14,7 +14,7 @@ def bash(project_root, tmp_path):
 
     def run(lines: str) -> subprocess.CompletedProcess:
         return subprocess.run(
-            ['bash', '-uc', f'. tools/_environment.sh\ndir={tmp_path}/venv\n{lines}'],
+            ['bash', '-uc', f'. scripts/_environment.sh\ndir={tmp_path}/venv\n{lines}'],
             cwd=project_root,
             capture_output=True,
             text=True,

@@ -45,7 +45,7 @@ def link(project_root, tmp_path):
     ours, theirs = make_environment(tmp_path / 'ours'), make_environment(tmp_path / 'theirs')
 
     def run(*names: str, target: Path = theirs) -> subprocess.CompletedProcess:
-        script = str(project_root / 'tools/_link_packages.py')
+        script = str(project_root / 'scripts/_link_packages.py')
         return subprocess.run(
             [str(ours), script, str(target), *names], capture_output=True, text=True
         )

@@ -1,6 +1,6 @@
 """Pre-training with the runtime requirements alone: no mmseg, no mmdet, no compiled ops.
 
-``tools/run_tests.sh`` makes such an environment and names its interpreter in
+``scripts/run_tests.sh`` makes such an environment and names its interpreter in
 ``MSSDF_RUNTIME_PYTHON``. Without it, the same script runs here with those packages hidden.
 """
 

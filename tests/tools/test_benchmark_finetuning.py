@@ -16,11 +16,8 @@ from PIL import Image
 from rasterio.features import rasterize
 from scipy import stats
 
-from mssdf.apis.folder_lock import lock_folder
-from mssdf.datasets.examples import make_examples
-from mssdf.datasets.examples.apart import building_mask
-from mssdf.datasets.examples.buildings import AREAS, CHIP, read_mosaic, read_outlines
-from mssdf.evaluation.finetuning import (
+from mssdf.cli.folder_lock import lock_folder
+from mssdf.contest.finetuning import (
     DEFAULT_TASKS,
     Prepared,
     Result,
@@ -34,12 +31,15 @@ from mssdf.evaluation.finetuning import (
     to_csv,
     to_markdown,
 )
-from mssdf.evaluation.finetuning.chips import lay_out_chips, split_by_ground
-from mssdf.evaluation.finetuning.runs import execute
-from mssdf.evaluation.finetuning.scoring import image_sums
-from mssdf.evaluation.finetuning.tasks import KINDS
+from mssdf.contest.finetuning.chips import lay_out_chips, split_by_ground
+from mssdf.contest.finetuning.runs import execute
+from mssdf.contest.finetuning.scoring import image_sums
+from mssdf.contest.finetuning.tasks import KINDS
 from mssdf.evaluation.frozen.buildings import Chip
 from mssdf.evaluation.frozen.scores import rmse
+from mssdf.preparation.examples import make_examples
+from mssdf.preparation.examples.apart import building_mask
+from mssdf.preparation.examples.buildings import AREAS, CHIP, read_mosaic, read_outlines
 
 PATH = Path(__file__).resolve().parents[2] / 'tools/benchmarks/benchmark_finetuning.py'
 spec = importlib.util.spec_from_file_location('benchmark_finetuning', PATH)

@@ -15,7 +15,8 @@ import pytest
 import torch
 from mmpretrain.models import VisionTransformer
 
-from mssdf.apis.folder_lock import lock_folder
+from mssdf.checkpoints.strict_load import load_pretrained, read_checkpoint
+from mssdf.cli.folder_lock import lock_folder
 from mssdf.contest.standings import measure_groups
 from mssdf.evaluation.frozen import (
     EncoderFile,
@@ -25,7 +26,6 @@ from mssdf.evaluation.frozen import (
     load_table,
     paired_differences,
 )
-from mssdf.utils.checkpoint import load_pretrained, read_checkpoint
 
 ROOT = Path(__file__).resolve().parents[2]
 PATH = ROOT / 'tools' / 'benchmarks' / 'benchmark_recipes.py'

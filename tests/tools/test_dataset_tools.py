@@ -12,8 +12,8 @@ import rasterio
 from dataset_files import png, read, tool, write
 from pycocotools.coco import COCO
 
-from mssdf.datasets.classes import ISPRS_PALETTE, SECOND_PALETTE
-from mssdf.datasets.examples import make_examples
+from mssdf.datasets.tasks.classes import ISPRS_PALETTE, SECOND_PALETTE
+from mssdf.preparation.examples import make_examples
 
 
 @pytest.fixture

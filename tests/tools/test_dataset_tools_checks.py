@@ -15,10 +15,10 @@ import numpy as np
 import pytest
 from dataset_files import png, read, tool, write
 
-from mssdf.datasets.classes import DIOR, ISPRS_PALETTE
-from mssdf.datasets.examples import make_examples
-from mssdf.datasets.preparation.isprs import TRAIN, VAL
-from mssdf.datasets.preparation.tiling import tile_places
+from mssdf.datasets.tasks.classes import DIOR, ISPRS_PALETTE
+from mssdf.preparation.benchmarks.isprs import TRAIN, VAL
+from mssdf.preparation.benchmarks.tiling import tile_places
+from mssdf.preparation.examples import make_examples
 
 
 def mmseg_converter(name: str) -> Path:

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from dataset_files import TOOLS, png, read, tool, write
 
-from mssdf.datasets.classes import ISPRS_PALETTE
+from mssdf.datasets.tasks.classes import ISPRS_PALETTE
 
 # runs a tool that dies, as if the power were cut, before the n-th file is in place
 KILLED = """

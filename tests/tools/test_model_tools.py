@@ -13,7 +13,7 @@ from mmengine.runner import Runner
 from mmpretrain.models import VisionTransformer
 from timm.models import VisionTransformer as TimmViT
 
-from mssdf.utils import load_pretrained, read_checkpoint, read_state_dict
+from mssdf.checkpoints import load_pretrained, read_checkpoint, read_state_dict
 
 ARCH = dict(embed_dims=48, num_layers=2, num_heads=3, feedforward_channels=96)
 EMBEDDINGS = ['mssdf.PerModalityPatchEmbedding', 'mssdf.SharedPatchEmbedding']

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from mssdf.apis import processes
-from mssdf.apis.errors import UsageError
+from mssdf.cli import processes
+from mssdf.errors import UsageError
 
 HERE = Path(__file__).resolve().parent
 TOOLS = HERE.parents[1] / 'tools'

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from mssdf.apis.errors import UsageError
-from mssdf.apis.folder_lock import lock_folder
+from mssdf.cli.folder_lock import lock_folder
+from mssdf.errors import UsageError
 
 ROOT = Path(__file__).resolve().parents[2]
 POOL = """
@@ -19,7 +19,7 @@ import os, sys, time
 from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context
 from pathlib import Path
-from mssdf.apis.stopping import Stopped, follow_parent, stop_on_signals
+from mssdf.cli.stopping import Stopped, follow_parent, stop_on_signals
 
 def work(path):
     Path(path).write_text(str(os.getpid()))
@@ -36,7 +36,7 @@ if __name__ == '__main__':
 HOLDER = """
 import sys, time
 from pathlib import Path
-from mssdf.apis.folder_lock import lock_folder
+from mssdf.cli.folder_lock import lock_folder
 
 with lock_folder(Path(sys.argv[1])):
     Path(sys.argv[1], 'held').touch()

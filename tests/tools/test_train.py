@@ -10,8 +10,8 @@ import pytest
 import torch
 from mmengine.config import Config
 
-from mssdf.apis import configs
-from mssdf.utils.checkpoint import CheckpointError
+from mssdf.checkpoints.strict_load import CheckpointError
+from mssdf.cli import configs
 
 TOOLS = Path(__file__).resolve().parents[2] / 'tools'
 
@@ -343,7 +343,7 @@ def test_a_library_that_is_not_installed_is_told_by_its_extra(config_file, capsy
 def test_a_config_of_mixed_precision_trains_in_float32_without_a_gpu(monkeypatch, capsys):
     from mmengine import Config
 
-    from mssdf.apis.precision import drop_amp_without_gpu
+    from mssdf.cli.precision import drop_amp_without_gpu
 
     wrapper = dict(type='AmpOptimWrapper', dtype='bfloat16', loss_scale='dynamic', optimizer={})
     config = Config(dict(optim_wrapper=dict(wrapper)))

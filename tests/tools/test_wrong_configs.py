@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from mssdf.apis.config_check import check_config
-from mssdf.apis.errors import UsageError
+from mssdf.cli.config_check import check_config
+from mssdf.errors import UsageError
 
 ROOT = Path(__file__).resolve().parents[2]
 PRETRAIN = 'pretrain/mssdf_vit-t-p16_quick-start.py'

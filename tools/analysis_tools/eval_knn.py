@@ -14,7 +14,8 @@ from typing import Any
 import numpy as np
 import torch
 
-from mssdf.apis.building import WRONG_INPUT
+from mssdf.checkpoints.strict_load import read_checkpoint
+from mssdf.cli.building import WRONG_INPUT
 from mssdf.evaluation import (
     KNNResult,
     LabelledImages,
@@ -32,7 +33,6 @@ from mssdf.evaluation.checkpoint_encoder import (
     normalization_of,
 )
 from mssdf.evaluation.frozen_encoder import POOLS, extract_features, plain_vit
-from mssdf.utils.checkpoint import read_checkpoint
 
 
 def parse_args(arguments: list[str] | None = None) -> argparse.Namespace:

@@ -15,8 +15,8 @@ from typing import Any
 
 import torch
 
-from mssdf.apis.configs import read_config
-from mssdf.apis.errors import UsageError
+from mssdf.cli.configs import read_config
+from mssdf.errors import UsageError
 
 
 def parse_args(arguments: list[str] | None) -> argparse.Namespace:

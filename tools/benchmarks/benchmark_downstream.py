@@ -19,7 +19,7 @@ from pathlib import Path
 
 import torch
 
-from mssdf.datasets.examples import make_examples
+from mssdf.preparation.examples import make_examples
 
 ROOT = Path(__file__).resolve().parents[2]
 

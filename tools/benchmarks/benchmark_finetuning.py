@@ -16,10 +16,10 @@ from pathlib import Path
 from types import FrameType
 from typing import NoReturn
 
-from mssdf.apis.arguments import expect_number, expect_seeds
-from mssdf.apis.errors import UsageError
-from mssdf.apis.folder_lock import lock_folder
-from mssdf.evaluation.finetuning import (
+from mssdf.checkpoints.safe_load import CheckpointError, read_state_dict
+from mssdf.cli.arguments import expect_number, expect_seeds
+from mssdf.cli.folder_lock import lock_folder
+from mssdf.contest.finetuning import (
     DEFAULT_TASKS,
     Prepared,
     Run,
@@ -33,9 +33,9 @@ from mssdf.evaluation.finetuning import (
     to_csv,
     to_markdown,
 )
-from mssdf.evaluation.finetuning.tasks import KINDS
+from mssdf.contest.finetuning.tasks import KINDS
+from mssdf.errors import UsageError
 from mssdf.utils.atomic_file import write_atomically
-from mssdf.utils.reading import CheckpointError, read_state_dict
 
 ROOT = Path(__file__).resolve().parents[2]
 SCRATCH = 'scratch'

@@ -42,8 +42,8 @@ from mssdf.datasets import (
     ShardSampler,
     multimodal_collate,
 )
-from mssdf.datasets.raster_pool import set_gdal_options
 from mssdf.datasets.shards import ShardIndex, write_index, write_shard
+from mssdf.rasters.pool import set_gdal_options
 
 ROOT = Path(__file__).resolve().parents[2]
 SUFFIXES = dict(rgb='_dom.tif', dsm='_dsm.tif')

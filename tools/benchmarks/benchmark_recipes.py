@@ -43,11 +43,11 @@ from typing import Any
 import torch
 from mmengine.config import Config, DictAction
 
-from mssdf.apis.arguments import expect_device, expect_number, expect_seeds
-from mssdf.apis.configs import read_config
-from mssdf.apis.errors import UsageError
-from mssdf.apis.folder_lock import lock_folder
-from mssdf.apis.stopping import Stopped, stop_on_signals
+from mssdf.checkpoints.safe_load import CheckpointError
+from mssdf.cli.arguments import expect_device, expect_number, expect_seeds
+from mssdf.cli.configs import read_config
+from mssdf.cli.folder_lock import lock_folder
+from mssdf.cli.stopping import Stopped, stop_on_signals
 from mssdf.contest import Budget, Entry, adapt_recipe, parse_entry
 from mssdf.contest.conditions import describe_conditions
 from mssdf.contest.data import common_modalities, prepare_tiles
@@ -57,12 +57,12 @@ from mssdf.contest.standings import write_standings
 from mssdf.contest.tables import write_runs
 from mssdf.contest.training import TrainingSettings
 from mssdf.datasets.transforms.batched_crops import CropSettings
+from mssdf.errors import UsageError
 from mssdf.evaluation.frozen import Settings, resolve_sets, suite
 from mssdf.evaluation.frozen.evaluate import CONVOLUTIONS, STATISTICS, UNTRAINED
 from mssdf.evaluation.frozen.reading import load_set
 from mssdf.evaluation.frozen.sets import SYNTAX
 from mssdf.utils.atomic_file import remove_partial_files
-from mssdf.utils.reading import CheckpointError
 
 CROP_KEYS = ('scale', 'ratio', 'flip', 'brightness', 'contrast')
 TRAINING_KEYS = ('batch_size', 'lr', 'warm_up')

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from mssdf.datasets.pairs import (
+from mssdf.preparation.pairs import (
     COMPRESSIONS,
     FORMATS,
     RESAMPLINGS,
@@ -29,7 +29,7 @@ from mssdf.datasets.pairs import (
     summarize,
     write_reports,
 )
-from mssdf.datasets.read_errors import READ_ERRORS
+from mssdf.rasters.read_errors import READ_ERRORS
 
 EPILOG = """\
 NAME=VALUE options are given once for each modality. A place is a folder (with all below it), a

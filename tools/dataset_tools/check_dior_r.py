@@ -8,10 +8,11 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from mssdf.datasets.classes import DIOR
-from mssdf.datasets.preparation.coco import image_size
-from mssdf.datasets.preparation.voc import read_objects, read_splits
-from mssdf.datasets.progress import track
+from mssdf.datasets.annotations.xml_boxes import read_objects
+from mssdf.datasets.tasks.classes import DIOR
+from mssdf.preparation.benchmarks.coco import image_size
+from mssdf.preparation.benchmarks.voc import read_splits
+from mssdf.utils.progress import track
 
 EPILOG = """\
 expected layout:

@@ -16,8 +16,8 @@ from rich.console import Console
 from rich.table import Table
 
 from mssdf.datasets import MultiModalRasterDataset
-from mssdf.datasets.read_errors import READ_ERRORS
-from mssdf.datasets.statistics import PERCENTILES, compute_statistics, write_statistics
+from mssdf.preparation.statistics import PERCENTILES, compute_statistics, write_statistics
+from mssdf.rasters.read_errors import READ_ERRORS
 from mssdf.registry import DATASETS
 
 EPILOG = """\

@@ -5,9 +5,9 @@ import sys
 from functools import partial
 from pathlib import Path
 
-from mssdf.datasets.classes import SECOND
-from mssdf.datasets.preparation.jobs import run_jobs
-from mssdf.datasets.preparation.second import convert
+from mssdf.datasets.tasks.classes import SECOND
+from mssdf.preparation.benchmarks.jobs import run_jobs
+from mssdf.preparation.benchmarks.second import convert
 from mssdf.utils.folders import files_in
 
 EPILOG = f"""\

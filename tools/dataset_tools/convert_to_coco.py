@@ -6,14 +6,14 @@ import sys
 from collections import Counter
 from pathlib import Path
 
-from mssdf.datasets.classes import DIOR, NWPU_VHR10
-from mssdf.datasets.preparation.coco import LabelledImage, read_dior, read_vhr10, to_coco
-from mssdf.datasets.preparation.splits import write_lists
-from mssdf.datasets.preparation.stratified import order_by_class, take_share
-from mssdf.datasets.preparation.voc import read_splits
-from mssdf.datasets.progress import track
+from mssdf.datasets.tasks.classes import DIOR, NWPU_VHR10
+from mssdf.preparation.benchmarks.coco import LabelledImage, read_dior, read_vhr10, to_coco
+from mssdf.preparation.benchmarks.splits import write_lists
+from mssdf.preparation.benchmarks.stratified import order_by_class, take_share
+from mssdf.preparation.benchmarks.voc import read_splits
 from mssdf.utils.atomic_file import write_atomically
 from mssdf.utils.folders import files_in
+from mssdf.utils.progress import track
 
 EPILOG = """\
 expected layout:
@@ -40,8 +40,8 @@ def read_all_dior(root: Path) -> dict[str, list[LabelledImage]]:
     """The images of each split.
 
     Raises:
-        FileNotFoundError, ValueError: see :func:`~mssdf.datasets.preparation.coco.read_dior` and
-            :func:`~mssdf.datasets.preparation.voc.read_splits`.
+        FileNotFoundError, ValueError: see :func:`~mssdf.preparation.benchmarks.coco.read_dior` and
+            :func:`~mssdf.preparation.benchmarks.voc.read_splits`.
     """
     boxes = root / 'Annotations/Horizontal Bounding Boxes'
     images: dict[str, list[LabelledImage]] = {}
@@ -58,7 +58,7 @@ def read_all_vhr10(root: Path, seed: int) -> dict[str, list[LabelledImage]]:
     """The images of each split, which is drawn.
 
     Raises:
-        FileNotFoundError, ValueError: see :func:`~mssdf.datasets.preparation.coco.read_vhr10`.
+        FileNotFoundError, ValueError: see :func:`~mssdf.preparation.benchmarks.coco.read_vhr10`.
         FileExistsError: if another split has been drawn before.
     """
     paths = files_in(root / 'positive image set', '.jpg')

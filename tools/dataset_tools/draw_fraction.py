@@ -10,9 +10,9 @@ from pathlib import Path
 
 import numpy as np
 
-from mssdf.datasets.preparation.label_counts import count_all
-from mssdf.datasets.preparation.splits import write_lists
-from mssdf.datasets.preparation.stratified import order_by_pixels
+from mssdf.preparation.benchmarks.label_counts import count_all
+from mssdf.preparation.benchmarks.splits import write_lists
+from mssdf.preparation.benchmarks.stratified import order_by_pixels
 from mssdf.utils.folders import files_in
 
 EPILOG = """\

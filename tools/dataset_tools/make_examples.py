@@ -8,7 +8,7 @@ import argparse
 import sys
 from pathlib import Path
 
-from mssdf.datasets.examples import LAYOUTS, make_examples
+from mssdf.preparation.examples import LAYOUTS, make_examples
 
 ROOT = Path(__file__).resolve().parents[2]
 

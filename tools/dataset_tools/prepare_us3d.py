@@ -5,11 +5,11 @@ import re
 import sys
 from pathlib import Path
 
-from mssdf.datasets.preparation.jobs import run_jobs
-from mssdf.datasets.preparation.settings import keep_settings
-from mssdf.datasets.preparation.splits import write_lists
-from mssdf.datasets.preparation.stratified import order_by_class, take_share
-from mssdf.datasets.preparation.us3d import View, cut_view
+from mssdf.preparation.benchmarks.jobs import run_jobs
+from mssdf.preparation.benchmarks.settings import keep_settings
+from mssdf.preparation.benchmarks.splits import write_lists
+from mssdf.preparation.benchmarks.stratified import order_by_class, take_share
+from mssdf.preparation.benchmarks.us3d import View, cut_view
 from mssdf.utils.folders import files_below
 
 EPILOG = """\

@@ -4,9 +4,9 @@ import argparse
 import sys
 from pathlib import Path
 
-from mssdf.datasets import classes
-from mssdf.datasets.preparation.splits import write_lists
-from mssdf.datasets.preparation.stratified import order_by_class, take_share
+from mssdf.datasets.tasks import classes
+from mssdf.preparation.benchmarks.splits import write_lists
+from mssdf.preparation.benchmarks.stratified import order_by_class, take_share
 from mssdf.utils.folders import files_below
 
 EPILOG = """\

@@ -4,7 +4,7 @@ import argparse
 import sys
 from pathlib import Path
 
-from mssdf.datasets.preparation.dota import Tiling, split_part
+from mssdf.preparation.benchmarks.dota import Tiling, split_part
 
 EPILOG = """\
 expected layout:
@@ -25,7 +25,7 @@ PARTS = ('train', 'val', 'test')
 
 
 def split(root: Path, out: Path, part: str, tiling: Tiling) -> str:
-    """Cut one part, see :func:`~mssdf.datasets.preparation.dota.split_part`."""
+    """Cut one part, see :func:`~mssdf.preparation.benchmarks.dota.split_part`."""
     images, boxes = root / part / 'images', root / part / 'labelTxt'
     if not images.is_dir():
         return 'not there'

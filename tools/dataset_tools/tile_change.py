@@ -7,13 +7,13 @@ from pathlib import Path
 
 import numpy as np
 
-from mssdf.datasets.preparation.settings import keep_settings
-from mssdf.datasets.preparation.tiling import cut, tile_places
-from mssdf.datasets.progress import track
-from mssdf.datasets.raster import read_header
-from mssdf.datasets.read_errors import READ_ERRORS
 from mssdf.datasets.transforms.load_rasters import read_image
-from mssdf.datasets.writing import write_png
+from mssdf.preparation.benchmarks.settings import keep_settings
+from mssdf.preparation.benchmarks.tiling import cut, tile_places
+from mssdf.preparation.writing import write_png
+from mssdf.rasters.raster import read_header
+from mssdf.rasters.read_errors import READ_ERRORS
+from mssdf.utils.progress import track
 
 EPILOG = """\
 expected: two images (8 bits) on one grid and a map of changes (0 and another value,

@@ -16,8 +16,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from mssdf.utils import FORMATS, CheckpointError, convert, detect_format, read_state_dict
-from mssdf.utils.saving import save, summarize
+from mssdf.checkpoints import FORMATS, CheckpointError, convert, detect_format, read_state_dict
+from mssdf.checkpoints.saving import save, summarize
 from mssdf.version import __version__
 
 

@@ -15,10 +15,10 @@ from pathlib import Path
 
 import torch
 
-from mssdf.utils import CheckpointError
+from mssdf.checkpoints import CheckpointError
+from mssdf.checkpoints.sharded import is_sharded, split_checkpoint, write_rest, write_tensors
+from mssdf.checkpoints.training_state import read_training_state
 from mssdf.utils.atomic_file import partial_file, partial_folder
-from mssdf.utils.sharded import is_sharded, split_checkpoint, write_rest, write_tensors
-from mssdf.utils.training_state import read_training_state
 
 
 def parse_args(arguments: list[str] | None) -> argparse.Namespace:

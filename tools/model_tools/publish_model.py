@@ -14,8 +14,8 @@ import argparse
 import sys
 from pathlib import Path
 
-from mssdf.utils import CheckpointError, publish, read_checkpoint
-from mssdf.utils.saving import save, summarize
+from mssdf.checkpoints import CheckpointError, publish, read_checkpoint
+from mssdf.checkpoints.saving import save, summarize
 
 
 def parse_args(arguments: list[str] | None) -> argparse.Namespace:

@@ -1,7 +1,7 @@
 # AID (arXiv 1608.05167): 10,000 images of 600 px, 30 classes.
 _base_ = ['./scenes_224.py']
 
-from mssdf.datasets.classes import AID
+from mssdf.datasets.tasks.classes import AID
 
 dataset = dict(data_root='data/aid', metainfo=dict(classes=AID))
 train_dataloader = dict(dataset=dataset)

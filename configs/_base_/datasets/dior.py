@@ -2,7 +2,7 @@
 # and validation images together and scored on the test images.
 _base_ = ['./coco_800.py']
 
-from mssdf.datasets.classes import DIOR
+from mssdf.datasets.tasks.classes import DIOR
 
 dataset = dict(
     type='CocoDataset',

@@ -2,7 +2,7 @@
 # split of its own: scores of different splits do not compare.
 _base_ = ['./coco_800.py']
 
-from mssdf.datasets.classes import NWPU_VHR10
+from mssdf.datasets.tasks.classes import NWPU_VHR10
 
 dataset = dict(
     data_root='data/nwpu-vhr10',

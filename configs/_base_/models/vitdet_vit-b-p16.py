@@ -13,4 +13,4 @@ vit = dict(
     init_cfg=dict(type='mssdf.StrictPretrained', checkpoint={{_base_.checkpoint}}),
 )
 pyramid = dict(type='mssdf.SimpleFPN', in_channels=768, out_channels=256, num_outs=5)
-custom_imports = dict(imports=['mssdf', 'mssdf.detection'])
+custom_imports = dict(imports=['mssdf', 'mssdf.require_ops'])

@@ -7,7 +7,8 @@ from mmengine import dist
 from numpy.typing import NDArray
 from torch.utils.data import Sampler
 
-from ...registry import DATA_SAMPLERS
+from mssdf.registry import DATA_SAMPLERS
+
 from ..sample_index import SampleIndex
 
 

@@ -7,7 +7,8 @@ import numpy as np
 from mmengine.logging import print_log
 from numpy.typing import NDArray
 
-from ...registry import DATA_SAMPLERS
+from mssdf.registry import DATA_SAMPLERS
+
 from .resumable import ResumableSampler
 
 

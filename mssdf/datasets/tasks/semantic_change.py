@@ -6,7 +6,7 @@ from mmseg.datasets import BaseCDDataset
 
 from mssdf.registry import DATASETS
 
-from ..classes import SECOND, SECOND_PALETTE
+from .classes import SECOND, SECOND_PALETTE
 from .files import match_files
 
 

@@ -4,7 +4,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from ...registry import TRANSFORMS
+from mssdf.registry import TRANSFORMS
+
 from .base import Results
 
 # Luma of ITU-R BT.601.

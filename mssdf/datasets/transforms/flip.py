@@ -5,7 +5,8 @@ from collections.abc import Callable, Sequence
 import cv2
 from numpy.typing import NDArray
 
-from ...registry import TRANSFORMS
+from mssdf.registry import TRANSFORMS
+
 from .base import Results, check_probability, map_planes, window_shape
 
 # By the number of quarter turns anticlockwise.

@@ -11,14 +11,13 @@ from mmcv.transforms import BaseTransform
 from mmengine.logging import print_log
 from numpy.typing import NDArray
 
+from mssdf.rasters.fill_values import count_fills, describe_fills
+from mssdf.rasters.opening import open_raster
+from mssdf.rasters.raster import make_source, read_header, read_values
+from mssdf.rasters.read_errors import READ_ERRORS, UnreadableFileError, read_reason
+from mssdf.rasters.resample import scale_values
+from mssdf.rasters.units import check_unit
 from mssdf.registry import TRANSFORMS
-
-from ..fill_values import count_fills, describe_fills
-from ..raster import make_source, read_header, read_values
-from ..raster_opening import open_raster
-from ..read_errors import READ_ERRORS, UnreadableFileError, read_reason
-from ..resample import scale_values
-from ..units import check_unit
 
 MISSING = ('error', 'nodata')
 

@@ -4,7 +4,8 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from ...registry import TRANSFORMS
+from mssdf.registry import TRANSFORMS
+
 from .base import Results, check_probability, present
 
 

@@ -6,7 +6,8 @@ import numpy as np
 import torch
 from mmpretrain.structures import DataSample
 
-from ...registry import TRANSFORMS
+from mssdf.registry import TRANSFORMS
+
 from .base import Results, present
 
 

@@ -6,7 +6,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from ...registry import TRANSFORMS
+from mssdf.registry import TRANSFORMS
+
 from .base import Results, map_planes, window_shape
 
 # A part that is mostly invalid is drawn again, so often; then the whole window is taken.

@@ -9,8 +9,9 @@ from mmengine.dist import is_main_process
 from mmengine.hooks import Hook
 from mmengine.runner import Runner
 
-from mssdf.datasets.file_check import check_files
+from mssdf.datasets.checks.file_check import check_files
 from mssdf.registry import HOOKS
+from mssdf.utils.randomness import preserved_rng
 
 from ..batch_check import check_sizes
 from ..data_check import (
@@ -22,7 +23,6 @@ from ..data_check import (
     expectations_of,
 )
 from ..label_values import check_batch
-from ..randomness import preserved_rng
 from ..seen_classes import check_seen
 
 UNSEEN = ('stop', 'warn')

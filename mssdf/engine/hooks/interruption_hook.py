@@ -8,7 +8,7 @@ from mmengine.hooks import Hook
 from mmengine.runner import Runner
 from torch import distributed
 
-from mssdf.apis.interruption import StopRequest, TrainingInterrupted, current_request
+from mssdf.engine.interruption import StopRequest, TrainingInterrupted, current_request
 from mssdf.registry import HOOKS
 
 from ..batch_wait import BatchWait, wait_through

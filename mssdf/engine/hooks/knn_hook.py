@@ -10,7 +10,7 @@ from mmengine.dist import is_main_process, master_only
 from mmengine.runner import Runner
 from torch import Tensor, nn
 
-from mssdf.apis.interruption import unless_stopped
+from mssdf.engine.interruption import unless_stopped
 from mssdf.evaluation import (
     LabelledImages,
     evaluate_knn,
@@ -23,9 +23,9 @@ from mssdf.evaluation import (
 from mssdf.evaluation.frozen_encoder import extract_features, plain_vit
 from mssdf.registry import HOOKS
 from mssdf.utils.fingerprints import digest_of
+from mssdf.utils.randomness import preserved_rng
 
 from ..phases import EVALUATION, activity
-from ..randomness import preserved_rng
 from .periodic_hook import PeriodicHook
 from .progress_hook import unwrap
 

@@ -12,9 +12,9 @@ from torch import Tensor
 
 from mssdf.datasets.sample_index import SampleIndex
 from mssdf.registry import HOOKS
+from mssdf.utils.randomness import preserved_rng
 from mssdf.visualization import PanelData, draw_pretrain_panel, figure_to_array
 
-from ..randomness import preserved_rng
 from .periodic_hook import PeriodicHook
 from .progress_hook import unwrap
 

@@ -5,9 +5,9 @@ from typing import Any
 from mmengine.hooks import Hook
 from mmengine.runner import Runner
 
+from mssdf.checkpoints.position_grid import stored_grid
+from mssdf.checkpoints.strict_load import CheckpointError, compare, resize_positions
 from mssdf.registry import HOOKS
-from mssdf.utils.checkpoint import CheckpointError, compare, resize_positions
-from mssdf.utils.position_grid import stored_grid
 
 from .progress_hook import unwrap
 
@@ -20,8 +20,8 @@ class WholeCheckpointHook(Hook):
     training looks itself, at shapes alone.
 
     Raises:
-        mssdf.utils.checkpoint.CheckpointError: with the counts and names of what does not fit,
-            before any weight is loaded.
+        mssdf.checkpoints.CheckpointError: with the counts and names of what does not fit, before
+            any weight is loaded.
     """
 
     priority = 'LOWEST'  # other hooks may change the checkpoint

@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from mssdf.datasets.examples.buildings import ZOOM, to_pixels
+from mssdf.preparation.examples.buildings import ZOOM, to_pixels
 from mssdf.utils.folders import files_in
 from mssdf.utils.text_files import read_text
 

@@ -6,7 +6,7 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from mssdf.engine.randomness import preserved_rng
+from mssdf.utils.randomness import preserved_rng
 
 from .data import EvaluationData
 from .dense_probes import dense_folds, mask_measures

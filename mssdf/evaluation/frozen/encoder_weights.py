@@ -6,8 +6,8 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from mssdf.utils.checkpoint import CheckpointError, fill
-from mssdf.utils.convert import convert, detect_format
+from mssdf.checkpoints.convert import convert, detect_format
+from mssdf.checkpoints.strict_load import CheckpointError, fill
 
 from ..checkpoint_encoder import normalization_of
 

@@ -12,11 +12,11 @@ from mmengine.config import Config
 from mmpretrain.models import VisionTransformer
 from torch import Tensor, nn
 
+from mssdf.checkpoints.convert import convert, detect_format
+from mssdf.checkpoints.safe_load import weights_of
+from mssdf.checkpoints.strict_load import CheckpointError, fill, read_checkpoint
 from mssdf.models.backbones import DenseVisionTransformer
 from mssdf.models.data_preprocessors import MultiModalDataPreprocessor
-from mssdf.utils.checkpoint import CheckpointError, fill, read_checkpoint
-from mssdf.utils.convert import convert, detect_format
-from mssdf.utils.reading import weights_of
 
 from ..checkpoint_encoder import build_initialized, config_of, normalization_of
 from ..frozen_encoder import plain_vit

@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 import torch
 
+from mssdf.checkpoints.safe_load import CheckpointError
 from mssdf.utils.fingerprints import digest_of, file_facts
-from mssdf.utils.reading import CheckpointError
 
 from .baselines import ImageStatistics, RandomConvolutions
 from .bootstrap import Interval, score_interval

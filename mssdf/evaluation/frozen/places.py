@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from mssdf.datasets.raster import open_checked
+from mssdf.rasters.raster import open_checked
 
 TOUCH = 1e-3  # share of a side by which neighbors may overlap through rounding
 MANY_GROUPS = 8  # from so many on they stay whole; fewer are split into strips

@@ -11,16 +11,10 @@ from mmengine.logging import print_log
 from numpy.typing import NDArray
 from PIL import Image
 
-from mssdf.datasets.examples.derive import heights_above_ground, land_cover
-from mssdf.datasets.formats import check_lengths, differing_types
-from mssdf.datasets.raster import (
-    make_source,
-    open_checked,
-    read_header,
-    read_validity,
-    read_values,
-)
-from mssdf.datasets.resample import scale_values
+from mssdf.preparation.examples.derive import heights_above_ground, land_cover
+from mssdf.rasters.formats import check_lengths, differing_types
+from mssdf.rasters.raster import make_source, open_checked, read_header, read_validity, read_values
+from mssdf.rasters.resample import scale_values
 from mssdf.utils.fingerprints import visible_files
 from mssdf.utils.folders import files_in, in_any_case
 

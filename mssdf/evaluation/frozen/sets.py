@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
-from mssdf.apis.configs import ROOT
+from mssdf.utils.project_root import ROOT
 from mssdf.utils.text_files import read_text
 
 KINDS = ('scenes', 'masks', 'height', 'cover', 'buildings')

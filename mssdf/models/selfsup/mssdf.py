@@ -297,7 +297,7 @@ class MSSDF(BaseSelfSupervisor):
         """Initialize the student, or start it from a checkpoint, and the teacher from it."""
         super().init_weights()
         if self.start_from is not None:
-            from mssdf.utils.multi_modal import load_student
+            from mssdf.checkpoints.inflate import load_student
 
             load_student(self.backbone, self.embedding, self.start_from)
         if self.teacher is not None:

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from mssdf.registry import MODELS
 
-from ..segmentors.two_dates import consistent_labels
+from ..change.two_dates import consistent_labels
 
 
 def mean_log_probability(logits: Sequence[Tensor]) -> Tensor:
@@ -47,7 +47,7 @@ class SemanticChangeTTA(ChangeTTA):
     """As :class:`ChangeTTA`, for the change and the land cover of both dates.
 
     Probabilities are averaged for each of the three by itself, and the maps made of them as
-    :class:`~mssdf.models.segmentors.SemanticChangeDetector` makes them.
+    :class:`~mssdf.models.change.SemanticChangeDetector` makes them.
 
     Args:
         module: a ``SemanticChangeDetector``.

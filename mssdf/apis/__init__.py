@@ -1,1 +1,0 @@
-"""What the command lines, and a Python user, call."""

@@ -1,0 +1,21 @@
+"""Checkpoints: safe and strict loading, publishing, conversion, inflating to more bands."""
+
+from .convert import FORMATS, Converted, convert, detect_format
+from .initializer import StrictPretrained
+from .publish import publish
+from .safe_load import CheckpointError, read_checkpoint, read_state_dict
+from .strict_load import LoadReport, load_pretrained
+
+__all__ = [
+    'FORMATS',
+    'CheckpointError',
+    'Converted',
+    'LoadReport',
+    'StrictPretrained',
+    'convert',
+    'detect_format',
+    'load_pretrained',
+    'publish',
+    'read_checkpoint',
+    'read_state_dict',
+]

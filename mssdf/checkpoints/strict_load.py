@@ -1,0 +1,221 @@
+"""Loading backbones whole, with a report."""
+
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from torch import Tensor, nn
+
+from .position_grid import Grid, position_owner, resized, source_grid, stored_grid
+from .safe_load import CheckpointError, read_checkpoint, read_state_dict, weights_of
+
+__all__ = [
+    'CheckpointError',
+    'LoadReport',
+    'load_pretrained',
+    'read_checkpoint',
+    'read_state_dict',
+]
+
+MAX_NAMES = 12  # names of keys that a report lists
+
+
+@dataclass
+class LoadReport:
+    """What became of the keys of a checkpoint and of a model.
+
+    Attributes:
+        checkpoint: the file.
+        loaded: keys taken as they are.
+        resized: position embeddings brought to another grid, with both shapes.
+        mismatched: keys of another shape, with both shapes.
+        missing: keys of the model that the checkpoint lacks, with their shapes.
+        unexpected: keys of the checkpoint, under the prefix, that the model lacks, with their
+            shapes.
+        allowed: missing and unexpected keys that the caller said may be so.
+    """
+
+    checkpoint: str
+    loaded: list[str] = field(default_factory=list)
+    resized: list[str] = field(default_factory=list)
+    mismatched: list[str] = field(default_factory=list)
+    missing: list[str] = field(default_factory=list)
+    unexpected: list[str] = field(default_factory=list)
+    allowed: list[str] = field(default_factory=list)
+
+    @property
+    def whole(self) -> bool:
+        """Tell whether every key of the model was filled and none was left over."""
+        return not (self.mismatched or self.missing or self.unexpected)
+
+    def __str__(self) -> str:
+        """Counts in the first line, then the keys that are not simply loaded."""
+        names = ('loaded', 'resized', 'mismatched', 'missing', 'unexpected', 'allowed')
+        counts = ', '.join(f'{len(getattr(self, name))} {name}' for name in names[:-1])
+        lines = [f'{self.checkpoint}: {counts}']
+        for name in names[1:]:
+            keys = getattr(self, name)
+            if keys:
+                more = f', and {len(keys) - MAX_NAMES} more' if len(keys) > MAX_NAMES else ''
+                lines.append(f'  {name}: {", ".join(keys[:MAX_NAMES])}{more}')
+        return '\n'.join(lines)
+
+
+def load_pretrained(
+    model: nn.Module,
+    checkpoint: str | os.PathLike,
+    prefix: str = 'backbone.',
+    strict: bool = True,
+    allow_missing: Sequence[str] = (),
+    allow_unexpected: Sequence[str] = (),
+) -> LoadReport:
+    """Load a backbone and say what was loaded.
+
+    A position embedding for another square grid is resized by the model itself (mmpretrain's
+    VisionTransformer does so on loading) and counts as resized.
+
+    Args:
+        model: the backbone to fill, such as mmpretrain's VisionTransformer, or a model with one
+            as its ``backbone``.
+        checkpoint: file to read; nothing in it is run.
+        prefix: what the backbone's keys start with in the file; ``''`` for a bare state dict.
+        strict: raise unless every key of the backbone is filled and none under the prefix is
+            left.
+        allow_missing: beginnings of keys that the checkpoint may lack, such as ``'ln2.'`` for
+            ``out_type='avg_featmap'``.
+        allow_unexpected: beginnings of keys that may be left over, such as ``'ln1.'`` for
+            ``final_norm=False``.
+
+    Returns:
+        The report.
+
+    Raises:
+        CheckpointError: if the file cannot be read or holds NaN; with the report, if the backbone
+            is not loaded whole and ``strict``. The model is then as it was.
+    """
+    backbone = getattr(model, 'backbone', None)
+    if isinstance(backbone, nn.Module):
+        model = backbone
+    if prefix and not prefix.endswith('.'):
+        prefix += '.'
+    content = read_checkpoint(checkpoint)
+    state_dict = {
+        name.removeprefix(prefix): value
+        for name, value in weights_of(content, checkpoint).items()
+        if name.startswith(prefix)
+    }
+    hint = '' if state_dict else f"no key in the file starts with '{prefix}'"
+    grid = stored_grid(content)
+    return fill(model, state_dict, checkpoint, strict, allow_missing, allow_unexpected, hint, grid)
+
+
+def fill(
+    model: nn.Module,
+    state_dict: Mapping[str, Tensor],
+    checkpoint: str | os.PathLike = '',
+    strict: bool = True,
+    allow_missing: Sequence[str] = (),
+    allow_unexpected: Sequence[str] = (),
+    hint: str = '',
+    grid: Grid | None = None,
+) -> LoadReport:
+    """Load a state dict that was read from a checkpoint; see :func:`load_pretrained`.
+
+    Args:
+        model: see :func:`load_pretrained`, as the next ones.
+        state_dict: weights under the model's names.
+        checkpoint: likewise.
+        strict: likewise.
+        allow_missing: likewise.
+        allow_unexpected: likewise.
+        hint: words for the error.
+        grid: rows and columns of the file's positions, where it tells them.
+    """
+    report = compare(model, state_dict, checkpoint, allow_missing, allow_unexpected, grid)
+    if strict and not report.whole:
+        reason = f'; {hint}' if hint else ''
+        raise CheckpointError(f'the backbone is not loaded whole{reason}:\n{report}')
+    fitting = {*report.loaded, *(line.split()[0] for line in report.resized)}
+    broken = sorted(name for name in fitting if state_dict[name].isnan().any())
+    if broken:
+        raise CheckpointError(f'{checkpoint}: expected numbers, found NaN in {broken[:MAX_NAMES]}')
+    weights = {name: state_dict[name] for name in fitting}
+    resize_positions(model, weights, report, grid)
+    model.load_state_dict(weights, strict=False)
+    return report
+
+
+def resize_positions(
+    model: nn.Module, weights: dict[str, Tensor], report: LoadReport, grid: Grid | None
+) -> None:
+    """Bring the position embeddings that a report names as resized to the model's grid, in place.
+
+    mmpretrain's ViT takes every grid for a square, and one of as many patches for its own.
+    """
+    for line in report.resized:
+        name = line.split()[0]
+        weights[name] = resized(position_owner(model, name), weights[name], grid)
+
+
+def compare(
+    model: nn.Module,
+    state_dict: Mapping[str, Tensor],
+    checkpoint: str | os.PathLike = '',
+    allow_missing: Sequence[str] = (),
+    allow_unexpected: Sequence[str] = (),
+    grid: Grid | None = None,
+) -> LoadReport:
+    """Say what of a state dict would load into a model; see :func:`fill`."""
+    own = model.state_dict()
+    report = LoadReport(str(checkpoint))
+    may_lack, may_leave = _beginnings(allow_missing), _beginnings(allow_unexpected)
+    for name in own.keys() - state_dict.keys():
+        names = report.allowed if name.startswith(may_lack) else report.missing
+        names.append(f'{name} (expected {tuple(own[name].shape)})')
+    for name in state_dict.keys() - own.keys():
+        names = report.allowed if name.startswith(may_leave) else report.unexpected
+        names.append(f'{name} (found {tuple(state_dict[name].shape)})')
+    for name in own.keys() & state_dict.keys():
+        found, expected = tuple(state_dict[name].shape), tuple(own[name].shape)
+        owner = position_owner(model, name)
+        if owner is not None and len(found) == 3 and found[::2] == expected[::2]:
+            _compare_grids(report, name, found, expected, owner, grid)
+        elif found == expected:
+            report.loaded.append(name)
+        else:
+            report.mismatched.append(f'{name} (expected {expected}, found {found})')
+    for key in ('loaded', 'resized', 'mismatched', 'missing', 'unexpected', 'allowed'):
+        getattr(report, key).sort()
+    return report
+
+
+def _beginnings(given: str | Sequence[str]) -> tuple[str, ...]:
+    return (given,) if isinstance(given, str) else tuple(given)
+
+
+def _compare_grids(
+    report: LoadReport,
+    name: str,
+    found: tuple[int, ...],
+    expected: tuple[int, ...],
+    owner: Any,
+    grid: Grid | None,
+) -> None:
+    source, target = source_grid(owner, found[1], grid), tuple(owner.patch_resolution)
+    if source == target:
+        report.loaded.append(name)
+    elif source is not None:
+        sides = (
+            ''
+            if source[0] == source[1] and target[0] == target[1]
+            else (f', a grid of {source[0]} x {source[1]} -> {target[0]} x {target[1]}')
+        )
+        report.resized.append(f'{name} {found} -> {expected}{sides}')
+    else:
+        sides = f'{target[0]} x {target[1]}'
+        told = 'the file does not tell the sides of its grid' if found == expected else ''
+        report.mismatched.append(
+            f'{name} (expected {expected}, found {found}'
+            + (f'; {told}, expected {sides})' if told else ')')
+        )

@@ -1,0 +1,122 @@
+"""Reading all of a checkpoint of training, the log's buffers too, without running what is in it."""
+
+import os
+import pickle
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from mmengine.logging import HistoryBuffer
+
+from .safe_load import CheckpointError, explain
+from .sharded import REST, ShardedError, is_sharded, read_whole
+
+# what MMEngine's runners take without a look when they resume
+KINDS: dict[str, tuple[type, ...]] = dict(
+    state_dict=(Mapping,),
+    optimizer=(Mapping,),
+    param_schedulers=(list, Mapping),
+    message_hub=(Mapping,),
+)
+HUB = ('log_scalars', 'runtime_info', 'resumed_keys')
+MOST_SEED = 2**32 - 1
+_METHODS = ('min', 'max', 'current', 'mean')
+
+
+def _method(owner: Any, name: str) -> Any:
+    """What stands for ``getattr`` in a file: it finds the methods of MMEngine's log buffers."""
+    if owner is not HistoryBuffer or name not in _METHODS:
+        raise pickle.UnpicklingError(f'GLOBAL getattr of {name} was not an allowed global')
+    return getattr(owner, name)
+
+
+def _allowed() -> list[Any]:
+    arrays: Any = np.array([0.0]).__reduce__()[0]
+    scalars: Any = np.float64(0).__reduce__()[0]
+    kinds = [type(np.dtype(kind)) for kind in ('bool', 'int32', 'int64', 'float32', 'float64')]
+    names = [
+        (function, f'numpy.{package}.multiarray.{function.__name__}')
+        for function in (arrays, scalars)
+        for package in ('core', '_core')
+    ]
+    return [HistoryBuffer, np.ndarray, np.dtype, *kinds, *names, (_method, 'builtins.getattr')]
+
+
+def read_rest(path: str | os.PathLike) -> dict[str, Any]:
+    """Read one file of a checkpoint of training.
+
+    Raises:
+        CheckpointError: if it is missing, torn, or names other functions or classes than those of
+            tensors, arrays and MMEngine's log.
+    """
+    if not Path(path).is_file():
+        raise CheckpointError(f'{path}: no such checkpoint file')
+    try:
+        with torch.serialization.safe_globals(_allowed()):
+            content = torch.load(path, map_location='cpu', weights_only=True, mmap=True)
+    except Exception as error:  # a damaged pickle raises just about anything
+        raise CheckpointError(f'{path}: {explain(error)}') from None
+    return _without_program(content, path)
+
+
+def _without_program(content: Any, path: str | os.PathLike) -> dict[str, Any]:
+    """Drop ``meta.config``, which either of MMEngine's runners would run as Python on resuming."""
+    if not isinstance(content, dict):
+        raise CheckpointError(f'{path}: expected a dictionary, found a {type(content).__name__}')
+    meta = content.get('meta', {})
+    if not isinstance(meta, dict):
+        raise CheckpointError(f'{path}: meta: expected a dictionary, found a {type(meta).__name__}')
+    meta.pop('config', None)
+    for key, kinds in KINDS.items():
+        if key in content and not isinstance(content[key], kinds):
+            names = ' or '.join('list' if kind is list else 'dictionary' for kind in kinds)
+            raise CheckpointError(
+                f'{path}: {key}: expected a {names}, found a {type(content[key]).__name__}'
+            )
+    return content
+
+
+def check_resumable(content: Mapping[str, Any], path: str | os.PathLike) -> None:
+    """See that a checkpoint of training tells what a run needs to go on.
+
+    Args:
+        content: content of the file, of :func:`read_rest`.
+        path: file of the checkpoint, for the error.
+
+    Raises:
+        CheckpointError: with the key, what was expected and what was found.
+    """
+    meta, hub = content.get('meta', {}), content.get('message_hub', {})
+    for key in ('epoch', 'iter'):
+        if type(meta.get(key)) is not int or meta[key] < 0:
+            raise CheckpointError(
+                f'{path}: meta.{key}: expected a whole number from 0, as in a checkpoint of '
+                f'training, found {meta.get(key)!r:.80}'
+            )
+    seed = meta.get('seed')
+    if seed is not None and not (type(seed) is int and 0 <= seed <= MOST_SEED):
+        raise CheckpointError(
+            f'{path}: meta.seed: expected a whole number from 0 to {MOST_SEED}, found {seed!r:.80}'
+        )
+    lacking = [key for key in HUB if not isinstance(hub.get(key), Mapping)]
+    if lacking:
+        raise CheckpointError(
+            f'{path}: message_hub: expected dictionaries {", ".join(HUB)}, as in a checkpoint of '
+            f'training, found no {lacking[0]}'
+        )
+
+
+def read_training_state(path: str | os.PathLike) -> dict[str, Any]:
+    """Read a checkpoint of training, full or sharded, as a full one.
+
+    Raises:
+        CheckpointError: see :func:`read_rest`; also if a sharded one is not whole.
+    """
+    if not is_sharded(path):
+        return read_rest(path)
+    try:
+        return read_whole(path, read_rest(Path(path) / REST))
+    except ShardedError as error:
+        raise CheckpointError(str(error)) from None

@@ -1,0 +1,1 @@
+"""Shared parts of the command lines: configs, arguments, processes and their end."""

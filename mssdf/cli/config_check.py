@@ -1,0 +1,260 @@
+"""Finding what is wrong in a config without building anything, and naming its key."""
+
+import difflib
+import inspect
+import re
+from collections.abc import Collection, Iterator, Mapping
+from typing import Any
+
+from mmengine.registry import DefaultScope
+
+from mssdf.errors import UsageError
+
+# What the runner, the tools and the base configs read; anything else is the user's own variable.
+TOP_LEVEL = frozenset(
+    'model train_dataloader val_dataloader test_dataloader train_cfg val_cfg test_cfg '
+    'auto_scale_lr optim_wrapper param_scheduler val_evaluator test_evaluator default_hooks '
+    'custom_hooks data_preprocessor load_from resume launcher env_cfg log_processor log_level '
+    'visualizer vis_backends default_scope randomness experiment_name work_dir custom_imports '
+    'compile runner_type strategy model_wrapper_cfg sync_bn find_unused_parameters '
+    'tta_model'.split()
+)
+# How alike a key must be to one of those to be taken for a slip.
+ALIKE = 0.87
+WORKER = 'in DataLoader worker process'
+LOADER_KEYS = frozenset(
+    'dataset sampler batch_sampler batch_size num_workers collate_fn pin_memory drop_last timeout '
+    'worker_init_fn multiprocessing_context generator prefetch_factor persistent_workers '
+    'pin_memory_device in_order num_batch_per_epoch'.split()
+)
+LOADERS = ('train_dataloader', 'val_dataloader', 'test_dataloader')
+# Keys that whoever builds takes out before the constructor sees them.
+TAKEN_OUT = {'type', '_scope_', 'constructor', 'paramwise_cfg', 'convert_to_iter_based', 'priority'}
+BUILT = 'model optim_wrapper default_hooks custom_hooks log_processor visualizer'.split()
+
+
+def check_config(config: Mapping[str, Any]) -> None:
+    """Look for keys and types that do not exist, as far as that is certain.
+
+    Args:
+        config: as it will be built.
+
+    Raises:
+        UsageError: with the dotted path, what was expected and what was found.
+    """
+    _check_top_level(config)
+    for name in LOADERS:
+        if config.get(name) is not None:
+            _check_loader(name, config[name])
+    _check_bands(config)
+    _check_crop(config)
+    scope = config.get('default_scope') or 'mmengine'
+    with DefaultScope.overwrite_default_scope(scope):
+        for path, node in typed_nodes(config):
+            _check_node(path, node)
+
+
+def _check_top_level(config: Mapping[str, Any]) -> None:
+    for key in config:
+        if key in TOP_LEVEL:
+            continue
+        near = difflib.get_close_matches(key, TOP_LEVEL, n=1, cutoff=ALIKE)
+        if near:
+            raise UsageError(f'{key}: no such key; expected {near[0]}?')
+    for key in ('model', 'train_dataloader', 'train_cfg', 'optim_wrapper'):
+        if key in config and config[key] is not None and not isinstance(config[key], Mapping):
+            raise UsageError(f'{key}: expected a dictionary, found {config[key]!r}')
+
+
+def _check_loader(name: str, loader: Any) -> None:
+    if not isinstance(loader, Mapping):
+        raise UsageError(f'{name}: expected a dictionary, found {loader!r}')
+    _refuse_unknown(name, loader, LOADER_KEYS)
+    for key, least in (('batch_size', 1), ('num_workers', 0)):
+        value = loader.get(key)
+        if value is not None and not (type(value) is int and value >= least):
+            raise UsageError(
+                f'{name}.{key}: expected an integer of {least} or more, found {value!r}'
+            )
+
+
+def _pretraining(config: Mapping[str, Any]) -> tuple[Mapping[str, Any], Mapping[str, Any]]:
+    """The data preprocessor and the training dataset of a pre-training; empty for other configs."""
+    preprocessor = (config.get('model') or {}).get('data_preprocessor')
+    dataset = (config.get('train_dataloader') or {}).get('dataset')
+    if not (isinstance(preprocessor, Mapping) and isinstance(dataset, Mapping)):
+        return {}, {}
+    masks = str(preprocessor.get('type')).endswith('MaskingDataPreprocessor')
+    return (preprocessor, dataset) if masks else ({}, {})
+
+
+def _check_bands(config: Mapping[str, Any]) -> None:
+    """Each modality has as many bands in the data as it has means."""
+    preprocessor, dataset = _pretraining(config)
+    normalised = preprocessor.get('modalities') or {}
+    for name, settings in (dataset.get('modalities') or {}).items():
+        bands = (settings or {}).get('bands')
+        mean = (normalised.get(name) or {}).get('mean')
+        if bands and mean and len(bands) != len(mean):
+            raise UsageError(
+                f'model.data_preprocessor.modalities.{name}.mean: expected {len(bands)} numbers, '
+                f'one for each of train_dataloader.dataset.modalities.{name}.bands={list(bands)}, '
+                f'found {len(mean)}'
+            )
+
+
+def _check_crop(config: Mapping[str, Any]) -> None:
+    """Patches divide the windows that the model gets."""
+    preprocessor, dataset = _pretraining(config)
+    patch = preprocessor.get('patch_size', 16)
+    for i, transform in enumerate(dataset.get('pipeline') or ()):
+        size = transform.get('size') if isinstance(transform, Mapping) else None
+        if type(size) is int and type(patch) is int and patch > 0 and size % patch:
+            raise UsageError(
+                f'train_dataloader.dataset.pipeline[{i}].size: expected a multiple of '
+                f'model.data_preprocessor.patch_size={patch}, found {size}'
+            )
+
+
+def typed_nodes(config: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, Any]]]:
+    """Dotted path and content of every dictionary with a ``type`` that will be built."""
+    for name in (*LOADERS, *BUILT):
+        yield from _typed(name, config.get(name))
+
+
+def _typed(path: str, node: Any) -> Iterator[tuple[str, Mapping[str, Any]]]:
+    if isinstance(node, Mapping):
+        if isinstance(node.get('type'), str):
+            yield path, node
+        for key, value in node.items():
+            yield from _typed(f'{path}.{key}', value)
+    elif isinstance(node, (list, tuple)):
+        for i, value in enumerate(node):
+            yield from _typed(f'{path}[{i}]', value)
+
+
+def _check_node(path: str, node: Mapping[str, Any]) -> None:
+    registry = _registry_of(path)
+    if registry is None:
+        return
+    with registry.switch_scope_and_registry(None) as scoped:  # as the runner looks for it
+        built = scoped.get(node['type'])
+    if built is None:
+        near = difflib.get_close_matches(node['type'], _names(scoped), n=1)
+        hint = f'; {near[0]}?' if near else ''
+        raise UsageError(
+            f'{path}.type: expected something registered as a {registry.name}, found '
+            f'{node["type"]!r}{hint}'
+        )
+    accepted = accepted_keys(built)
+    if accepted is not None:
+        _refuse_unknown(path, node, accepted | TAKEN_OUT)
+
+
+def _registry_of(path: str) -> Any:
+    """The registry that builds what stands at a path, where that is certain."""
+    from mmengine import registry
+
+    last = path.rpartition('.')[2]
+    if '.pipeline[' in path and path.endswith(']') and path.count('[') == 1:
+        return registry.TRANSFORMS
+    for loader in LOADERS:
+        if path == f'{loader}.dataset':
+            return registry.DATASETS
+        if path == f'{loader}.sampler':
+            return registry.DATA_SAMPLERS
+    if path in ('model', 'model.backbone', 'model.data_preprocessor', 'model.neck'):
+        return registry.MODELS
+    if re.fullmatch(
+        r'model\.(embedding|fusion_decoder|modality_decoder|\w*head|auxiliary_head)', path
+    ):
+        return registry.MODELS
+    if path == 'optim_wrapper':
+        return registry.OPTIM_WRAPPERS
+    if path == 'optim_wrapper.optimizer':
+        return registry.OPTIMIZERS
+    if re.fullmatch(r'(default_hooks\.\w+|custom_hooks\[\d+\])', path):
+        return registry.HOOKS
+    if path == 'log_processor':
+        return registry.LOG_PROCESSORS
+    return registry.VISUALIZERS if last == 'visualizer' else None
+
+
+def _names(registry: Any) -> list[str]:
+    """What is registered, under the names that a config uses."""
+    names = [f'{registry.scope}.{name}' for name in registry.module_dict]
+    return [*registry.module_dict, *names, *(registry.parent or registry).module_dict]
+
+
+def accepted_keys(built: Any) -> frozenset[str] | None:
+    """The keyword arguments that a class or function takes; None where that is not certain.
+
+    ``**kwargs`` of our own classes are followed to the class that they inherit from.
+    """
+    if not inspect.isclass(built):
+        taken = inspect.signature(built).parameters.values()
+        return None if _open(taken) else frozenset(p.name for p in taken)
+    keys: set[str] = set()
+    for cls in built.__mro__:
+        if '__init__' not in vars(cls):
+            continue
+        parameters = list(inspect.signature(vars(cls)['__init__']).parameters.values())[1:]
+        keys |= {p.name for p in parameters if p.kind not in (p.VAR_KEYWORD, p.VAR_POSITIONAL)}
+        if not _open(parameters):
+            return frozenset(keys)
+        if not cls.__module__.startswith('mssdf.'):
+            return None
+    return None
+
+
+def _open(parameters: Collection[inspect.Parameter]) -> bool:
+    return any(p.kind is p.VAR_KEYWORD for p in parameters)
+
+
+def _refuse_unknown(path: str, node: Mapping[str, Any], accepted: Collection[str]) -> None:
+    for key in node:
+        if key not in accepted:
+            near = difflib.get_close_matches(key, accepted, n=1)
+            expected = f'{near[0]}?' if near else f'one of {", ".join(sorted(accepted))}'
+            raise UsageError(f'{path}.{key}: no such key; expected {expected}')
+
+
+def explain(error: BaseException, config: Mapping[str, Any]) -> str:
+    """One line on an error of building, with the dotted path of the key that it names.
+
+    A ``KeyError`` or ``ValueError`` of ours begins with the key; where that key stands once in the
+    config, its path is put in front.
+    """
+    message = error.args[0] if isinstance(error, KeyError) and error.args else str(error)
+    # from a data worker the message comes behind its traceback
+    message = str(message).strip().splitlines()[-1] if WORKER in str(message) else message
+    message = ' '.join(str(message).split()) or type(error).__name__
+    # MMEngine puts 'class `X` in path/to/x.py: ' in front of what a constructor says
+    message = re.sub(r'^class `\w+` in [\w/.\-]+: ', '', message)
+    config = dict(config.items())  # MMEngine's Config is no Mapping
+    refused = re.search(r"unexpected keyword argument '(\w+)'", message)
+    if refused:
+        found = [p for p in paths(config) if p.endswith(f'.{refused.group(1)}')]
+        if len(found) == 1:
+            return f'{found[0]}: no such key; {message}'
+    named = re.match(r'[`\'"]?([A-Za-z_]\w*(?:\.\w+|\[\d+\])*)', message)
+    if named:
+        tail = named.group(1)
+        found = [p for p in paths(config) if p == tail or p.endswith(f'.{tail}')]
+        if len(found) == 1 and found[0] != tail:
+            return f'{found[0].removesuffix(tail)}{message}'
+        if found:
+            return message
+    return f'{type(error).__name__}: {message}' if type(error).__name__ not in message else message
+
+
+def paths(node: Any, prefix: str = '') -> Iterator[str]:
+    """The dotted path of every key of what is built."""
+    if isinstance(node, Mapping):
+        for key, value in node.items():
+            path = f'{prefix}.{key}' if prefix else str(key)
+            yield path
+            yield from paths(value, path)
+    elif isinstance(node, (list, tuple)):
+        for i, value in enumerate(node):
+            yield from paths(value, f'{prefix}[{i}]')

@@ -1,0 +1,41 @@
+"""Mixed precision where there is a GPU, and float32 where there is none."""
+
+from typing import Any
+
+from mssdf.errors import UsageError
+
+from .processes import say
+
+AMP_KEYS = ('dtype', 'loss_scale', 'use_fsdp')
+
+
+def use_amp(config: Any, dtype: str) -> None:
+    """Train in mixed precision.
+
+    Raises:
+        UsageError: without a GPU, or if the config's optimiser wrapper is a special one.
+    """
+    import torch
+
+    if not torch.cuda.is_available():
+        raise UsageError('--amp: mixed precision needs a GPU, and PyTorch sees none')
+    kind = config.optim_wrapper.get('type', 'OptimWrapper')
+    if kind not in ('OptimWrapper', 'AmpOptimWrapper'):
+        raise UsageError(f'--amp: expected optim_wrapper.type OptimWrapper, found {kind}')
+    config.optim_wrapper.type = 'AmpOptimWrapper'
+    config.optim_wrapper.dtype = dtype
+    if dtype == 'float16':
+        config.optim_wrapper.setdefault('loss_scale', 'dynamic')
+
+
+def drop_amp_without_gpu(config: Any) -> None:
+    """Let a config of mixed precision train on a CPU, where MMEngine's wrapper refuses to."""
+    import torch
+
+    wrapper = config.get('optim_wrapper') or {}
+    if torch.cuda.is_available() or wrapper.get('type') != 'AmpOptimWrapper':
+        return
+    wrapper['type'] = 'OptimWrapper'
+    for key in AMP_KEYS:
+        wrapper.pop(key, None)
+    say('PyTorch sees no GPU: training in float32 instead of mixed precision.')

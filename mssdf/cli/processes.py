@@ -1,0 +1,85 @@
+"""Processes that work together, before and without MMEngine's help."""
+
+import os
+import re
+from datetime import timedelta
+from typing import Any
+
+from mssdf.errors import UsageError
+
+LAUNCHERS = ('none', 'pytorch', 'slurm', 'mpi')
+
+
+def is_main() -> bool:
+    """Whether this process speaks for all, before they know each other."""
+    names = ('RANK', 'SLURM_PROCID', 'OMPI_COMM_WORLD_RANK')
+    return all(os.environ.get(name, '0') == '0' for name in names)
+
+
+def say(message: str) -> None:
+    """Print once, not once per rank."""
+    if is_main():
+        print(message, flush=True)
+
+
+def read_slurm_variables() -> None:
+    """Tell PyTorch what Slurm tells its tasks: rank, number of processes, where to meet.
+
+    ``MASTER_ADDR`` and ``MASTER_PORT`` stay where they are set; else it is the first node of the
+    job's list and a port that follows from the job's number.
+
+    Raises:
+        UsageError: outside of a step that srun started.
+    """
+    missing = [name for name in ('SLURM_PROCID', 'SLURM_NTASKS') if name not in os.environ]
+    if missing:
+        raise UsageError(f'--launcher slurm: expected to be started by srun, found no {missing[0]}')
+    if 'MASTER_ADDR' not in os.environ:
+        nodes = os.environ.get('SLURM_STEP_NODELIST') or os.environ.get('SLURM_JOB_NODELIST', '')
+        os.environ['MASTER_ADDR'] = first_node(nodes)
+    job = int(os.environ.get('SLURM_JOB_ID', '0'))
+    os.environ.setdefault('MASTER_PORT', str(20000 + job % 20000))
+    os.environ['RANK'] = os.environ['SLURM_PROCID']
+    os.environ['WORLD_SIZE'] = os.environ['SLURM_NTASKS']
+    os.environ['LOCAL_RANK'] = os.environ.get('SLURM_LOCALID', '0')
+
+
+def first_node(nodes: str) -> str:
+    """First host of a list as Slurm writes them, such as ``gpu[03-07,11],big1``."""
+    first = re.match(r'(?:[^,\[]|\[[^\]]*\])+', nodes)
+    return re.sub(r'\[(\w+)[^\]]*\]', r'\1', first[0]) if first else '127.0.0.1'
+
+
+def set_up_cpu_processes(config: Any) -> None:
+    """Let several processes work without a GPU, which MMEngine by itself does not.
+
+    Raises:
+        UsageError: for another launcher than torchrun and Slurm.
+    """
+    import torch
+
+    if config.launcher == 'none' or torch.cuda.is_available():
+        return
+    if config.launcher == 'slurm':
+        read_slurm_variables()
+    elif config.launcher != 'pytorch':
+        raise UsageError(
+            f'--launcher {config.launcher}: needs GPUs, and PyTorch sees none; on CPUs use '
+            'tools/dist_train.sh or tools/slurm_train.sh'
+        )
+    environment = dict(config.get('env_cfg') or {})
+    seconds = (environment.get('dist_cfg') or {}).get('timeout')
+    timeout = None if seconds is None else timedelta(seconds=seconds)
+    # MMEngine's own would look for a GPU
+    torch.distributed.init_process_group('gloo', timeout=timeout)
+    config.env_cfg = {**environment, 'dist_cfg': {'backend': 'gloo'}}
+    if config.get('sync_bn'):
+        say('Without a GPU, each process takes the statistics of batch norm from its own samples.')
+        config.sync_bn = None
+    config.model_wrapper_cfg = {
+        'type': 'MMDistributedDataParallel',
+        'broadcast_buffers': False,
+        'find_unused_parameters': config.get('find_unused_parameters', False),
+        **(config.get('model_wrapper_cfg') or {}),
+        'device_ids': None,  # and name one
+    }

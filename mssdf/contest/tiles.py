@@ -1,0 +1,237 @@
+"""Tiles of a small data set in memory, for experiments that must not wait for disks."""
+
+import json
+import zipfile
+import zlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from mssdf.datasets.multi_modal_raster import MultiModalRasterDataset
+from mssdf.utils.atomic_file import partial_file
+from mssdf.utils.progress import track
+
+DAMAGE = (zipfile.BadZipFile, zlib.error, EOFError, KeyError, ValueError)  # of an .npz file
+
+
+@dataclass
+class Tiles:
+    """Square tiles of all modalities; one that a tile lacks is zeros there, valid nowhere.
+
+    Attributes:
+        images: values (T, C_m, S, S) of each modality: uint8 as in the files, float16 for values
+            relative to the tile's median, float32 for all others.
+        valid: validity (T, 1, S, S) of each modality, bool.
+        scenes: name of the scene of each tile, T of them.
+    """
+
+    images: dict[str, Tensor]
+    valid: dict[str, Tensor]
+    scenes: list[str]
+
+    def __len__(self) -> int:
+        return len(self.scenes)
+
+    @property
+    def modalities(self) -> tuple[str, ...]:
+        """Names of the modalities."""
+        return tuple(self.images)
+
+    @property
+    def size(self) -> int:
+        """Side of a tile in pixels."""
+        return int(next(iter(self.images.values())).shape[-1])
+
+    def present(self, modality: str) -> Tensor:
+        """Find the tiles (T,) bool that have a modality at all."""
+        return self.valid[modality].flatten(1).any(dim=1)
+
+    def to(self, device: torch.device | str) -> 'Tiles':
+        """The same tiles on another device."""
+        return Tiles(
+            {name: image.to(device) for name, image in self.images.items()},
+            {name: valid.to(device) for name, valid in self.valid.items()},
+            self.scenes,
+        )
+
+    def describe(self) -> str:
+        """Count tiles, their scenes, and those that have each modality, in words."""
+        counts = ', '.join(f'{int(self.present(name).sum())} with {name}' for name in self.images)
+        return (
+            f'{len(self)} tiles of {self.size} x {self.size} pixels from {len(set(self.scenes))} '
+            f'scenes: {counts}'
+        )
+
+    def statistics(self, modality: str) -> dict[str, list[float]]:
+        """Mean and standard deviation of each band over the valid pixels of all tiles."""
+        image, valid = self.images[modality], self.valid[modality]
+        count = valid.sum(dtype=torch.float64).clamp(min=1)
+        mean, std = [], []
+        for band in range(image.shape[1]):
+            # in parts: float64 of all tiles would take eight times their memory
+            parts = [
+                values[:, band : band + 1][known].double()
+                for values, known in zip(image.split(64), valid.split(64), strict=True)
+            ]
+            average = torch.stack([part.sum() for part in parts]).sum() / count
+            square = torch.stack([(part - average).square().sum() for part in parts]).sum()
+            mean.append(float(average))
+            std.append(float((square / count).sqrt()))
+        return dict(mean=mean, std=std)
+
+
+def concatenate_tiles(parts: Sequence[Tiles]) -> Tiles:
+    """Put the tiles of several data sets one after the other.
+
+    Raises:
+        ValueError: if a modality has another type or band count in one of them.
+    """
+    for name, first in parts[0].images.items():
+        for part in parts[1:]:
+            found = part.images[name]
+            if found.dtype != first.dtype or found.shape[1] != first.shape[1]:
+                raise ValueError(
+                    f'modality {name!r}: expected {first.shape[1]} bands of {first.dtype} in all '
+                    f'data sets, found {found.shape[1]} of {found.dtype}'
+                )
+    names = parts[0].modalities
+    return Tiles(
+        {name: torch.cat([part.images[name] for part in parts]) for name in names},
+        {name: torch.cat([part.valid[name] for part in parts]) for name in names},
+        [scene for part in parts for scene in part.scenes],
+    )
+
+
+def read_tiles(dataset: MultiModalRasterDataset, relative: Sequence[str] = ()) -> Tiles:
+    """Read every window of a dataset's grid once.
+
+    Args:
+        dataset: rasters with ``windows=dict(mode='grid')``; its window size is the tiles'.
+        relative: modalities whose values become relative to the median of the tile's valid
+            pixels (heights), so that float16 holds them.
+
+    Raises:
+        ValueError: if no tile is left.
+    """
+    images: dict[str, list[Tensor]] = {name: [] for name in dataset.modalities}
+    valid: dict[str, list[Tensor]] = {name: [] for name in dataset.modalities}
+    scenes = []
+    for index in track(range(len(dataset)), len(dataset), 'reading tiles'):
+        window = dataset.read_window(index)
+        if window is None:  # an unreadable file, which the dataset has named and counted
+            continue
+        for name, image in window['images'].items():
+            known = window['valid'][name]
+            images[name].append(_to_tensor(image, known, name in relative))
+            valid[name].append(torch.from_numpy(np.ascontiguousarray(known))[None])
+        scenes.append(str(window['scene']))
+    if not scenes:
+        raise ValueError(f'{dataset.data_root}: expected at least one usable tile, found none')
+    return Tiles(
+        {name: torch.stack(values) for name, values in images.items()},
+        {name: torch.stack(values) for name, values in valid.items()},
+        scenes,
+    )
+
+
+def _to_tensor(image: NDArray, valid: NDArray[np.bool_], relative: bool) -> Tensor:
+    """Bring one image (H, W, C) to (C, H, W) in the type that its tiles are kept in."""
+    if relative:
+        values = image.astype(np.float64)
+        median = np.median(values[valid]) if valid.any() else 0.0
+        image = np.where(valid[..., None], values - median, 0.0).astype(np.float16)
+    elif image.dtype != np.uint8:
+        image = image.astype(np.float32)
+    return torch.from_numpy(np.ascontiguousarray(image.transpose(2, 0, 1)))
+
+
+def read_tiles_of_folders(
+    roots: Sequence[str],
+    modalities: Mapping[str, Mapping[str, Any] | None],
+    tile_size: int = 256,
+    relative: Sequence[str] = (),
+    folder: str = 'patch',
+    max_invalid: float = 0.5,
+) -> Tiles:
+    """Read folders of pairs whole, cut into tiles side by side.
+
+    Where no whole number of tiles covers a scene, the last row and column are shifted inwards.
+
+    Args:
+        roots: folders of data, each with ``folder``/NAME<suffix>.
+        modalities: settings of each modality, see
+            :class:`~mssdf.datasets.MultiModalRasterDataset`.
+        tile_size: side of a tile in pixels.
+        relative: modalities to keep relative to the tile's median.
+        folder: name of the sub-folder with the rasters.
+        max_invalid: largest share of invalid pixels of a modality that counts as present.
+    """
+    parts = []
+    for root in roots:
+        dataset = MultiModalRasterDataset(
+            data_root=root,
+            modalities=modalities,
+            folder=folder,
+            window_size=tile_size,
+            windows=dict(mode='grid'),
+            max_invalid=max_invalid,
+            cache_dir='',
+        )
+        parts.append(read_tiles(dataset, relative))
+    return concatenate_tiles(parts)
+
+
+def save_tiles(tiles: Tiles, path: str | Path, source: Mapping[str, Any]) -> None:
+    """Write tiles to an .npz file, whole or not at all, with what they were made from."""
+    arrays: dict[str, Any] = {
+        'source': np.array(json.dumps(source, sort_keys=True)),
+        'scenes': np.array(tiles.scenes),
+    }
+    for name in tiles.modalities:
+        arrays[f'images_{name}'] = tiles.images[name].cpu().numpy()
+        arrays[f'valid_{name}'] = np.packbits(tiles.valid[name].cpu().numpy(), axis=-1)
+    with partial_file(path) as partial, open(partial, 'wb') as file:
+        np.savez(file, **arrays)
+
+
+def load_tiles(path: str | Path, source: Mapping[str, Any] | None = None) -> Tiles | None:
+    """Read tiles back.
+
+    Args:
+        path: file of :func:`save_tiles`.
+        source: what they must have been made from; None takes them in any case.
+
+    Returns:
+        The tiles; None if there is no such file or it was made from something else.
+
+    Raises:
+        ValueError: if the file is damaged.
+    """
+    if not Path(path).is_file():
+        return None
+    try:
+        return _read_tiles(path, source)
+    except DAMAGE as error:
+        raise ValueError(
+            f'{path}: expected tiles of save_tiles, found a damaged file ({error}); without it '
+            'they are read anew'
+        ) from None
+
+
+def _read_tiles(path: str | Path, source: Mapping[str, Any] | None) -> Tiles | None:
+    with np.load(path, allow_pickle=False) as arrays:
+        if source is not None and str(arrays['source']) != json.dumps(source, sort_keys=True):
+            return None
+        names = [key.removeprefix('images_') for key in arrays if key.startswith('images_')]
+        images = {name: torch.from_numpy(arrays[f'images_{name}']) for name in names}
+        valid = {}
+        for name, image in images.items():
+            bits = np.unpackbits(arrays[f'valid_{name}'], axis=-1, count=image.shape[-1])
+            valid[name] = torch.from_numpy(bits.view(np.bool_))
+        return Tiles(images, valid, [str(scene) for scene in arrays['scenes']])

@@ -1,0 +1,1 @@
+"""Checks of built task datasets before training: files, label maps, what a pipeline delivers."""

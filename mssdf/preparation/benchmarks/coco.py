@@ -1,0 +1,132 @@
+"""Boxes of DIOR and NWPU VHR-10 as COCO's json."""
+
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import cv2
+
+from mssdf.datasets.annotations.xml_boxes import read_objects
+from mssdf.utils.text_files import read_lines
+
+CORNER = r'\(\s*(-?\d+)\s*,\s*(-?\d+)\s*\)'
+VHR10_LINE = re.compile(rf'{CORNER}\s*,\s*{CORNER}\s*,\s*(\d+)')
+
+Box = tuple[float, float, float, float]  # left, top, right, bottom
+
+
+@dataclass
+class LabelledImage:
+    """An image with its boxes.
+
+    Attributes:
+        file: its name in the data set's folder of images.
+        width, height: in pixels.
+        boxes: left, top, right and bottom in pixels, and the class's place in the list.
+        dropped: what was wrong with boxes that were left out.
+    """
+
+    file: str
+    width: int
+    height: int
+    boxes: list[tuple[Box, int]] = field(default_factory=list)
+    dropped: list[str] = field(default_factory=list)
+
+    def add(self, box: Box, label: int) -> None:
+        """Add a box, cut to the image; one without area is dropped."""
+        left, top = max(box[0], 0.0), max(box[1], 0.0)
+        right, bottom = min(box[2], float(self.width)), min(box[3], float(self.height))
+        if right <= left or bottom <= top:
+            self.dropped.append(f'{self.file}: no area in the image: {box}')
+        else:
+            self.boxes.append(((left, top, right, bottom), label))
+
+
+def read_dior(xml: Path, image: Path, classes: Sequence[str]) -> LabelledImage:
+    """Read the horizontal boxes of an image from DIOR's XML.
+
+    Raises:
+        FileNotFoundError: if the XML or the image is missing.
+        ValueError: for XML that is no annotation, a number that is none, another size than the
+            image's, or an unknown class.
+    """
+    height, width = image_size(image)
+    stated, objects = read_objects(xml, 'bndbox', ('xmin', 'ymin', 'xmax', 'ymax'), classes)
+    if stated != (width, height):
+        raise ValueError(
+            f'{xml}: expected width and height {(width, height)} as of {image.name}, found {stated}'
+        )
+    result = LabelledImage(image.name, width, height)
+    for name, (left, top, right, bottom) in objects:
+        result.add((left, top, right, bottom), list(classes).index(name))
+    return result
+
+
+def read_vhr10(text: Path, image: Path, classes: Sequence[str]) -> LabelledImage:
+    """Read the boxes of an image from NWPU VHR-10's text: ``(x1,y1),(x2,y2),class`` a line.
+
+    Raises:
+        FileNotFoundError: if the text or the image is missing.
+        ValueError: for another line, or an unknown class.
+    """
+    if not text.is_file():
+        raise FileNotFoundError(f'{text}: no such file, to go with {image.name}')
+    height, width = image_size(image)
+    result = LabelledImage(image.name, width, height)
+    for number, line in read_lines(text):
+        match = VHR10_LINE.fullmatch(line)
+        if match is None:
+            raise ValueError(
+                f'{text}: line {number}: expected (x1,y1),(x2,y2),class, found {line!r}'
+            )
+        left, top, right, bottom, label = map(int, match.groups())
+        if not 1 <= label <= len(classes):
+            raise ValueError(
+                f'{text}: line {number}: expected a class from 1 to {len(classes)}, found {label}'
+            )
+        result.add((left, top, right, bottom), label - 1)
+    return result
+
+
+def image_size(path: Path) -> tuple[int, int]:
+    """Height and width.
+
+    Raises:
+        FileNotFoundError, ValueError: if it is missing or no image.
+    """
+    if not path.is_file():
+        raise FileNotFoundError(f'{path}: no such file')
+    try:
+        image = cv2.imread(str(path))
+    except cv2.error as error:  # larger than OpenCV reads
+        raise ValueError(f'{path}: cannot be read as an image: {error.err}') from None
+    if image is None:
+        raise ValueError(f'{path}: cannot be read as an image')
+    return image.shape[0], image.shape[1]
+
+
+def to_coco(images: Iterable[LabelledImage], classes: Sequence[str]) -> dict[str, list[Any]]:
+    """COCO's dictionary: categories from 1 in the order of the classes, boxes as x, y, w, h."""
+    content: dict[str, list[Any]] = dict(
+        images=[],
+        annotations=[],
+        categories=[dict(id=label, name=name) for label, name in enumerate(classes, 1)],
+    )
+    for number, image in enumerate(images, 1):
+        content['images'].append(
+            dict(id=number, file_name=image.file, width=image.width, height=image.height)
+        )
+        for (left, top, right, bottom), label in image.boxes:
+            content['annotations'].append(
+                dict(
+                    id=len(content['annotations']) + 1,
+                    image_id=number,
+                    category_id=label + 1,
+                    bbox=[left, top, right - left, bottom - top],
+                    area=(right - left) * (bottom - top),
+                    iscrowd=0,
+                )
+            )
+    return content

@@ -1,0 +1,150 @@
+"""DOTA cut into tiles by mmrotate's splitter, a part whole or not at all."""
+
+import importlib.util
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+from collections import deque
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from mssdf.datasets.annotations.dota import check_raw
+from mssdf.utils.atomic_file import write_atomically
+from mssdf.utils.folders import files_in
+from mssdf.utils.progress import track
+
+ENDINGS = ('.jpg', '.JPG', '.png', '.tif', '.bmp')  # those that the splitter takes
+RECORD = 'split_dota.json'
+
+
+@dataclass(frozen=True)
+class Tiling:
+    """How to cut.
+
+    Attributes:
+        size, overlap: of tiles in pixels.
+        workers: processes.
+    """
+
+    size: int
+    overlap: int
+    workers: int
+
+
+def find_splitter() -> Path:
+    """Mmrotate's script.
+
+    Raises:
+        FileNotFoundError: if mmrotate is not installed, or has no such script.
+    """
+    spec = importlib.util.find_spec('mmrotate')
+    if spec is None or spec.origin is None:
+        raise FileNotFoundError('mmrotate is not installed: pip install "mssdf[detection]"')
+    script = Path(spec.origin).parent / '.mim/tools/data/dota/split/img_split.py'
+    if not script.is_file():
+        raise FileNotFoundError(f'{script}: expected the splitter of mmrotate, found none')
+    return script
+
+
+def split_part(images: Path, boxes: Path | None, target: Path, tiling: Tiling) -> str:
+    """Cut the images of a folder, unless that was done; say what became of it.
+
+    Args:
+        images: folder.
+        boxes: folder of their text files; None without.
+        target: folder to make.
+        tiling: how to cut.
+
+    Raises:
+        FileNotFoundError: if images or boxes are missing.
+        FileExistsError: if something else is at ``target``.
+        ValueError: if it was cut otherwise before, tiles have gone since, or a line of boxes is
+            none that the splitter takes.
+        RuntimeError: if the splitter fails, or leaves an image without tiles.
+    """
+    if target.exists():
+        return f'done before: {_check_done(target, tiling)}'
+    names = sorted(path.stem for path in files_in(images) if path.suffix in ENDINGS)
+    if not names:
+        raise FileNotFoundError(f'{images}: expected images, found none')
+    if boxes is not None:
+        for name in names:  # the splitter takes an image without its file for an empty one
+            if not (boxes / f'{name}.txt').is_file():
+                raise FileNotFoundError(f'{boxes / name}.txt: no such file, to go with {name}')
+        check_raw([boxes / f'{name}.txt' for name in names])
+    partial = target.with_name(f'.{target.name}.partial')
+    shutil.rmtree(partial, ignore_errors=True)
+    partial.parent.mkdir(parents=True, exist_ok=True)
+    command = [sys.executable, str(find_splitter()), '--img-dirs', str(images)]
+    if boxes is not None:
+        command += ['--ann-dirs', str(boxes)]
+    command += ['--sizes', str(tiling.size), '--gaps', str(tiling.overlap)]
+    command += ['--nproc', str(tiling.workers), '--save-dir', str(partial)]
+    for _ in track(_run(command, target.name), len(names), target.name):
+        pass
+    count = _count(partial)
+    lacking = set(names) - {path.name.split('__')[0] for path in (partial / 'images').iterdir()}
+    if lacking or count != len(list((partial / 'annfiles').iterdir())):
+        raise RuntimeError(
+            f'{partial}: expected tiles of every image and as many files of boxes, found none of '
+            f'{sorted(lacking)[:5]}, {count} tiles'
+        )
+    counts = dict(size=tiling.size, overlap=tiling.overlap, images=len(names), tiles=count)
+    write_atomically(partial / RECORD, json.dumps(counts).encode())
+    partial.rename(target)
+    return f'{len(names)} images, {count} tiles'
+
+
+def _check_done(target: Path, tiling: Tiling) -> str:
+    record = target / RECORD
+    if not record.is_file():
+        raise FileExistsError(
+            f'{target}: expected nothing there, or tiles of this tool ({RECORD}), found neither'
+        )
+    before = json.loads(record.read_text())
+    if (before['size'], before['overlap']) != (tiling.size, tiling.overlap):
+        raise ValueError(
+            f'{target}: was cut with size {before["size"]} and overlap {before["overlap"]}, found '
+            f'{tiling.size} and {tiling.overlap}; for others choose another folder'
+        )
+    count = _count(target)
+    if count != before['tiles']:
+        raise ValueError(
+            f'{target}: expected {before["tiles"]} tiles, found {count}; remove the folder to cut '
+            'anew'
+        )
+    return f'{before["images"]} images, {count} tiles'
+
+
+def _count(target: Path) -> int:
+    return sum(1 for _ in (target / 'images').iterdir())
+
+
+def _run(command: list[str], part: str) -> Iterator[None]:
+    """Run the splitter; yield whenever an image is done."""
+    last = deque[str](maxlen=20)
+    process = subprocess.Popen(
+        command,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+        errors='replace',
+        start_new_session=True,  # its workers end with it
+    )
+    try:
+        assert process.stderr is not None
+        for line in process.stderr:
+            last.append(line)
+            if 'Filename: ' in line:
+                yield
+    except BaseException:
+        os.killpg(process.pid, signal.SIGTERM)
+        raise
+    finally:
+        process.wait()
+    if process.returncode:
+        raise RuntimeError(f'{part}: the splitter failed:\n{"".join(last)}')

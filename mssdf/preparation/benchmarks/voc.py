@@ -1,0 +1,31 @@
+"""DIOR's lists of images per split."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from mssdf.utils.text_files import read_text
+
+
+def read_splits(root: Path, splits: Sequence[str]) -> dict[str, list[str]]:
+    """Names of the images of each split, from ``ImageSets/Main``.
+
+    Raises:
+        FileNotFoundError: if a list is missing.
+        ValueError: for an empty list, or a name that is in two places.
+    """
+    names: dict[str, list[str]] = {}
+    seen: dict[str, str] = {}
+    for split in splits:
+        listed = root / f'ImageSets/Main/{split}.txt'
+        if not listed.is_file():
+            raise FileNotFoundError(f'{listed}: no such file')
+        names[split] = read_text(listed).split()
+        if not names[split]:
+            raise ValueError(f'{listed}: expected names of images, found none')
+        for name in names[split]:
+            if name in seen:
+                raise ValueError(
+                    f'{listed}: expected each image once, found {name} in {seen[name]}.txt too'
+                )
+            seen[name] = split
+    return names

@@ -1,0 +1,138 @@
+"""The rasters that pairs are made from: which there are, and what their headers say."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cache
+from typing import Any
+
+from affine import Affine
+from rasterio._err import CPLE_BaseError
+from rasterio.errors import RasterioError
+from rasterio.transform import array_bounds
+
+from mssdf.rasters.fill_values import find_fills
+from mssdf.rasters.formats import check_lengths
+from mssdf.rasters.georeference import require_grid
+from mssdf.rasters.identity import is_complete, raster_facts
+from mssdf.rasters.raster import BandSource, make_source, read_header
+from mssdf.rasters.reader_threads import reader_threads
+from mssdf.utils.folders import Listing, list_folder
+from mssdf.utils.progress import track
+
+from .boxes import Bounds, CatalogueError, boxes_near
+from .settings import SourceSettings
+
+
+@dataclass(frozen=True)
+class CataloguedRaster:
+    """A raster, and how its pixels are read.
+
+    Attributes:
+        identity: what changes when the file does, or one that it leads to: paths, sizes and
+            times of change; the grid as well for what lies on a server.
+        fills: share of heights of each value that usually marks a hole.
+    """
+
+    source: BandSource
+    identity: tuple[Any, ...]
+    fills: Mapping[float, float] = field(default_factory=dict)
+
+    @property
+    def path(self) -> str:
+        """The file."""
+        return self.source.path
+
+    @property
+    def transform(self) -> Affine:
+        """From its pixels to its CRS."""
+        return Affine(*self.source.header.transform)
+
+    @property
+    def bounds(self) -> Bounds:
+        """Left, bottom, right and top in its CRS, left below right and bottom below top."""
+        header = self.source.header
+        bounds = array_bounds(header.height, header.width, self.transform)
+        (left, right), (bottom, top) = sorted(bounds[::2]), sorted(bounds[1::2])
+        return left, bottom, right, top
+
+    def boxes_in(self, crs: str, near: Bounds | None = None) -> list[Bounds]:
+        """The boxes around the raster in another CRS, or around what of it lies near.
+
+        Args:
+            crs: well-known text.
+            near: left, bottom, right and top of interest in that CRS; None for all.
+
+        Raises:
+            CatalogueError: when there is no way from the raster's CRS.
+        """
+        try:
+            return list(boxes_near(self.source.header.crs, crs, self.bounds, near))
+        except CatalogueError as error:
+            raise CatalogueError(f'{self.path}: {error}') from error
+
+    def bounds_in(self, crs: str) -> Bounds:
+        """The box around the whole raster in another CRS.
+
+        Raises:
+            CatalogueError: when there is none.
+        """
+        for box in self.boxes_in(crs):
+            return box
+        raise CatalogueError(f'{self.path}: expected a raster that the CRS of the output can hold')
+
+
+def open_catalogue(
+    modality: str, settings: SourceSettings, *, terrain: bool = False
+) -> tuple[list[CataloguedRaster], dict[str, str]]:
+    """Read the headers of a modality's rasters, many at once.
+
+    Args:
+        modality: its name, for messages.
+        settings: of the modality.
+        terrain: take the rasters of the ground instead.
+
+    Returns:
+        The rasters in the order given, and the reason for each that cannot be used.
+
+    Raises:
+        CatalogueError: when none of them can.
+    """
+    paths = settings.terrain if terrain else settings.files
+    listing = cache(list_folder)
+    jobs = {
+        path: reader_threads().submit(_open, path, settings, terrain, listing) for path in paths
+    }
+    usable: list[CataloguedRaster] = []
+    refused: dict[str, str] = {}
+    for path, job in track(jobs.items(), len(jobs), f'reading headers of {modality}'):
+        try:
+            usable.append(job.result())
+        except (OSError, RasterioError, CPLE_BaseError, ValueError) as error:
+            refused[path] = ' '.join(str(error).split())
+    if not usable:
+        first = next(iter(refused.values()), 'no file given')
+        raise CatalogueError(f'{modality}: none of {len(paths)} rasters can be used: {first}')
+    bands = {len(raster.source.bands) for raster in usable}
+    if len(bands) > 1:
+        raise CatalogueError(
+            f'{modality}: expected rasters of one number of bands, found {sorted(bands)}; choose '
+            f'with --bands {modality}=...'
+        )
+    return usable, refused
+
+
+def _open(path: str, settings: SourceSettings, terrain: bool, listing: Listing) -> CataloguedRaster:
+    header = read_header(path)
+    require_grid(header)
+    bands: Sequence[int] | None = (1,) if terrain else settings.bands
+    nodata = settings.terrain_nodata if terrain else settings.nodata
+    unit = settings.terrain_unit if terrain else settings.unit
+    source = make_source(header, bands, nodata=nodata, unit=unit)
+    if terrain or settings.is_height:
+        check_lengths(source, '--dtm-unit' if terrain else '--unit')
+
+    facts = raster_facts(path, listing)
+    identity: list[Any] = [*facts]
+    if not is_complete(facts):
+        identity += [header.height, header.width, *header.transform]
+    return CataloguedRaster(source, tuple(identity), find_fills(source))

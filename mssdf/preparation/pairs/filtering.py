@@ -1,0 +1,78 @@
+"""Which windows of a tile are worth keeping, and why the others are not."""
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mssdf.rasters.indexed_scene import usable
+
+from ..benchmarks.tiling import starts
+
+EMPTY, FLAT, SMALL = 'empty', 'flat', 'smaller than a window'
+
+
+def judge_windows(
+    values: Mapping[str, NDArray],
+    valid: Mapping[str, NDArray[np.bool_]],
+    window: int,
+    *,
+    required: Sequence[str],
+    max_invalid: float,
+    min_contrast: Mapping[str, float],
+) -> tuple[list[tuple[int, int]], dict[str, int]]:
+    """Judge the windows of a grid that covers the tile wholly.
+
+    Args:
+        values: (C, H, W) per modality, the reference first.
+        valid: (H, W) per modality.
+        window: side in pixels.
+        required: modalities that a window must have.
+        max_invalid: largest share of invalid pixels in each of them.
+        min_contrast: per modality, the standard deviation below which it shows nothing; a window
+            is flat when that holds for all its modalities.
+
+    Returns:
+        Rows and columns of the windows kept, and the number dropped by reason: ``'empty'`` (the
+        reference), ``'no NAME'``, ``'flat'``, ``'smaller than a window'``.
+    """
+    height, width = next(iter(valid.values())).shape
+    if min(height, width) < window:
+        return [], {SMALL: 1}
+    kept: list[tuple[int, int]] = []
+    dropped: dict[str, int] = {}
+    for row in starts(height, window, window):
+        for col in starts(width, window, window):
+            place = (slice(row, row + window), slice(col, col + window))
+            reason = _judge(place, values, valid, required, max_invalid, min_contrast)
+            if reason is None:
+                kept.append((row, col))
+            else:
+                dropped[reason] = dropped.get(reason, 0) + 1
+    return kept, dropped
+
+
+def _judge(
+    place: tuple[slice, slice],
+    values: Mapping[str, NDArray],
+    valid: Mapping[str, NDArray[np.bool_]],
+    required: Sequence[str],
+    max_invalid: float,
+    min_contrast: Mapping[str, float],
+) -> str | None:
+    """The reason to drop a window, None to keep it."""
+    for name in required:
+        if not usable(valid[name][place].mean(), max_invalid):
+            return EMPTY if name == required[0] else f'no {name}'
+    for name, modality in values.items():
+        known = valid[name][place]
+        if known.any() and contrast(modality[:, place[0], place[1]], known) >= min_contrast.get(
+            name, 0.0
+        ):
+            return None
+    return FLAT
+
+
+def contrast(values: NDArray, valid: NDArray[np.bool_]) -> float:
+    """The largest standard deviation of a band (C, H, W) over valid pixels (H, W)."""
+    return float(values[:, valid].std(axis=1, dtype=np.float64).max())

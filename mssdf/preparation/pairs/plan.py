@@ -1,0 +1,148 @@
+"""Which tiles there are to make, and from which rasters."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from mssdf.rasters.crs import same_coordinates
+from mssdf.rasters.formats import common_dtype
+
+from .catalogue import CataloguedRaster, open_catalogue
+from .notes import TERRAIN, describe_rasters
+from .settings import BuildSettings
+from .target_grid import Rect, TargetGrid, make_grids, plane_crs
+
+
+@dataclass(frozen=True)
+class Tile:
+    """One unit of work.
+
+    Attributes:
+        name: of the files written.
+        grid: it belongs to.
+        row, col: its place among the tiles of the grid.
+        rect: its pixels, cut to where all required modalities may have some.
+        rasters: by modality, those that meet it; the ground of a modality of heights under
+            ``'terrain of NAME'``.
+    """
+
+    name: str
+    grid: TargetGrid
+    row: int
+    col: int
+    rect: Rect
+    rasters: dict[str, tuple[CataloguedRaster, ...]]
+
+
+@dataclass
+class Plan:
+    """Everything to do.
+
+    Attributes:
+        tiles: in the order of their names.
+        dtypes: of each modality's pixels.
+        bands: how many each modality has.
+        refused: the reason for each raster that cannot be used.
+        no_overlap: tiles of the reference where another required modality has nothing.
+        notes: what to know about the rasters, a line each.
+    """
+
+    tiles: list[Tile]
+    dtypes: dict[str, str]
+    bands: dict[str, int]
+    refused: dict[str, str] = field(default_factory=dict)
+    no_overlap: int = 0
+    notes: tuple[str, ...] = ()
+
+
+def make_plan(settings: BuildSettings) -> Plan:
+    """Read all headers and lay out the tiles.
+
+    Raises:
+        CatalogueError: when a modality has no usable raster.
+    """
+    catalogue: dict[str, list[CataloguedRaster]] = {}
+    refused: dict[str, str] = {}
+    for name, source in settings.sources.items():
+        catalogue[name], bad = open_catalogue(name, source)
+        refused |= bad
+        if source.terrain:
+            catalogue[TERRAIN + name], bad = open_catalogue(name, source, terrain=True)
+            refused |= bad
+    grids = make_grids(
+        catalogue[settings.reference], settings.crs, settings.resolution, settings.tile
+    )
+    needed = [name for name in catalogue if name.removeprefix(TERRAIN) in settings.required]
+    tiles: list[Tile] = []
+    without = 0
+    for grid in grids:
+        laid, lacking = _lay_tiles(grid, catalogue, settings.reference, needed, len(grids) > 1)
+        tiles += laid
+        without += lacking
+    return Plan(
+        tiles=sorted(tiles, key=lambda tile: tile.name),
+        dtypes={name: _dtype(catalogue, name) for name in settings.sources},
+        bands={name: len(catalogue[name][0].source.bands) for name in settings.sources},
+        refused=refused,
+        no_overlap=without,
+        notes=tuple(describe_rasters(settings, catalogue)),
+    )
+
+
+def _dtype(catalogue: Mapping[str, Sequence[CataloguedRaster]], name: str) -> str:
+    if TERRAIN + name in catalogue:
+        return 'float32'
+    return common_dtype(raster.source.dtype for raster in catalogue[name])
+
+
+def _lay_tiles(
+    grid: TargetGrid,
+    catalogue: Mapping[str, Sequence[CataloguedRaster]],
+    reference: str,
+    needed: Sequence[str],
+    several_grids: bool,
+) -> tuple[list[Tile], int]:
+    """The tiles of one grid, and how many of the reference's lack another modality."""
+    meets: dict[tuple[int, int], dict[str, list[CataloguedRaster]]] = {}
+    boxes: dict[tuple[int, int], dict[str, Rect]] = {}
+    area: Rect | None = None
+    for name, rasters in catalogue.items():
+        for raster in rasters:
+            if name == reference and several_grids and not _belongs(raster, grid):
+                continue
+            near = grid.bounds(area) if area and name != reference else None
+            for bounds in raster.boxes_in(grid.crs, near):
+                box = grid.rect_of(bounds)
+                if name == reference:
+                    area = area | box if area else box
+                for place in grid.tiles_in(box):
+                    if name != reference and place not in meets:
+                        continue
+                    found = meets.setdefault(place, {}).setdefault(name, [])
+                    if raster not in found[-1:]:
+                        found.append(raster)
+                    inside = box & grid.tile_rect(*place)
+                    known = boxes.setdefault(place, {})
+                    known[name] = known[name] | inside if name in known else inside
+    tiles = []
+    for (row, col), rasters_here in meets.items():
+        if any(name not in rasters_here for name in needed):
+            continue
+        rect = grid.tile_rect(row, col)
+        for name in needed:
+            rect = rect & boxes[row, col][name]
+        if 0 in rect.size:
+            continue
+        chosen = {name: tuple(found) for name, found in rasters_here.items()}
+        tiles.append(Tile(_tile_name(grid, row, col), grid, row, col, rect, chosen))
+    return tiles, len(meets) - len(tiles)
+
+
+def _belongs(raster: CataloguedRaster, grid: TargetGrid) -> bool:
+    return same_coordinates(plane_crs(raster), grid.crs)
+
+
+def _tile_name(grid: TargetGrid, row: int, col: int) -> str:
+    """Such as ``epsg32633_n15625_e01234``: tiles counted from the origin of the CRS."""
+    north, east = -row - 1, col
+    parts = [f'{axis[value < 0]}{abs(value):05d}' for axis, value in (('ns', north), ('ew', east))]
+    return '_'.join([grid.code, *parts])

@@ -1,0 +1,250 @@
+"""The grid that everything is brought to, and its tiles."""
+
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from affine import Affine
+from rasterio._err import CPLE_BaseError
+from rasterio.crs import CRS
+from rasterio.errors import RasterioError
+from rasterio.warp import calculate_default_transform, transform
+
+from mssdf.rasters.crs import (
+    describe_crs,
+    horizontal_crs,
+    is_local,
+    metres_per_unit,
+    same_coordinates,
+    turn_in_units,
+)
+from mssdf.rasters.grids import TOLERANCE
+
+from .boxes import Bounds, CatalogueError
+from .catalogue import CataloguedRaster
+from .orientation import pixel_sides, upright
+
+# Rounding in coordinates must not add a row of pixels.
+SNAP = TOLERANCE
+# Pixels that are so nearly square are rounded ones, and are kept as they are.
+NEARLY_SQUARE = 1e-3
+
+
+@dataclass(frozen=True)
+class Rect:
+    """Rows and columns of a grid, from the first to one after the last; rows count downwards."""
+
+    top: int
+    left: int
+    bottom: int
+    right: int
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Rows and columns, 0 or more."""
+        return max(self.bottom - self.top, 0), max(self.right - self.left, 0)
+
+    def __and__(self, other: 'Rect') -> 'Rect':
+        return Rect(
+            max(self.top, other.top),
+            max(self.left, other.left),
+            min(self.bottom, other.bottom),
+            min(self.right, other.right),
+        )
+
+    def __or__(self, other: 'Rect') -> 'Rect':
+        return Rect(
+            min(self.top, other.top),
+            min(self.left, other.left),
+            max(self.bottom, other.bottom),
+            max(self.right, other.right),
+        )
+
+
+@dataclass(frozen=True)
+class TargetGrid:
+    """An endless north-up grid of square pixels.
+
+    Attributes:
+        crs: well-known text.
+        pixel: width of a pixel in units of the CRS.
+        anchor: x and y of a corner of pixels.
+        tile: side of a tile in pixels.
+        aspect: height of a pixel per width; 1 but for the rounding in a file's own pixel size.
+    """
+
+    crs: str
+    pixel: float
+    anchor: tuple[float, float]
+    tile: int
+    aspect: float = 1.0
+
+    @property
+    def code(self) -> str:
+        """A name for files, such as ``epsg32633``."""
+        epsg = CRS.from_wkt(self.crs).to_epsg()
+        return f'epsg{epsg}' if epsg else 'local'
+
+    def transform(self, rect: Rect) -> Affine:
+        """From the pixels of a rectangle to the CRS."""
+        left, _, _, top = self.bounds(rect)
+        return Affine(self.pixel, 0, left, 0, -self.pixel * self.aspect, top)
+
+    def bounds(self, rect: Rect) -> Bounds:
+        """Left, bottom, right and top of a rectangle."""
+        x, y = self.anchor
+        width, height = self.pixel, self.pixel * self.aspect
+        return (
+            x + rect.left * width,
+            y - rect.bottom * height,
+            x + rect.right * width,
+            y - rect.top * height,
+        )
+
+    def rect_of(self, bounds: Bounds) -> Rect:
+        """The smallest rectangle of whole pixels around a box."""
+        left, bottom, right, top = bounds
+        x, y = self.anchor
+        width, height = self.pixel, self.pixel * self.aspect
+        return Rect(
+            math.floor((y - top) / height + SNAP),
+            math.floor((left - x) / width + SNAP),
+            math.ceil((y - bottom) / height - SNAP),
+            math.ceil((right - x) / width - SNAP),
+        )
+
+    def tile_rect(self, row: int, col: int) -> Rect:
+        """The pixels of a tile."""
+        side = self.tile
+        return Rect(row * side, col * side, (row + 1) * side, (col + 1) * side)
+
+    def tiles_in(self, rect: Rect) -> Iterator[tuple[int, int]]:
+        """Rows and columns of the tiles that a rectangle meets."""
+        for row in range(rect.top // self.tile, -(-rect.bottom // self.tile)):
+            for col in range(rect.left // self.tile, -(-rect.right // self.tile)):
+                yield row, col
+
+
+def make_grids(
+    rasters: Sequence[CataloguedRaster], crs: str | None, resolution: float | None, tile: int
+) -> list[TargetGrid]:
+    """One grid for each CRS of the reference's rasters, or one for all.
+
+    Pixels of rasters that need no resampling keep their place.
+
+    Args:
+        rasters: of the reference.
+        crs: of the output; None keeps the rasters', but brings degrees to the zone of UTM.
+        resolution: metres per pixel; None keeps that of the first raster of each CRS.
+        tile: side of a tile in pixels.
+
+    Raises:
+        CatalogueError: for a CRS that is none, or that counts in degrees.
+    """
+    first: dict[str, CataloguedRaster] = {}
+    if crs is not None:
+        try:
+            wkt = horizontal_crs(CRS.from_user_input(crs).to_wkt())
+        except Exception as error:
+            raise CatalogueError(f'--crs {crs}: not a coordinate reference system') from error
+        first[wkt] = rasters[0]
+    else:
+        for raster in rasters:
+            wkt = plane_crs(raster)
+            if not any(same_coordinates(wkt, known) for known in first):
+                first[wkt] = raster
+    grids = [_make_grid(wkt, raster, resolution, tile) for wkt, raster in first.items()]
+    _check_names(grids)
+    return grids
+
+
+def _check_names(grids: Sequence[TargetGrid]) -> None:
+    """Refuse grids whose tiles would be files of one name."""
+    by_code: dict[str, TargetGrid] = {}
+    for grid in grids:
+        other = by_code.setdefault(grid.code, grid)
+        if other is not grid:
+            raise CatalogueError(
+                f'expected CRSs with EPSG codes of their own, as files are named for them, found '
+                f'{describe_crs(other.crs)} and {describe_crs(grid.crs)}; choose one with --crs'
+            )
+
+
+def _make_grid(
+    wkt: str, raster: CataloguedRaster, resolution: float | None, tile: int
+) -> TargetGrid:
+    metres = metres_per_unit(wkt)
+    if metres is None:
+        raise CatalogueError(
+            f'--crs: expected a CRS in metres or feet, found {describe_crs(wkt)}, in degrees'
+        )
+    native, size = _native_grid(raster, wkt)
+    width, height = pixel_sides(native)
+    pixel = width
+    if resolution is not None:
+        wanted = resolution / metres
+        # decimals of the file's own pixel size must not make another grid of it
+        pixel = pixel if math.isclose(wanted, pixel, rel_tol=1e-4) else wanted
+    keeps = (
+        same_coordinates(raster.source.header.crs, wkt)
+        and math.isclose(width, height, rel_tol=NEARLY_SQUARE)
+        and max(abs(native.b) * size[0], abs(native.d) * size[1]) <= TOLERANCE * width
+    )
+    if not keeps or pixel != width:
+        return TargetGrid(wkt, pixel, (0, 0), tile)
+    return TargetGrid(wkt, width, (native.c % width, native.f % height), tile, height / width)
+
+
+def _native_grid(raster: CataloguedRaster, wkt: str) -> tuple[Affine, tuple[int, int]]:
+    """The grid that a raster has, or would have in another CRS at its own resolution.
+
+    Returns:
+        The transform from its pixels, counted eastwards and southwards, and rows and columns.
+    """
+    header = raster.source.header
+    place, (rows, cols) = upright(raster.transform, (header.height, header.width))
+    if same_coordinates(header.crs, wkt):
+        return place, (rows, cols)
+    if is_local(header.crs) or is_local(wkt):
+        raster.boxes_in(wkt)  # says why there is no way
+    width, height = pixel_sides(place)
+    x, y = place * (cols / 2, rows / 2)
+    try:
+        found, found_cols, found_rows = calculate_default_transform(
+            horizontal_crs(header.crs),
+            wkt,
+            cols,
+            rows,
+            x - width * cols / 2,
+            y - height * rows / 2,
+            x + width * cols / 2,
+            y + height * rows / 2,
+        )
+    except (RasterioError, CPLE_BaseError, ValueError) as error:
+        raise CatalogueError(
+            f'{raster.path}: expected a raster that {describe_crs(wkt)} can hold, found bounds '
+            f'{raster.bounds} in {describe_crs(header.crs)}: {" ".join(str(error).split())}'
+        ) from error
+    return found, (int(found_rows or 0), int(found_cols or 0))
+
+
+def plane_crs(raster: CataloguedRaster) -> str:
+    """The raster's horizontal CRS, or the zone of UTM of its middle where that is in degrees.
+
+    Raises:
+        CatalogueError: for a CRS that is neither a plane nor in degrees.
+    """
+    crs = horizontal_crs(raster.source.header.crs)
+    if metres_per_unit(crs) is not None:
+        return crs
+    if turn_in_units(crs) is None:
+        raise CatalogueError(
+            f'{raster.path}: expected a CRS of a plane or of longitude and latitude, found '
+            f'{describe_crs(crs)}'
+        )
+    left, bottom, right, top = raster.bounds
+    (longitude,), (latitude,) = transform(
+        crs, 'EPSG:4326', [(left + right) / 2], [(bottom + top) / 2]
+    )
+    zone = int((longitude + 180) // 6) % 60 + 1
+    return CRS.from_epsg((32600 if latitude >= 0 else 32700) + zone).to_wkt()

@@ -1,0 +1,1 @@
+"""Rasters: headers, grids, windows, validity, resampling, retries and the index of scenes."""
