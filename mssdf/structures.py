@@ -7,13 +7,13 @@ from torch import Tensor
 
 @dataclass
 class MaskedBatch:
-    """A batch of windows, normalised and masked, on the training device.
+    """A batch of windows, normalized and masked, on the training device.
 
     B windows, N = grid[0] * grid[1] patches; every dictionary has one entry per modality, in the
     order of the config. A modality that a window lacks has no valid patch there.
 
     Attributes:
-        images: normalised values (B, C_m, H, W), zero where invalid.
+        images: normalized values (B, C_m, H, W), zero where invalid.
         pixel_valid: (B, 1, H, W) bool, true at pixels with data.
         patch_valid: (B, N) bool, true at patches with enough valid pixels.
         masks: (B, N) bool, true where the patch is hidden from the student.

@@ -1,5 +1,5 @@
 # Your own boxes on images of four bands. The patch embedding of near infrared starts as the mean of
-# those of the colours; bands are normalised in the pipeline.
+# those of the colors; bands are normalized in the pipeline.
 _base_ = [
     '../_base_/models/faster-rcnn_vit-b-p16.py',
     '../_base_/datasets/coco_rgbn_800.py',

@@ -1,6 +1,6 @@
 # As mssdf_vit-t-p16_1xb32-coslr-100e_autzen-128.py, with near infrared as a third modality:
 # Autzen's orthophoto and surface model, IGN's with near infrared, and crops of NAIP's (RGB and near
-# infrared) in four Californian cities, all of about half a metre. Each scene lacks what it lacks; a
+# infrared) in four Californian cities, all of about half a meter. Each scene lacks what it lacks; a
 # scene is drawn in proportion to its area.
 _base_ = ['./mssdf_vit-t-p16_1xb32-coslr-100e_autzen-128.py']
 

@@ -46,7 +46,7 @@ class StrictPretrained:
 
         Raises:
             CheckpointError: if the module is not loaded whole.
-            ValueError: if another initialiser would run afterwards and undo it.
+            ValueError: if another initializer would run afterwards and undo it.
         """
         if self.checkpoint == NOT_GIVEN:
             raise CheckpointError(
@@ -60,7 +60,7 @@ class StrictPretrained:
                 f'last entry, found {given[-1].get("type")} after it'
             )
         report = self._load(module)
-        # MMEngine initialises the children after any initialiser but its own ``Pretrained``, and
+        # MMEngine initializes the children after any initializer but its own ``Pretrained``, and
         # mmpretrain's ViT its positions: both would undo what has just been loaded.
         for child in module.modules():
             child.is_init = True

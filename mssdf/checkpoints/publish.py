@@ -11,7 +11,7 @@ from mssdf.version import __version__
 from .safe_load import CheckpointError, weights_of
 from .stored_config import PUBLISHED, parse_config, publishable_config
 
-# The encoder, the other modalities' ways into it, and how their input is normalised.
+# The encoder, the other modalities' ways into it, and how their input is normalized.
 KEPT = ('backbone.', 'embedding.', 'data_preprocessor.')
 TEACHER = 'teacher.'
 META = ('dataset_meta', 'epoch', 'iter', 'seed', 'mmengine_version')

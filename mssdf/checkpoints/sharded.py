@@ -76,7 +76,7 @@ def join(tensors: Mapping[str, Tensor], rest: Tree) -> Tree:
 
 
 def split_checkpoint(content: Mapping[str, Any]) -> tuple[dict[str, Tensor], Tree]:
-    """Take the tensors of a checkpoint's weights and optimiser out of it; see :func:`split`."""
+    """Take the tensors of a checkpoint's weights and optimizer out of it; see :func:`split`."""
     tensors, rest = split({key: content[key] for key in SHARDED if key in content})
     return tensors, {key: value for key, value in content.items() if key not in SHARDED} | rest
 

@@ -91,10 +91,10 @@ def _pretraining(config: Mapping[str, Any]) -> tuple[Mapping[str, Any], Mapping[
 def _check_bands(config: Mapping[str, Any]) -> None:
     """Each modality has as many bands in the data as it has means."""
     preprocessor, dataset = _pretraining(config)
-    normalised = preprocessor.get('modalities') or {}
+    normalized = preprocessor.get('modalities') or {}
     for name, settings in (dataset.get('modalities') or {}).items():
         bands = (settings or {}).get('bands')
-        mean = (normalised.get(name) or {}).get('mean')
+        mean = (normalized.get(name) or {}).get('mean')
         if bands and mean and len(bands) != len(mean):
             raise UsageError(
                 f'model.data_preprocessor.modalities.{name}.mean: expected {len(bands)} numbers, '

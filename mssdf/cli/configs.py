@@ -103,7 +103,7 @@ def dictionaries(node: Any) -> Iterator[dict]:
 
 
 def initializers_of(model: Any) -> Iterator[dict]:
-    """The initialisers inside a model's config that read a pre-training checkpoint."""
+    """The initializers inside a model's config that read a pre-training checkpoint."""
     for node in dictionaries(model):
         if str(node.get('type')).removeprefix('mssdf.') in INITIALIZERS:
             yield node

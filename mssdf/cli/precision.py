@@ -13,7 +13,7 @@ def use_amp(config: Any, dtype: str) -> None:
     """Train in mixed precision.
 
     Raises:
-        UsageError: without a GPU, or if the config's optimiser wrapper is a special one.
+        UsageError: without a GPU, or if the config's optimizer wrapper is a special one.
     """
     import torch
 

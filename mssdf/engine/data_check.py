@@ -14,7 +14,7 @@ from mssdf.errors import UsageError
 
 IGNORE = 255
 NOTHING_LEFT = 'need at least one array to concatenate'  # of MMEngine's datasets without a sample
-FAR = 10.0  # deviations from the mean that normalised inputs do not usually have
+FAR = 10.0  # deviations from the mean that normalized inputs do not usually have
 
 
 class DataCheckError(UsageError):
@@ -44,9 +44,9 @@ class Expectations:
         bands: of its inputs, all dates together; None if that cannot be told.
         bands_key: of the config, that says so.
         labels: of each field of the data samples.
-        max_depth: metres of the highest height that it can answer.
+        max_depth: meters of the highest height that it can answer.
         num_dates: whose bands stand behind each other in the inputs.
-        mean: numbers of the data preprocessor, if it normalises.
+        mean: numbers of the data preprocessor, if it normalizes.
         std: likewise.
     """
 
@@ -75,7 +75,7 @@ def expectations_of(model: Any) -> Expectations:
         model = model.module
     bands, bands_key = _bands_of(model)
     preprocessor: Any = getattr(model, 'data_preprocessor', None)
-    normalises = getattr(preprocessor, '_enable_normalize', False)
+    normalizes = getattr(preprocessor, '_enable_normalize', False)
     max_depth = getattr(getattr(model, 'decode_head', None), 'max_depth', None)
     return Expectations(
         bands=bands,
@@ -83,8 +83,8 @@ def expectations_of(model: Any) -> Expectations:
         labels=dict(_labels_of(model)),
         max_depth=max_depth,
         num_dates=getattr(model, 'num_dates', 1),
-        mean=preprocessor.mean.flatten().cpu() if normalises else None,
-        std=preprocessor.std.flatten().cpu() if normalises else None,
+        mean=preprocessor.mean.flatten().cpu() if normalizes else None,
+        std=preprocessor.std.flatten().cpu() if normalizes else None,
     )
 
 
@@ -188,13 +188,13 @@ def _check_inputs(inputs: Tensor, expected: Expectations, findings: Findings) ->
     broken = int((~torch.isfinite(values)).sum())
     if broken:
         raise DataCheckError(
-            'inputs: expected finite values after normalisation, found NaN or infinite ones: '
+            'inputs: expected finite values after normalization, found NaN or infinite ones: '
             f'{broken} of {values.numel()} (nodata? mssdf.NormalizeBands makes it 0)'
         )
     distance = float(values.abs().median())
     if distance > FAR:
         findings.warnings.append(
-            f'normalised inputs lie {distance:.0f} standard deviations from the mean: do mean and '
+            f'normalized inputs lie {distance:.0f} standard deviations from the mean: do mean and '
             f'std fit the data (here {float(inputs.float().min()):g} ... '
             f'{float(inputs.float().max()):g})?'
         )

@@ -38,7 +38,7 @@ CHECKPOINTS = ('sharded', 'full')
 
 @STRATEGIES.register_module()
 class FSDPStrategy(DDPStrategy):
-    """Parameters, gradients and optimiser spread over all ranks.
+    """Parameters, gradients and optimizer spread over all ranks.
 
     MMEngine's own strategy of that name is on PyTorch's first FSDP, which needs an accelerator,
     shards a model through flat parameters and writes checkpoints that only the same number of
@@ -107,7 +107,7 @@ class FSDPStrategy(DDPStrategy):
 
         Args:
             filename: file, or folder of a sharded checkpoint.
-            save_optimizer: keep the optimiser's state.
+            save_optimizer: keep the optimizer's state.
             save_param_scheduler: keep the schedules.
             extra_ckpt: what the runner adds.
             callback: may change what is written.
@@ -222,14 +222,14 @@ class FSDPStrategy(DDPStrategy):
                 )
 
     def _parameters(self) -> dict[int, Tensor]:
-        """The optimiser's parameters, numbered as in its state."""
+        """The optimizer's parameters, numbered as in its state."""
         groups = self.optim_wrapper.optimizer.param_groups
         return dict(enumerate(value for group in groups for value in group['params']))
 
     def _empty_optimizer_state(
         self, index: dict[str, tuple[torch.Size, torch.dtype]]
     ) -> dict[str, Tensor]:
-        """Tensors for the optimiser's state in a checkpoint: spread as their parameters."""
+        """Tensors for the optimizer's state in a checkpoint: spread as their parameters."""
         if not hasattr(self, 'optim_wrapper'):
             return {}
         parameters, state = self._parameters(), {}
@@ -245,7 +245,7 @@ class FSDPStrategy(DDPStrategy):
 
     @torch.no_grad()
     def load_optim_state_dict(self, state_dict: dict) -> None:
-        """Load the optimiser's state, each tensor spread as its parameter."""
+        """Load the optimizer's state, each tensor spread as its parameter."""
         state_dict = regroup_state(
             self.optim_wrapper.optimizer, state_dict, trained_parameters(self.model)
         )

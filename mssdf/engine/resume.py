@@ -19,7 +19,7 @@ from mssdf.utils.atomic_file import put_back_replaced_folders
 
 # Before a path in load_from: our own readers, of checkpoints to resume from and of weights alone.
 SCHEME, WEIGHTS_SCHEME = 'mssdf-state:', 'mssdf-weights:'
-# Written beside the resumable ones: without optimiser (best_*), or published (name-1a2b3c4d).
+# Written beside the resumable ones: without optimizer (best_*), or published (name-1a2b3c4d).
 NOT_RESUMABLE = re.compile(r'^best_.*|.*-[0-9a-f]{8}$')
 
 

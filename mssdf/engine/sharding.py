@@ -63,7 +63,7 @@ def shard_model(
         param_dtype: number type in which the layers' parameters are gathered and used (the other
             parameters stay as they are), to go with autocast to the same type.
         reduce_dtype: number type in which their gradients are averaged.
-        cpu_offload: keep parameters, gradients and optimiser in the CPU's memory.
+        cpu_offload: keep parameters, gradients and optimizer in the CPU's memory.
         reshard_after_forward: free a layer's parameters until its backward pass; else keep them.
 
     Raises:

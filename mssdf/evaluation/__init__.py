@@ -1,4 +1,4 @@
-"""How good are the features? kNN on labelled images, and measures of collapse."""
+"""How good are the features? kNN on labeled images, and measures of collapse."""
 
 from mssdf.models.utils.collapse import effective_rank, feature_std
 
@@ -10,9 +10,9 @@ from .knn import (
     knn_accuracy,
     knn_predict,
 )
-from .labelled_images import (
-    LabelledImages,
-    load_labelled_images,
+from .labeled_images import (
+    LabeledImages,
+    load_labeled_images,
     read_split,
     stratified_folds,
     stratified_split,
@@ -23,7 +23,7 @@ __all__ = [
     'ChangeMetric',
     'HeightMetric',
     'KNNResult',
-    'LabelledImages',
+    'LabeledImages',
     'SegmentationMetric',
     'SemanticChangeMetric',
     'bootstrap_interval',
@@ -33,7 +33,7 @@ __all__ = [
     'gain_interval',
     'knn_accuracy',
     'knn_predict',
-    'load_labelled_images',
+    'load_labeled_images',
     'read_split',
     'stratified_folds',
     'stratified_split',

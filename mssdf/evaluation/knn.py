@@ -1,4 +1,4 @@
-"""k nearest neighbours on frozen features: how well do classes lie apart without any training?"""
+"""k nearest neighbors on frozen features: how well do classes lie apart without any training?"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -35,13 +35,13 @@ def knn_predict(
     metric: str = 'cosine',
     weights: str = 'uniform',
 ) -> np.ndarray:
-    """Class of each query by the vote of its k nearest neighbours, as scikit-learn has it.
+    """Class of each query by the vote of its k nearest neighbors, as scikit-learn has it.
 
     Args:
         bank: (n, d) features of known class.
         bank_labels: (n,) int.
         query: (m, d) features.
-        k: number of neighbours.
+        k: number of neighbors.
         metric: any of scikit-learn's.
         weights: ``'uniform'`` or ``'distance'``.
 
@@ -89,7 +89,7 @@ def evaluate_knn(
         labels: (N,) int.
         splits: indices of the known ones (bank) and of those to classify (query): one pair, or one
             per fold of a cross-validation.
-        k: number of neighbours.
+        k: number of neighbors.
         metric: see :func:`knn_predict`.
         weights: see :func:`knn_predict`.
     """

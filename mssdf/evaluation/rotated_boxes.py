@@ -11,7 +11,7 @@ IoU = Callable[[NDArray, NDArray], NDArray]
 
 @dataclass
 class RotatedBoxes:
-    """Boxes of one image: (N, 5) of centre, width, height and angle in radians.
+    """Boxes of one image: (N, 5) of center, width, height and angle in radians.
 
     ``ignored`` are true boxes that count neither when found nor when missed.
     """

@@ -76,7 +76,7 @@ def read_place(image: str | None, shape: Sequence[int]) -> dict[str, Any]:
         with open_raster(image) as raster:
             if raster.crs is None or raster.shape != tuple(shape):
                 return {}
-            # heights are predicted in metres, whatever the vertical CRS counts in
+            # heights are predicted in meters, whatever the vertical CRS counts in
             crs = rasterio.CRS.from_wkt(horizontal_crs(raster.crs.to_wkt()))
             return dict(crs=crs, transform=raster.transform)
     except (*READ_ERRORS, ValueError):  # a CRS that is none is a ValueError
@@ -136,10 +136,10 @@ def write_coco(
 def write_classes(
     path: Path, classes: Sequence[str], palette: Sequence[Sequence[float]] | None
 ) -> None:
-    """Write what the numbers of label maps mean: name and colour of each."""
-    colours = [list(map(int, colour)) for colour in palette or ()]
+    """Write what the numbers of label maps mean: name and color of each."""
+    colors = [list(map(int, color)) for color in palette or ()]
     content = {
-        str(index): dict(name=name, **(dict(colour=colours[index]) if colours else {}))
+        str(index): dict(name=name, **(dict(color=colors[index]) if colors else {}))
         for index, name in enumerate(classes)
     }
     write_atomically(path, json.dumps(content, indent=1).encode())

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from .utils.draws import Source, exponential, uniform
-from .utils.intensity import as_weight, scale_intensity, to_grey, zero_invalid
+from .utils.intensity import as_weight, scale_intensity, to_gray, zero_invalid
 
 __all__ = [
     'information_score',
@@ -57,14 +57,14 @@ def _check_patches(height: int, width: int, patch_size: int) -> None:
         )
 
 
-def sobel_magnitude(grey: Tensor, patch_size: int) -> Tensor:
+def sobel_magnitude(gray: Tensor, patch_size: int) -> Tensor:
     """Magnitude of the 3 x 3 Sobel gradient, each patch by itself with a reflect-101 border.
 
     With that border the difference across a patch's edge is zero, and the smoothing there takes
-    the inner neighbour twice. That lets the whole image be filtered at once.
+    the inner neighbor twice. That lets the whole image be filtered at once.
 
     Args:
-        grey: (B, H, W) float.
+        gray: (B, H, W) float.
         patch_size: side of a patch in pixels.
 
     Returns:
@@ -72,20 +72,20 @@ def sobel_magnitude(grey: Tensor, patch_size: int) -> Tensor:
     """
     p = patch_size
     # (1, 2, 1) is (1, 1) twice; what is left unset here lies on the border of a patch, set below
-    smooth, pairs = torch.empty_like(grey), grey[:, :-1] + grey[:, 1:]
+    smooth, pairs = torch.empty_like(gray), gray[:, :-1] + gray[:, 1:]
     torch.add(pairs[:, :-1], pairs[:, 1:], out=smooth[:, 1:-1])
     torch.mul(pairs[:, 0::p], 2, out=smooth[:, 0::p])
     torch.mul(pairs[:, p - 2 :: p], 2, out=smooth[:, p - 1 :: p])
-    gradient_x = torch.empty_like(grey)
+    gradient_x = torch.empty_like(gray)
     torch.sub(smooth[:, :, 2:], smooth[:, :, :-2], out=gradient_x[:, :, 1:-1])
     gradient_x[:, :, 0::p] = 0
     gradient_x[:, :, p - 1 :: p] = 0
 
-    pairs = grey[:, :, :-1] + grey[:, :, 1:]
+    pairs = gray[:, :, :-1] + gray[:, :, 1:]
     torch.add(pairs[:, :, :-1], pairs[:, :, 1:], out=smooth[:, :, 1:-1])
     torch.mul(pairs[:, :, 0::p], 2, out=smooth[:, :, 0::p])
     torch.mul(pairs[:, :, p - 2 :: p], 2, out=smooth[:, :, p - 1 :: p])
-    gradient_y = torch.empty_like(grey)
+    gradient_y = torch.empty_like(gray)
     torch.sub(smooth[:, 2:], smooth[:, :-2], out=gradient_y[:, 1:-1])
     gradient_y[:, 0::p] = 0
     gradient_y[:, p - 1 :: p] = 0
@@ -105,7 +105,7 @@ def information_score(
     that the edge of a hole is not an edge of the scene, and are left out of both terms.
 
     Args:
-        image: (B, C, H, W) intensities in 0...255; bands are averaged to grey first.
+        image: (B, C, H, W) intensities in 0...255; bands are averaged to gray first.
         patch_size: side of a patch in pixels; must divide H and W.
         valid: (B, 1, H, W) bool; all pixels if None.
         terms: which terms to sum, of ``'gradient'`` and ``'variance'``.
@@ -120,24 +120,24 @@ def information_score(
     unknown = set(terms) - {'gradient', 'variance'}
     if unknown or not terms:
         raise ValueError(f"terms must be among 'gradient' and 'variance', found {list(terms)}")
-    grey = to_grey(image)[:, 0]
+    gray = to_gray(image)[:, 0]
     share = None
     if valid is not None:
         weight = as_weight(valid[:, 0])
         share = patch_mean(weight, patch_size).clamp(min=1e-6)
-        grey = zero_invalid(grey.contiguous(), valid[:, 0])
-    mean = patch_mean(grey, patch_size)
+        gray = zero_invalid(gray.contiguous(), valid[:, 0])
+    mean = patch_mean(gray, patch_size)
     if share is not None:
         mean = mean / share
     # around the patch's mean: squares keep their digits, and an invalid pixel at 0 is at the mean
-    centred = grey - over_pixels(mean, patch_size)
+    centered = gray - over_pixels(mean, patch_size)
     if share is not None:
-        centred *= weight
+        centered *= weight
     score = torch.zeros_like(mean)
     if 'variance' in terms:
-        score += patch_mean(centred.square(), patch_size)
+        score += patch_mean(centered.square(), patch_size)
     if 'gradient' in terms:
-        magnitude = sobel_magnitude(centred, patch_size)
+        magnitude = sobel_magnitude(centered, patch_size)
         score += patch_mean(magnitude if share is None else magnitude.mul_(weight), patch_size)
     if share is not None:  # means over all pixels become means over the valid ones
         score = score / share

@@ -14,7 +14,7 @@ from rasterio.errors import CRSError
 # Methods that differ in the directions of their axes alone, by the EPSG code of the plain one:
 # Krovak (north orientated), transverse Mercator (south orientated).
 SAME_METHOD = {1041: 9819, 1043: 1042, 9808: 9807}
-UNITS = dict(degree=math.radians(1), metre=1.0, unity=1.0)
+UNITS = dict(degree=math.radians(1), meter=1.0, unity=1.0)
 # Well-known texts hold 15 digits.
 DIGITS = 1e-9
 # Names of datums, in plain letters, that are one within the accuracy of their coordinates. PROJ
@@ -78,8 +78,8 @@ def horizontal_crs(wkt: str) -> str:
     return wkt if part == _as_json(wkt) else _crs_of(part).to_wkt()
 
 
-def metres_per_unit(wkt: str) -> float | None:
-    """Metres per unit of a plane CRS, projected or local; None for degrees and for no plane.
+def meters_per_unit(wkt: str) -> float | None:
+    """Meters per unit of a plane CRS, projected or local; None for degrees and for no plane.
 
     Raises:
         CRSError: when the text is no CRS.
@@ -199,7 +199,7 @@ def _meridian(base: Mapping[str, Any]) -> float:
 
 
 def _projection(part: Mapping[str, Any]) -> dict[str, float]:
-    """Method and parameters of a projection, those of zero left out; radians, metres and ratios."""
+    """Method and parameters of a projection, those of zero left out; radians, meters and ratios."""
     conversion = part.get('conversion')
     if conversion is None:
         return {}
@@ -215,7 +215,7 @@ def _projection(part: Mapping[str, Any]) -> dict[str, float]:
 
 
 def _unit(unit: str | Mapping[str, Any]) -> float:
-    """A unit in radians, metres or one."""
+    """A unit in radians, meters or one."""
     return UNITS[unit] if isinstance(unit, str) else float(unit['conversion_factor'])
 
 

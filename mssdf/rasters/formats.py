@@ -5,7 +5,7 @@ from collections.abc import Iterable, Sequence
 import numpy as np
 
 from .raster import BandSource
-from .units import METRE
+from .units import METER
 
 # Types that samples keep; any other combination becomes float32.
 SAMPLE_DTYPES = ('uint8', 'uint16', 'int16')
@@ -45,7 +45,7 @@ def differing_types(kinds: Iterable[tuple[str, str]]) -> str | None:
 
 
 def converted_units(sources: Iterable[BandSource]) -> str | None:
-    """Say which files have heights that are converted to metres; None where none has.
+    """Say which files have heights that are converted to meters; None where none has.
 
     Args:
         sources: files of a modality.
@@ -54,16 +54,16 @@ def converted_units(sources: Iterable[BandSource]) -> str | None:
     undeclared = 0
     for source in sources:
         undeclared += not any(source.declared)
-        for unit, metres in dict(zip(source.declared, source.metres, strict=True)).items():
-            if metres != 1:
-                by_unit.setdefault(unit + (' downwards' if metres < 0 else ''), []).append(
+        for unit, meters in dict(zip(source.declared, source.meters, strict=True)).items():
+            if meters != 1:
+                by_unit.setdefault(unit + (' downwards' if meters < 0 else ''), []).append(
                     source.path
                 )
     if not by_unit:
         return None
     said = '; '.join(f'from {unit} in {len(p)} ({some(p, 3)})' for unit, p in by_unit.items())
-    rest = f'; {undeclared} that declare no unit are taken as metres' if undeclared else ''
-    return f'heights are converted to metres: {said}{rest}'
+    rest = f'; {undeclared} that declare no unit are taken as meters' if undeclared else ''
+    return f'heights are converted to meters: {said}{rest}'
 
 
 def check_units(where: str, option: str, sources: Iterable[BandSource]) -> None:
@@ -100,7 +100,7 @@ def check_lengths(source: BandSource, option: str) -> None:
     """
     if source.palette:
         raise ValueError(f'{source.path}: expected heights, found a palette of colors')
-    wrong = [unit for unit in source.units if unit not in ('', METRE)]
+    wrong = [unit for unit in source.units if unit not in ('', METER)]
     if wrong:
         raise ValueError(
             f'{source.path}: expected heights in a unit of length, found {wrong[0]!r}; {option} '

@@ -231,10 +231,10 @@ class BandSource:
         any_band: whether nodata in one band makes the pixel invalid (else: in all of them).
         alpha: number of the alpha band to use as a mask, None for none.
         masks: numbers of the bands whose masks are read.
-        scale, offset: per band, None when all are 1 and 0; they bring heights to metres.
+        scale, offset: per band, None when all are 1 and 0; they bring heights to meters.
         dtype: of the pixels handed out.
         declared, units: unit per band in the file and as handed out, '' for none.
-        metres: metres per unit of each band, 1 where nothing is converted.
+        meters: meters per unit of each band, 1 where nothing is converted.
     """
 
     header: RasterHeader
@@ -249,7 +249,7 @@ class BandSource:
     dtype: str
     declared: tuple[str, ...]
     units: tuple[str, ...]
-    metres: tuple[float, ...]
+    meters: tuple[float, ...]
 
     @property
     def path(self) -> str:
@@ -319,7 +319,7 @@ def make_source(
             them is data, not a mask.
         dtype: ``'float32'`` to hand out floats whatever the file's type.
         unit: None takes the unit of heights that the file declares, a name such as ``'ft'``
-            replaces it, ``'ignore'`` does without. Heights are handed out in metres.
+            replaces it, ``'ignore'`` does without. Heights are handed out in meters.
 
     Raises:
         ValueError: when the file does not have the bands, or not of one real type, or declares
@@ -354,14 +354,14 @@ def make_source(
         dtype=dtype or ('uint8' if header.palette else kept),
         declared=units.declared,
         units=units.units,
-        metres=units.metres,
+        meters=units.meters,
     )
 
 
 def _scaling(
     header: RasterHeader, stored: tuple[int, ...], unit: str | None, alone: bool
 ) -> tuple[tuple[float, ...], tuple[float, ...], BandUnits]:
-    """Scales and offsets per band that bring values to what the file says, heights to metres."""
+    """Scales and offsets per band that bring values to what the file says, heights to meters."""
     scale = tuple(header.scales[band - 1] for band in stored)
     offset = tuple(header.offsets[band - 1] for band in stored)
     if header.palette:  # of indices they say nothing
@@ -374,8 +374,8 @@ def _scaling(
     declared = [header.units[band - 1] for band in stored]
     units = band_units(header.path, declared, header.crs, unit, alone)
     return (
-        tuple(s * metres for s, metres in zip(scale, units.metres, strict=True)),
-        tuple(o * metres for o, metres in zip(offset, units.metres, strict=True)),
+        tuple(s * meters for s, meters in zip(scale, units.meters, strict=True)),
+        tuple(o * meters for o, meters in zip(offset, units.meters, strict=True)),
         units,
     )
 

@@ -24,7 +24,7 @@ class AxisTaps:
         start, stop: the source pixels needed, clipped to the raster.
         index: (n, K) positions relative to ``start``.
         weight: (n, K); a row sums to 1 less what lies outside of the raster.
-        nearest: (n,) position of the pixel that holds the output pixel's centre, -1 outside.
+        nearest: (n,) position of the pixel that holds the output pixel's center, -1 outside.
     """
 
     start: int
@@ -56,21 +56,21 @@ def axis_taps(
             ``'bilinear'`` (a triangle one pixel wide of whichever grid is coarser, so that
             nothing is skipped) or ``'nearest'``.
     """
-    centre = (np.arange(start, start + size) + 0.5) * scale + offset  # (n,)
-    inside = np.floor(centre).astype(np.intp)
+    center = (np.arange(start, start + size) + 0.5) * scale + offset  # (n,)
+    inside = np.floor(center).astype(np.intp)
     if method == 'nearest':
         first, taps = inside, 1
     else:
         radius = abs(scale) / 2 if method == 'average' else max(1.0, abs(scale))
         # The tolerance keeps whole multiples of a pixel whole.
-        first = np.floor(centre - radius + 1e-6).astype(np.intp)
-        taps = int((np.ceil(centre + radius - 1e-6).astype(np.intp) - first).max())
+        first = np.floor(center - radius + 1e-6).astype(np.intp)
+        taps = int((np.ceil(center + radius - 1e-6).astype(np.intp) - first).max())
     index = first[:, None] + np.arange(max(1, taps))  # (n, K)
     if method == 'average':
-        low, high = (centre - radius)[:, None], (centre + radius)[:, None]
+        low, high = (center - radius)[:, None], (center + radius)[:, None]
         weight = np.minimum(index + 1, high) - np.maximum(index, low)
     elif method == 'bilinear':
-        weight = 1 - np.abs(index + 0.5 - centre[:, None]) / radius
+        weight = 1 - np.abs(index + 0.5 - center[:, None]) / radius
     else:
         weight = np.ones(index.shape)
     weight = np.clip(weight, 0, None)
@@ -109,7 +109,7 @@ def read_on_grid(
     """Read a window given in reference pixels; it may reach beyond the raster.
 
     Where the grids coincide this is one plain read. Else a pixel is valid when, for an average,
-    at least half of its footprint is, and otherwise when the source pixel at its centre is.
+    at least half of its footprint is, and otherwise when the source pixel at its center is.
 
     Args:
         raster: the open file.

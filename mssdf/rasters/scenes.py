@@ -27,7 +27,7 @@ class ModalitySettings:
         nodata_rule: ``'auto'``, ``'any'`` or ``'all'``: see ``mssdf.rasters.raster.make_source``.
         mask: ``'auto'`` uses alpha and mask bands, ``'none'`` ignores them.
         dtype: ``'float32'`` hands out floats whatever the files hold; None keeps their type.
-        unit: unit of heights, which come in metres: None takes what the file declares, a name
+        unit: unit of heights, which come in meters: None takes what the file declares, a name
             such as ``'ft'`` replaces it, ``'ignore'`` does without.
     """
 

@@ -1,4 +1,4 @@
-"""Units of heights: what a band and its vertical CRS declare, in metres."""
+"""Units of heights: what a band and its vertical CRS declare, in meters."""
 
 import math
 import re
@@ -10,10 +10,10 @@ from typing import Any
 from rasterio.crs import CRS
 from rasterio.errors import CRSError
 
-METRE = 'metre'
+METER = 'metre'
 
 # Names that GDAL, PROJ, EPSG and writers of files use, in lower case, without hyphens and the like.
-METRES = {
+METERS = {
     **dict.fromkeys(('m', 'metre', 'metres', 'meter', 'meters', 'mètre', 'mètres', 'mtr'), 1.0),
     **dict.fromkeys(('dm', 'decimetre', 'decimetres', 'decimeter', 'decimeters'), 0.1),
     **dict.fromkeys(('cm', 'centimetre', 'centimetres', 'centimeter', 'centimeters'), 0.01),
@@ -49,19 +49,19 @@ class VerticalAxis:
     Attributes:
         name: name of the vertical CRS, or of the whole one where it has three axes.
         unit: name of the unit.
-        metres: metres per unit, negative where the axis points downwards (depths).
+        meters: meters per unit, negative where the axis points downwards (depths).
     """
 
     name: str
     unit: str
-    metres: float
+    meters: float
 
 
-def metres_per_unit(name: str) -> float | None:
-    """Metres per unit of length; None for a name that is none."""
+def meters_per_unit(name: str) -> float | None:
+    """Meters per unit of length; None for a name that is none."""
     name = name.casefold().replace('u.s.', 'us')
     plain = ' '.join(re.sub(r'[_\-./,()\[\]]', ' ', name).split())
-    return METRES.get(plain, METRES.get(name.strip()))
+    return METERS.get(plain, METERS.get(name.strip()))
 
 
 @lru_cache(maxsize=1024)
@@ -90,11 +90,11 @@ def _parts(crs: Mapping[str, Any]) -> list[Mapping[str, Any]]:
 
 
 def _axis(crs: Mapping[str, Any], axis: Mapping[str, Any]) -> VerticalAxis:
-    unit = axis.get('unit', METRE)
+    unit = axis.get('unit', METER)
     if isinstance(unit, Mapping):
         name, factor = str(unit.get('name', '')), float(unit.get('conversion_factor', 1.0))
     else:
-        name, factor = str(unit), metres_per_unit(str(unit)) or 1.0
+        name, factor = str(unit), meters_per_unit(str(unit)) or 1.0
     down = axis['direction'] == 'down'
     return VerticalAxis(str(crs.get('name', '')), name, -factor if down else factor)
 
@@ -105,13 +105,13 @@ class BandUnits:
 
     Attributes:
         declared: name per band that the file declares for its values; '' for none.
-        units: the same after conversion, :data:`METRE` for heights.
-        metres: factor per band that brings values to metres; 1 where they are no heights.
+        units: the same after conversion, :data:`METER` for heights.
+        meters: factor per band that brings values to meters; 1 where they are no heights.
     """
 
     declared: tuple[str, ...]
     units: tuple[str, ...]
-    metres: tuple[float, ...]
+    meters: tuple[float, ...]
 
 
 def band_units(
@@ -138,7 +138,7 @@ def band_units(
     """
     if unit is not None:
         factor = 1.0 if unit == 'ignore' else _required(path, unit)
-        name, after = ('', '') if unit == 'ignore' else (unit, METRE)
+        name, after = ('', '') if unit == 'ignore' else (unit, METER)
         count = len(declared)
         return BandUnits((name,) * count, (after,) * count, (factor,) * count)
     axis = vertical_axis(crs)
@@ -152,19 +152,19 @@ def _unit_of(
     path: str, name: str, axis: VerticalAxis | None, alone: bool
 ) -> tuple[str, str, float]:
     """Name of a band's unit, the unit after conversion, and the factor between them."""
-    factor = metres_per_unit(name) if name else None
+    factor = meters_per_unit(name) if name else None
     if axis is not None:
         of_crs = not name or (
-            factor is not None and math.isclose(factor, abs(axis.metres), rel_tol=SAME)
+            factor is not None and math.isclose(factor, abs(axis.meters), rel_tol=SAME)
         )
         if of_crs:
-            return (axis.unit, METRE, axis.metres) if alone else ('', '', 1.0)
+            return (axis.unit, METER, axis.meters) if alone else ('', '', 1.0)
         if alone and factor is not None:
             raise ValueError(
                 f'{path}: expected heights in one unit, found {name!r} for the band and '
                 f'{axis.unit!r} for the vertical CRS {axis.name!r}; unit says which one holds'
             )
-    return (name, METRE, factor) if factor is not None else (name, name, 1.0)
+    return (name, METER, factor) if factor is not None else (name, name, 1.0)
 
 
 def check_unit(where: str, unit: Any) -> None:
@@ -179,7 +179,7 @@ def check_unit(where: str, unit: Any) -> None:
     """
     if unit is None or unit == 'ignore':
         return
-    if not isinstance(unit, str) or metres_per_unit(unit) is None:
+    if not isinstance(unit, str) or meters_per_unit(unit) is None:
         raise ValueError(
             f"{where}: expected 'ignore' or a unit of length such as 'm', 'ft' or "
             f"'US survey foot', found {unit!r}"
@@ -188,4 +188,4 @@ def check_unit(where: str, unit: Any) -> None:
 
 def _required(path: str, unit: str) -> float:
     check_unit(f'{path}: unit', unit)
-    return metres_per_unit(unit) or 1.0
+    return meters_per_unit(unit) or 1.0

@@ -5,5 +5,5 @@
 LARGEST_VALUE = 1e15
 
 # Deviations from the mean. Measurements stay far below, half precision holds it, and one damaged
-# pixel then weighs little enough for an optimiser to forget.
+# pixel then weighs little enough for an optimizer to forget.
 LARGEST_DEVIATION = 1e4

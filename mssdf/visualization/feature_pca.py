@@ -1,4 +1,4 @@
-"""Features as colours: one principal component analysis for all pictures to be compared."""
+"""Features as colors: one principal component analysis for all pictures to be compared."""
 
 from dataclasses import dataclass
 
@@ -33,13 +33,13 @@ class FeaturePCA:
             raise ValueError(f'features: expected finite (n, d) with n > 0, found {features.shape}')
         features = features.astype(np.float64)
         mean = features.mean(axis=0)
-        centred = features - mean
-        values, vectors = np.linalg.eigh(centred.T @ centred / max(len(features) - 1, 1))
+        centered = features - mean
+        values, vectors = np.linalg.eigh(centered.T @ centered / max(len(features) - 1, 1))
         order = np.argsort(values)[::-1][:num_components]
         components = vectors[:, order].T
         largest = np.abs(components).argmax(axis=1)
         components *= np.sign(components[np.arange(len(components)), largest])[:, None]
-        low, high = np.percentile(centred @ components.T, [1, 99], axis=0)
+        low, high = np.percentile(centered @ components.T, [1, 99], axis=0)
         return cls(mean, components, np.maximum(values[order], 0.0), low, high)
 
     def transform(self, features: np.ndarray) -> np.ndarray:
@@ -47,7 +47,7 @@ class FeaturePCA:
         return (features.astype(np.float64) - self.mean) @ self.components.T
 
     def to_rgb(self, features: np.ndarray) -> np.ndarray:
-        """Colours (..., 3) in 0...1 of features (..., d).
+        """Colors (..., 3) in 0...1 of features (..., d).
 
         The range of the fitted features fills 0...1; a component without variance is 0.5.
         """

@@ -14,15 +14,15 @@ from numpy.typing import NDArray
 
 SIDE = 2.6  # inches of a cell
 GAP = 0.12
-BAR = 0.75  # room for a colour bar and its numbers
+BAR = 0.75  # room for a color bar and its numbers
 LEFT, RIGHT = 0.15, 0.15
 TITLE, HEADER, NAME = 0.6, 0.3, 0.28
 LINE = 0.26
 LETTER, LETTERS = 0.078, 30  # of the legend: inches of one, and how many at most
-LABELLED = 20  # outlines of one picture that can be told apart by their labels
+LABELED = 20  # outlines of one picture that can be told apart by their labels
 
-Colour = tuple[float, float, float]
-ABSENT: Colour = (0.85, 0.85, 0.85)
+Color = tuple[float, float, float]
+ABSENT: Color = (0.85, 0.85, 0.85)
 
 
 @dataclass
@@ -31,12 +31,12 @@ class Outline:
 
     Attributes:
         corners: (4, 2) x and y in pixels of the picture.
-        colour: of the line.
+        color: of the line.
         label: written at its first corner; '' for none.
     """
 
     corners: NDArray
-    colour: Colour
+    color: Color
     label: str = ''
 
 
@@ -47,12 +47,12 @@ class Bars:
     Attributes:
         names: one per bar.
         values: 0 to 1.
-        colours: one per bar.
+        colors: one per bar.
     """
 
     names: Sequence[str]
     values: Sequence[float]
-    colours: Sequence[Colour]
+    colors: Sequence[Color]
 
 
 @dataclass
@@ -61,10 +61,10 @@ class Cell:
 
     Attributes:
         title: of its column.
-        image: (H, W, 3) colours as uint8 or 0...1, or (H, W) values, NaN where there is none.
-        colour_map: of values.
+        image: (H, W, 3) colors as uint8 or 0...1, or (H, W) values, NaN where there is none.
+        color_map: of values.
         limits: of values; theirs if None.
-        unit: of values; with one, a colour bar stands beside.
+        unit: of values; with one, a color bar stands beside.
         outlines: over the picture.
         size: (height, width) in which the outlines count; the image's if None.
         bars: drawn instead of a picture.
@@ -72,7 +72,7 @@ class Cell:
 
     title: str
     image: NDArray | None = None
-    colour_map: str = 'gray'
+    color_map: str = 'gray'
     limits: tuple[float, float] | None = None
     unit: str = ''
     outlines: list[Outline] = field(default_factory=list)
@@ -98,7 +98,7 @@ class Row:
 def draw_panel(
     rows: Sequence[Row],
     title: str,
-    legend: Sequence[tuple[str, Colour]] = (),
+    legend: Sequence[tuple[str, Color]] = (),
     note: str = '',
 ) -> Figure:
     """Draw rows of cells under their columns' titles, a legend below.
@@ -106,7 +106,7 @@ def draw_panel(
     Args:
         rows: at least one.
         title: first line.
-        legend: names and colours.
+        legend: names and colors.
         note: what else has to be known to read the picture.
 
     Returns:
@@ -189,14 +189,14 @@ def _draw_cell(
     low, high = cell.limits or (None, None)
     shown = axes.imshow(
         cell.image,
-        cmap=cell.colour_map,
+        cmap=cell.color_map,
         vmin=low,
         vmax=high,
         extent=(0, cols, rows, 0),
         interpolation='nearest',
     )
     for outline in cell.outlines:
-        _draw_outline(axes, outline, (rows, cols), len(cell.outlines) <= LABELLED)
+        _draw_outline(axes, outline, (rows, cols), len(cell.outlines) <= LABELED)
     axes.set_xlim(0, cols)
     axes.set_ylim(rows, 0)
     if cell.unit:
@@ -207,17 +207,17 @@ def _draw_cell(
         bar.set_ylabel(cell.unit, fontsize=7.5)
 
 
-def _draw_outline(axes: Axes, outline: Outline, size: tuple[int, int], labelled: bool) -> None:
+def _draw_outline(axes: Axes, outline: Outline, size: tuple[int, int], labeled: bool) -> None:
     """A line that stands out of any picture, and a label that stays inside it."""
-    line = Polygon(outline.corners, fill=False, edgecolor=outline.colour, linewidth=1.3)
+    line = Polygon(outline.corners, fill=False, edgecolor=outline.color, linewidth=1.3)
     line.set_path_effects([withStroke(linewidth=2.6, foreground='black', alpha=0.6)])
     axes.add_patch(line)
-    if not outline.label or not labelled:
+    if not outline.label or not labeled:
         return
     (left, top), (right, _) = outline.corners.min(axis=0), outline.corners.max(axis=0)
     rows, cols = size
     starts_left, has_room = (left + right) / 2 < cols / 2, top > 0.06 * rows
-    bright = float(np.dot(outline.colour, (0.3, 0.6, 0.1))) > 0.5
+    bright = float(np.dot(outline.color, (0.3, 0.6, 0.1))) > 0.5
     axes.text(
         min(max(left if starts_left else right, 0), cols),
         min(max(top, 0), rows),
@@ -227,13 +227,13 @@ def _draw_outline(axes: Axes, outline: Outline, size: tuple[int, int], labelled:
         ha='left' if starts_left else 'right',
         va='bottom' if has_room else 'top',
         clip_on=True,
-        bbox=dict(facecolor=outline.colour, linewidth=0, pad=0.8, alpha=0.85),
+        bbox=dict(facecolor=outline.color, linewidth=0, pad=0.8, alpha=0.85),
     )
 
 
 def _draw_bars(axes: Axes, bars: Bars) -> None:
     places = np.arange(len(bars.names))[::-1]
-    axes.barh(places, bars.values, color=bars.colours, height=0.8)
+    axes.barh(places, bars.values, color=bars.colors, height=0.8)
     for place, name, value in zip(places, bars.names, bars.values, strict=True):
         axes.text(0.02, place, f'{name}  {100 * value:.0f} %', fontsize=8, va='center')
     axes.set_xlim(0, 1)
@@ -243,13 +243,13 @@ def _draw_bars(axes: Axes, bars: Bars) -> None:
 
 def _draw_legend(
     figure: Figure,
-    legend: Sequence[tuple[str, Colour]],
+    legend: Sequence[tuple[str, Color]],
     top: float,
     per_line: int,
     room: float,
 ) -> None:
     width, height = figure.get_size_inches()
-    for index, (name, colour) in enumerate(legend):
+    for index, (name, color) in enumerate(legend):
         line, place = divmod(index, per_line)
         x, y = LEFT + place * room, top - (line + 0.5) * LINE
         figure.add_artist(
@@ -257,7 +257,7 @@ def _draw_legend(
                 (x / width, (y - 0.06) / height),
                 0.18 / width,
                 0.12 / height,
-                facecolor=colour,
+                facecolor=color,
                 edgecolor='0.4',
                 linewidth=0.5,
             )

@@ -16,7 +16,7 @@ from .feature_pca import FeaturePCA
 
 CELL = 2.3  # inches
 GAP = 0.16
-BAR_GAP = 0.68  # room for a colour bar's numbers
+BAR_GAP = 0.68  # room for a color bar's numbers
 LEFT, RIGHT = 0.95, 0.15
 HEADER, FOOTER = 1.2, 1.35
 HIDDEN = 0.12  # brightness left to a hidden patch
@@ -56,8 +56,8 @@ class PanelData:
             there are no targets.
         reconstructed: (B, C, H, W) of each modality, in its own unit, with predicted pixels in the
             place of hidden patches; None without.
-        units: unit of the modalities that are one measured quantity, such as a DSM's metres;
-            they get colours with a scale, the others are shown as photographs.
+        units: unit of the modalities that are one measured quantity, such as a DSM's meters;
+            they get colors with a scale, the others are shown as photographs.
         names: of the windows.
     """
 
@@ -78,7 +78,7 @@ class PanelData:
 def stretch(image: np.ndarray, valid: np.ndarray, scale_of: np.ndarray | None = None) -> np.ndarray:
     """Photograph (C, H, W) to (H, W, 3) in 0...1: bands 2 to 98 % of the valid pixels, together.
 
-    Of one or two bands the first is grey; of more, the first three are red, green and blue.
+    Of one or two bands the first is gray; of more, the first three are red, green and blue.
 
     Args:
         image: (C, H, W).
@@ -104,8 +104,8 @@ def to_pixels(patches: np.ndarray, grid: tuple[int, int], shape: tuple[int, int]
     return values.repeat(shape[0] // grid[0], axis=0).repeat(shape[1] // grid[1], axis=1)
 
 
-def fit_colours(data: PanelData) -> FeaturePCA | None:
-    """Fit the colours to the teacher's valid tokens, to the predicted ones if there is none."""
+def fit_colors(data: PanelData) -> FeaturePCA | None:
+    """Fit the colors to the teacher's valid tokens, to the predicted ones if there is none."""
     features = data.targets or data.predicted or data.features
     if not features:
         return None
@@ -128,7 +128,7 @@ def draw_pretrain_panel(data: PanelData, caption: str = '') -> Figure:
         A figure with Agg's canvas, outside pyplot.
     """
     modalities = list(data.images)
-    colours = fit_colours(data)
+    colors = fit_colors(data)
     columns: list[tuple[str, str, Callable[[_Cell], None]]] = [
         ('Input window', 'what the sensor measured', _draw_image),
         ('Information score', 'bright: much edge and texture', _draw_score),
@@ -138,16 +138,16 @@ def draw_pretrain_panel(data: PanelData, caption: str = '') -> Figure:
     if data.reconstructed:
         columns.append(('Reconstructed', 'hidden patches as predicted', _draw_reconstruction))
         explanation.append(RECONSTRUCTION)
-    if colours is not None:
+    if colors is not None:
         explanation.append(COLORS)
-    if colours is not None and data.features and not data.targets:
+    if colors is not None and data.features and not data.targets:
         columns.append(("Student's features", 'of the whole window', _draw_features('features')))
-    if colours is not None and data.targets:
+    if colors is not None and data.targets:
         explanation.append(TEACHER)
         columns.append(
             ("Teacher's features", 'of the whole window: the target', _draw_features('targets'))
         )
-    if colours is not None and data.predicted:
+    if colors is not None and data.predicted:
         columns.append(
             ('Predicted features', 'by the student, of every patch', _draw_features('predicted'))
         )
@@ -166,7 +166,7 @@ def draw_pretrain_panel(data: PanelData, caption: str = '') -> Figure:
             for number, (title, subtitle, draw) in enumerate(columns):
                 axes = figure.add_axes((left / width, bottom / height, CELL / width, CELL / height))
                 _frame(axes)
-                draw(_Cell(axes, data, name, window, colours))
+                draw(_Cell(axes, data, name, window, colors))
                 if window == row == 0:
                     _header(axes, title, subtitle)
                 if number == 0:
@@ -211,7 +211,7 @@ class _Cell:
     data: PanelData
     name: str
     window: int
-    colours: FeaturePCA | None
+    colors: FeaturePCA | None
 
     @property
     def image(self) -> np.ndarray:
@@ -238,7 +238,7 @@ class _Cell:
         return to_pixels(patches, self.data.grid, self.shape)
 
     def photograph(self, image: np.ndarray | None = None) -> np.ndarray:
-        """(H, W, 3) in 0...1, heights as colours too, grey where there are no data.
+        """(H, W, 3) in 0...1, heights as colors too, gray where there are no data.
 
         Args:
             image: (C, H, W) to show on the window's own scale; the window itself if None.
@@ -288,15 +288,15 @@ def _visible_subtitle(data: PanelData) -> str:
 
 
 def _hatch(cell: _Cell, where: np.ndarray) -> None:
-    """Grey hatching over pixels (H, W) without data."""
+    """Gray hatching over pixels (H, W) without data."""
     if not where.any():
         return
     if where.all():
         cell.axes.add_patch(_whole(cell))
         return
-    colour = np.zeros((*where.shape, 4))
-    colour[where] = (*ABSENT, 1)
-    cell.axes.imshow(colour, interpolation='nearest')
+    color = np.zeros((*where.shape, 4))
+    color[where] = (*ABSENT, 1)
+    cell.axes.imshow(color, interpolation='nearest')
     hatched = cell.axes.contourf(
         where.astype(float), levels=[0.5, 1.5], colors='none', hatches=['/////']
     )
@@ -315,7 +315,7 @@ def _draw_image(cell: _Cell) -> None:
     if cell.name in cell.data.units and cell.present:
         low, high = cell.limits()
         shown = cell.axes.imshow(cell.image[0], cmap='viridis', vmin=low, vmax=high)
-        _colour_bar(cell.axes, shown, cell.data.units[cell.name])
+        _color_bar(cell.axes, shown, cell.data.units[cell.name])
     else:
         cell.axes.imshow(cell.photograph())
     _hatch(cell, ~cell.pixel_valid)
@@ -333,7 +333,7 @@ def _draw_image(cell: _Cell) -> None:
 
 
 def _draw_score(cell: _Cell) -> None:
-    """Score over the photograph in grey; the scale spans the window's own scores."""
+    """Score over the photograph in gray; the scale spans the window's own scores."""
     known = np.any([valid[cell.window] for valid in cell.data.patch_valid.values()], axis=0)
     score = np.log10(1 + cell.data.score[cell.window].astype(np.float64))
     cell.axes.imshow(cell.photograph().mean(axis=-1), cmap='gray', vmin=0, vmax=1)
@@ -345,7 +345,7 @@ def _draw_score(cell: _Cell) -> None:
         vmin=score[known].min() if known.any() else 0,
         vmax=score[known].max() if known.any() else 1,
     )
-    _colour_bar(cell.axes, shown, 'log10(1 + S)')
+    _color_bar(cell.axes, shown, 'log10(1 + S)')
     _hatch(cell, ~cell.spread(known))
 
 
@@ -365,15 +365,15 @@ def _draw_reconstruction(cell: _Cell) -> None:
 
 def _draw_features(which: str) -> Callable[[_Cell], None]:
     def draw(cell: _Cell) -> None:
-        assert cell.colours is not None
+        assert cell.colors is not None
         tokens = getattr(cell.data, which)[cell.name][cell.window]
-        cell.axes.imshow(cell.spread(cell.colours.to_rgb(tokens)), interpolation='nearest')
+        cell.axes.imshow(cell.spread(cell.colors.to_rgb(tokens)), interpolation='nearest')
         _hatch(cell, ~cell.spread(cell.patch_valid))
 
     return draw
 
 
-def _colour_bar(axes: Axes, shown: Any, label: str) -> None:
+def _color_bar(axes: Axes, shown: Any, label: str) -> None:
     bar_axes = axes.inset_axes((1.03, 0, 0.045, 1))
     bar = axes.figure.colorbar(shown, cax=bar_axes)
     if bar.solids is not None:

@@ -5,22 +5,22 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from .panel import ABSENT, Bars, Cell, Colour, Outline
+from .panel import ABSENT, Bars, Cell, Color, Outline
 
 IGNORE = 255
-UNKNOWN: Colour = (0.75, 0.75, 0.75)
-WRONG: Colour = (0.85, 0.1, 0.1)
-RIGHT: Colour = (0.2, 0.6, 0.25)
-MISSED: Colour = (1.0, 0.75, 0.0)
-HIT: Colour = (1.0, 1.0, 1.0)
-CONFUSED: Colour = (0.45, 0.35, 0.9)
-NOTHING: Colour = (0.0, 0.0, 0.0)
+UNKNOWN: Color = (0.75, 0.75, 0.75)
+WRONG: Color = (0.85, 0.1, 0.1)
+RIGHT: Color = (0.2, 0.6, 0.25)
+MISSED: Color = (1.0, 0.75, 0.0)
+HIT: Color = (1.0, 1.0, 1.0)
+CONFUSED: Color = (0.45, 0.35, 0.9)
+NOTHING: Color = (0.0, 0.0, 0.0)
 OVERLAP = 0.5  # of boxes that mean the same object
 
 
-def colour_labels(labels: NDArray, palette: Sequence[Sequence[float]]) -> NDArray:
-    """(H, W) labels to (H, W, 3) colours of 0...1; those beyond the palette are unknown."""
-    table = np.array([*(np.asarray(colour) / 255 for colour in palette), UNKNOWN])
+def color_labels(labels: NDArray, palette: Sequence[Sequence[float]]) -> NDArray:
+    """(H, W) labels to (H, W, 3) colors of 0...1; those beyond the palette are unknown."""
+    table = np.array([*(np.asarray(color) / 255 for color in palette), UNKNOWN])
     outside = (labels < 0) | (labels >= len(palette))
     return table[np.where(outside, len(palette), labels)]
 
@@ -29,29 +29,29 @@ def label_cells(
     truth: NDArray | None, predicted: NDArray, palette: Sequence[Sequence[float]]
 ) -> list[Cell]:
     """Truth, prediction and the wrong pixels of a map of labels (H, W)."""
-    cells = [Cell('prediction', colour_labels(predicted, palette))]
+    cells = [Cell('prediction', color_labels(predicted, palette))]
     if truth is None:
         return cells
     error = np.where((truth == predicted)[..., None], RIGHT, WRONG)
     error[(truth == IGNORE) | (truth < 0)] = UNKNOWN
-    return [Cell('truth', colour_labels(truth, palette)), *cells, Cell('error', error)]
+    return [Cell('truth', color_labels(truth, palette)), *cells, Cell('error', error)]
 
 
-LABEL_LEGEND = [('error: right', RIGHT), ('error: wrong', WRONG), ('not labelled', UNKNOWN)]
+LABEL_LEGEND = [('error: right', RIGHT), ('error: wrong', WRONG), ('not labeled', UNKNOWN)]
 
 
 def change_cells(truth: NDArray | None, predicted: NDArray) -> list[Cell]:
     """Truth, prediction and error of a map of changes (H, W): 0, 1, anything else unknown."""
     palette = [[0, 0, 0], [255, 255, 255]]
-    cells = [Cell('prediction', colour_labels(predicted, palette))]
+    cells = [Cell('prediction', color_labels(predicted, palette))]
     if truth is None:
         return cells
     error = change_errors(truth, predicted)
-    return [Cell('truth', colour_labels(truth, palette)), *cells, Cell('error', error)]
+    return [Cell('truth', color_labels(truth, palette)), *cells, Cell('error', error)]
 
 
 def change_errors(truth: NDArray, predicted: NDArray) -> NDArray:
-    """Found, false and missed changes (H, W) in colours (H, W, 3)."""
+    """Found, false and missed changes (H, W) in colors (H, W, 3)."""
     error = np.zeros((*truth.shape, 3))
     error[(truth == 1) & (predicted == 1)] = HIT
     error[(truth == 0) & (predicted == 1)] = WRONG
@@ -65,7 +65,7 @@ CHANGE_LEGEND = [
     ('error: false alarm', WRONG),
     ('error: missed', MISSED),
     ('error: no change', NOTHING),
-    ('not labelled', UNKNOWN),
+    ('not labeled', UNKNOWN),
 ]
 
 
@@ -79,13 +79,13 @@ def semantic_change_cells(
     Args:
         truths: labels (H, W) at the first and the second date: 0 unchanged, 255 unknown.
         predicted: likewise.
-        palette: colours of unchanged and the land covers.
+        palette: colors of unchanged and the land covers.
     """
     cells = []
     for date in range(2):
         if truths is not None:
-            cells.append(Cell(f'truth {date + 1}', colour_labels(truths[date], palette)))
-        cells.append(Cell(f'prediction {date + 1}', colour_labels(predicted[date], palette)))
+            cells.append(Cell(f'truth {date + 1}', color_labels(truths[date], palette)))
+        cells.append(Cell(f'prediction {date + 1}', color_labels(predicted[date], palette)))
     if truths is None:
         return cells
     before, after = truths
@@ -107,14 +107,14 @@ SEMANTIC_CHANGE_LEGEND = [
 
 
 def height_cells(truth: NDArray | None, predicted: NDArray) -> list[Cell]:
-    """Heights (H, W) in metres, NaN where unknown, and predicted minus true."""
+    """Heights (H, W) in meters, NaN where unknown, and predicted minus true."""
     known = predicted if truth is None or not np.isfinite(truth).any() else truth
     if not np.isfinite(known).any():
         known = np.zeros(1)
     limits = (float(np.nanmin(known)), float(max(np.nanmax(known), np.nanmin(known) + 1)))
 
     def cell(title: str, heights: NDArray) -> Cell:
-        return Cell(title, heights, colour_map='viridis', limits=limits, unit='m')
+        return Cell(title, heights, color_map='viridis', limits=limits, unit='m')
 
     if truth is None:
         return [cell('prediction', predicted)]
@@ -123,7 +123,7 @@ def height_cells(truth: NDArray | None, predicted: NDArray) -> list[Cell]:
     return [
         cell('truth', truth),
         cell('prediction', predicted),
-        Cell('predicted - true', error, colour_map='RdBu_r', limits=(-span, span), unit='m'),
+        Cell('predicted - true', error, color_map='RdBu_r', limits=(-span, span), unit='m'),
     ]
 
 
@@ -134,7 +134,7 @@ def to_corners(boxes: NDArray) -> NDArray:
     """Boxes to their corners (N, 4, 2).
 
     Args:
-        boxes: (N, 4): left, top, right, bottom; (N, 5): centre, width, height and angle in
+        boxes: (N, 4): left, top, right, bottom; (N, 5): center, width, height and angle in
             radians, clockwise in the picture; (N, 8): corners.
     """
     boxes = np.asarray(boxes, float)
@@ -143,7 +143,7 @@ def to_corners(boxes: NDArray) -> NDArray:
     if boxes.shape[1] == 4:
         left, top, right, bottom = boxes.T
         return np.stack([left, top, right, top, right, bottom, left, bottom], 1).reshape(-1, 4, 2)
-    centre, half, angle = boxes[:, None, :2], boxes[:, 2:4] / 2, boxes[:, 4]
+    center, half, angle = boxes[:, None, :2], boxes[:, 2:4] / 2, boxes[:, 4]
     signs = np.array([[-1, -1], [1, -1], [1, 1], [-1, 1]])
     local = signs * half[:, None]
     cosine, sine = np.cos(angle)[:, None], np.sin(angle)[:, None]
@@ -154,7 +154,7 @@ def to_corners(boxes: NDArray) -> NDArray:
         ],
         axis=-1,
     )
-    return centre + turned
+    return center + turned
 
 
 def box_overlaps(first: NDArray, second: NDArray) -> NDArray:
@@ -212,14 +212,14 @@ def box_cells(
         truth: corners (N, 4, 2) and labels (N,).
         predicted: corners (M, 4, 2), labels and scores (M,), the surest first.
         classes: names.
-        palette: colours of the classes.
+        palette: colors of the classes.
     """
 
     def outlined(corners: NDArray, labels: NDArray, scores: NDArray | None) -> list[Outline]:
         return [
             Outline(
                 box,
-                _colour(palette[int(label)]),
+                _color(palette[int(label)]),
                 classes[int(label)] + ('' if scores is None else f' {scores[i]:.2f}'),
             )
             for i, (box, label) in enumerate(zip(corners, labels, strict=True))
@@ -254,17 +254,17 @@ def class_cells(
     order = np.argsort(-scores)[:shown]
     if truth is not None and truth not in order:
         order[-1] = truth
-    colours = [
+    colors = [
         RIGHT if index == truth else WRONG if place == 0 and truth is not None else UNKNOWN
         for place, index in enumerate(order)
     ]
-    bars = Bars([classes[i] for i in order], [float(scores[i]) for i in order], colours)
+    bars = Bars([classes[i] for i in order], [float(scores[i]) for i in order], colors)
     return [Cell('likeliest classes', bars=bars)]
 
 
 CLASS_LEGEND = [('true class', RIGHT), ('wrong answer', WRONG)]
 
 
-def _colour(colour: Sequence[float]) -> Colour:
-    red, green, blue = (value / 255 for value in colour)
+def _color(color: Sequence[float]) -> Color:
+    red, green, blue = (value / 255 for value in color)
     return red, green, blue

@@ -9,7 +9,7 @@ import numpy as np
 from mmengine.visualization.utils import tensor2ndarray
 from numpy.typing import NDArray
 
-from .panel import Cell, Colour, Row
+from .panel import Cell, Color, Row
 from .pretrain_panel import stretch
 from .task_cells import (
     BOX_LEGEND,
@@ -87,12 +87,12 @@ def kind_of(sample: Any, num_dates: int = NO_DATES) -> str:
 def input_cells(inputs: Any, reading: Inputs) -> list[Cell]:
     """Pictures of a model's input (C, H, W): one per date, or per modality.
 
-    A single band has a scale of colours, of more the first three are a photograph. Normalised
+    A single band has a scale of colors, of more the first three are a photograph. Normalized
     values are stretched; a pixel that is zero in all of several bands is missing, and a single
     band that is zero everywhere.
 
     Args:
-        inputs: a tensor, uint8 or normalised.
+        inputs: a tensor, uint8 or normalized.
         reading: how to read its bands.
     """
     bands = tensor2ndarray(inputs).astype(np.float32)
@@ -129,7 +129,7 @@ def sample_row(inputs: Any, sample: Any, meta: Mapping[str, Any], reading: Input
     """
     cells = input_cells(inputs, reading)
     kind, classes = kind_of(sample, reading.num_dates), list(meta.get('classes') or ())
-    palette = colours_of(meta)
+    palette = colors_of(meta)
     present: frozenset[str] = frozenset()
     if kind == 'labels':
         cells += label_cells(_truth(sample, 'gt_sem_seg'), _map(sample, 'pred_sem_seg'), palette)
@@ -162,8 +162,8 @@ def sample_row(inputs: Any, sample: Any, meta: Mapping[str, Any], reading: Input
 
 def legend_of(
     kind: str, meta: Mapping[str, Any], rows: Sequence[Row] = ()
-) -> list[tuple[str, Colour]]:
-    """Names and colours of the classes, where maps show them, and of the errors.
+) -> list[tuple[str, Color]]:
+    """Names and colors of the classes, where maps show them, and of the errors.
 
     Args:
         kind: of the task.
@@ -178,12 +178,12 @@ def legend_of(
         'boxes': BOX_LEGEND,
         'class': CLASS_LEGEND,
     }.get(kind, [])
-    classes: list[tuple[str, Colour]] = []
+    classes: list[tuple[str, Color]] = []
     if kind in ('labels', 'semantic change', 'boxes'):
         classes = [
             (name, (red / 255, green / 255, blue / 255))
             for name, (red, green, blue) in zip(
-                meta.get('classes') or (), colours_of(meta), strict=False
+                meta.get('classes') or (), colors_of(meta), strict=False
             )
         ]
     if kind == 'boxes':
@@ -192,10 +192,10 @@ def legend_of(
     return [*classes, *errors]
 
 
-def colours_of(meta: Mapping[str, Any]) -> list[Sequence[float]]:
+def colors_of(meta: Mapping[str, Any]) -> list[Sequence[float]]:
     """The dataset's palette; evenly spread hues if it has none."""
     if meta.get('palette'):
-        return [tuple(colour) for colour in meta['palette']]
+        return [tuple(color) for color in meta['palette']]
     from matplotlib import colormaps
 
     count = max(len(meta.get('classes') or ()), 1)

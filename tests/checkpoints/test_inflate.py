@@ -59,13 +59,13 @@ def test_more_bands_in_the_primary_keep_the_known_kernels(pretrained):
     )
 
 
-def test_grey_image_gives_the_same_response_in_any_number_of_bands():
+def test_gray_image_gives_the_same_response_in_any_number_of_bands():
     kernel = torch.randn(8, 3, 4, 4)
-    grey = torch.randn(1, 1, 4, 4)
-    expected = torch.nn.functional.conv2d(grey.expand(-1, 3, -1, -1), kernel)
+    gray = torch.randn(1, 1, 4, 4)
+    expected = torch.nn.functional.conv2d(gray.expand(-1, 3, -1, -1), kernel)
     for bands in (1, 3, 13):
         response = torch.nn.functional.conv2d(
-            grey.expand(-1, bands, -1, -1), inflate_kernel(kernel, bands)
+            gray.expand(-1, bands, -1, -1), inflate_kernel(kernel, bands)
         )
         assert torch.allclose(response, expected, atol=1e-4)
 

@@ -48,7 +48,7 @@ def test_the_backbone_of_a_classifier_is_loaded_and_stays_so(encoder, checkpoint
     own = model.backbone.state_dict()
     assert own.keys() == encoder.state_dict().keys()
     assert all(torch.equal(own[name], value) for name, value in encoder.state_dict().items())
-    assert not torch.equal(model.head.layers.head.weight, head_before)  # initialised all the same
+    assert not torch.equal(model.head.layers.head.weight, head_before)  # initialized all the same
 
 
 @pytest.mark.parametrize('size', [64, 96, 224])
@@ -72,7 +72,7 @@ def test_our_own_backbone(encoder, checkpoint):
     )
 
 
-def test_a_wrong_checkpoint_stops_the_initialisation(checkpoint):
+def test_a_wrong_checkpoint_stops_the_initialization(checkpoint):
     init_cfg = dict(type='mssdf.StrictPretrained', checkpoint=checkpoint)
     with pytest.raises(CheckpointError, match='not loaded whole'):
         classifier(init_cfg, patch_size=8).init_weights()

@@ -81,7 +81,7 @@ def test_there_and_back_again(full, sharded, tmp_path, capsys):
     assert same(expected, found)
     assert same(expected, read_training_state(full))
     assert found['message_hub']['log_scalars']['loss'].mean() == 1.0
-    # the order of the optimiser's numbers is that of its parameters
+    # the order of the optimizer's numbers is that of its parameters
     assert list(found['optimizer']['state']) == list(expected['optimizer']['state'])
     assert same(read_checkpoint(sharded)['state_dict'], dict(expected['state_dict']))
     capsys.readouterr()

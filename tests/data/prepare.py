@@ -21,7 +21,7 @@ from rasterio.enums import ColorInterp
 
 EUROSAT_PER_CLASS = 60
 EUROSAT_SEED = 0
-HEIGHT_STEP = 1 / 64  # metres
+HEIGHT_STEP = 1 / 64  # meters
 URBAN_TREES = (  # lossless; the other crops are compressed as JPEG
     'chico_2020_18',
     'claremont_2020_12',
@@ -42,7 +42,7 @@ def write(
     bands: np.ndarray | None = None,
     mask: np.ndarray | None = None,
     block: int = 256,
-    colours: tuple[ColorInterp, ...] | None = None,
+    colors: tuple[ColorInterp, ...] | None = None,
     jpeg_quality: int | None = None,
 ) -> None:
     """Write ``source`` again as a tiled, compressed GeoTIFF with its grid, CRS and nodata.
@@ -53,7 +53,7 @@ def write(
         bands: values to write instead of the original's, (C, H, W).
         mask: an internal mask, (H, W) boolean, true where valid.
         block: edge of a tile in pixels; a raster smaller than a tile is written in strips.
-        colours: colour interpretation of the bands; the original's by default.
+        colors: color interpretation of the bands; the original's by default.
         jpeg_quality: compress as JPEG of this quality; lossless by default.
     """
     target.parent.mkdir(parents=True, exist_ok=True)
@@ -86,7 +86,7 @@ def write(
             rasterio.Env(GDAL_TIFF_INTERNAL_MASK=True),
             rasterio.open(target, 'w', **profile) as dst,
         ):
-            dst.colorinterp = colours or src.colorinterp
+            dst.colorinterp = colors or src.colorinterp
             dst.write(values)
             if mask is not None:
                 dst.write_mask(mask)
@@ -97,7 +97,7 @@ def rounded(source: Path) -> np.ndarray:
     """Heights rounded to ``HEIGHT_STEP``, nodata untouched.
 
     A power of two leaves the low bits of the float empty, so the file deflates to half the size
-    that rounding to whole centimetres gives, with an error of 0.8 cm at most.
+    that rounding to whole centimeters gives, with an error of 0.8 cm at most.
     """
     with rasterio.open(source) as src:
         heights = src.read()
@@ -136,7 +136,7 @@ def main() -> None:
     parser.add_argument('target', type=Path, nargs='?', default=Path(__file__).parent)
     args = parser.parse_args()
     src, dst = args.source, args.target
-    rgbn_colours = (
+    rgbn_colors = (
         ColorInterp.red,
         ColorInterp.green,
         ColorInterp.blue,
@@ -150,7 +150,7 @@ def main() -> None:
     rgbn = src / 'ign_lidarhd/rgbn_0p5m.tif'
     with rasterio.open(rgbn) as raster:
         covered = (raster.read() > 0).any(0)
-    write(rgbn, dst / 'ign_lidarhd/rgbn.tif', mask=covered, colours=rgbn_colours)
+    write(rgbn, dst / 'ign_lidarhd/rgbn.tif', mask=covered, colors=rgbn_colors)
     dsm = src / 'ign_lidarhd/dsm_0p5m.tif'
     write(dsm, dst / 'ign_lidarhd/dsm.tif', bands=rounded(dsm))
 
@@ -159,7 +159,7 @@ def main() -> None:
             crop,
             dst / 'urban_trees' / crop.name,
             block=128,
-            colours=rgbn_colours,
+            colors=rgbn_colors,
             jpeg_quality=None if crop.stem in URBAN_TREES else URBAN_TREES_QUALITY,
         )
     for name in TERRAMIND:

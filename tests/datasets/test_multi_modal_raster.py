@@ -313,7 +313,7 @@ def test_real_rasters_of_three_resolutions(data_root):
     expected = np.kron(np.where(known, chm, 0), np.ones((10, 10), np.float32))[100:, 100:]
     np.testing.assert_array_equal(sample['inputs']['dsm'][0].numpy(), expected)
 
-    coarse = make(  # the other way round: colours averaged to the heights' grid
+    coarse = make(  # the other way round: colors averaged to the heights' grid
         scenes=[dict(rgb=str(rgb_path), dsm=str(chm_path))],
         window_size=20,
         reference='dsm',

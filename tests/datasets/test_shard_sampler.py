@@ -151,7 +151,7 @@ def test_a_rank_reads_few_shards_at_a_time_and_its_own(monkeypatch):
 
 
 def test_it_shuffles():
-    """Neighbours come from far apart; the order goes with nothing."""
+    """Neighbors come from far apart; the order goes with nothing."""
     dataset = make(1000)
     order = indices(ShardSampler(dataset, seed=0))
     shards = shards_of(dataset, order)

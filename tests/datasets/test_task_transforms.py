@@ -91,7 +91,7 @@ def test_wrong_sources(wrong):
         LoadRasters([wrong])
 
 
-def test_normalisation_as_numpy():
+def test_normalization_as_numpy():
     rng = np.random.default_rng(0)
     image = rng.normal(5, 3, (6, 7, 3)).astype(np.float32)
     image[0, 0], image[1, 2, 2] = np.nan, np.nan
@@ -103,7 +103,7 @@ def test_normalisation_as_numpy():
     assert out.dtype == np.float32 and np.allclose(out, expected, atol=1e-6)
 
 
-def test_dropped_bands_are_zero_after_normalisation():
+def test_dropped_bands_are_zero_after_normalization():
     image = np.ones((4, 4, 2), np.float32)
     results = NormalizeBands([0, 0], [1, 1])(DropBands([1])(dict(img=image)))
     assert results['img'][..., 0].all() and not results['img'][..., 1].any()

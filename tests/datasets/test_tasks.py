@@ -42,7 +42,7 @@ def height_dataset(root, *transforms, **extra):
         return DATASETS.build(settings | extra)
 
 
-def test_heights_are_metres_with_nan(heights):
+def test_heights_are_meters_with_nan(heights):
     dataset = height_dataset(heights)
     assert len(dataset) == 4
     for index in range(4):

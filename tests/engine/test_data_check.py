@@ -48,7 +48,7 @@ def packed(inputs=None, size=(8, 8), **fields) -> dict:
     return dict(inputs=torch.zeros(3, *size) if inputs is None else inputs, data_samples=sample)
 
 
-def labelled(*values, size=(8, 8)) -> dict:
+def labeled(*values, size=(8, 8)) -> dict:
     labels = np.zeros(size, np.int64)
     labels.flat[: len(values)] = values
     return packed(size=size, gt_sem_seg=pixels(labels))
@@ -122,7 +122,7 @@ def test_what_a_model_expects():
     assert heights.max_depth == 50
 
 
-def test_normalisation_of_the_preprocessor():
+def test_normalization_of_the_preprocessor():
     from mmengine.model import ImgDataPreprocessor
 
     preprocessor = ImgDataPreprocessor(mean=[10.0, 20.0, 30.0], std=[1.0, 2.0, 3.0])
@@ -165,17 +165,17 @@ def test_inputs_far_from_their_mean_are_told():
 
 def test_labels():
     findings = Findings()
-    for sample in (labelled(1, 255), labelled(4, 0)):
+    for sample in (labeled(1, 255), labeled(4, 0)):
         check_sample(sample, SEGMENTATION, findings, True)
     assert findings.labels == dict(gt_sem_seg={0, 1, 4})
-    check_sample(labelled(*[255] * 64), SEGMENTATION, findings, True)
+    check_sample(labeled(*[255] * 64), SEGMENTATION, findings, True)
     for wrong in (5, -1, 254, 256, 261):  # 256 and 261 are 0 and 5 as 8 bits
-        said = stopped(labelled(wrong), SEGMENTATION)
+        said = stopped(labeled(wrong), SEGMENTATION)
         assert 'expected labels 0 to 4 (model.decode_head.num_classes)' in said
         assert f'found [{wrong}]' in said
     other = Expectations(labels=dict(gt_sem_seg=Labels(5, 'num_classes', -100)))
-    check_sample(labelled(-100, 4), other, findings, True)
-    assert 'or -100 (unknown), found [156]' in stopped(labelled(156), other)  # -100 as 8 bits
+    check_sample(labeled(-100, 4), other, findings, True)
+    assert 'or -100 (unknown), found [156]' in stopped(labeled(156), other)  # -100 as 8 bits
     classes = Expectations(labels=dict(gt_label=Labels(10, 'model.head.num_classes')))
     check_sample(packed(gt_label=torch.tensor([9])), classes, Findings(), True)
     assert 'found [10]' in stopped(packed(gt_label=torch.tensor([10])), classes)
@@ -185,7 +185,7 @@ def test_labels():
 
 
 def test_sizes():
-    small = labelled(1, size=(4, 8))
+    small = labeled(1, size=(4, 8))
     small['inputs'] = torch.zeros(3, 8, 8)
     assert 'size of the image, 8 x 8, found 4 x 8' in stopped(small, SEGMENTATION)
     # in a test, labels have the size of the file, and inputs may be resized
@@ -212,7 +212,7 @@ def test_no_height_anywhere():
 
 def test_no_label_anywhere_is_told():
     unknown = packed(gt_sem_seg=pixels(np.full((8, 8), 255)))
-    assert not check_dataset(Samples(unknown, labelled(1)), SEGMENTATION, 8, True).warnings
+    assert not check_dataset(Samples(unknown, labeled(1)), SEGMENTATION, 8, True).warnings
     (warning,) = check_dataset(Samples(unknown, unknown), SEGMENTATION, 8, True).warnings
     assert 'none of 2 samples has anything known in gt_sem_seg' in warning
 
@@ -224,15 +224,15 @@ def test_augmented_samples_are_looked_at_too():
 
 
 def test_samples_are_spread_and_files_named():
-    dataset = Samples(*(labelled(1) for _ in range(101)))
+    dataset = Samples(*(labeled(1) for _ in range(101)))
     check_dataset(dataset, SEGMENTATION, 5, True)
     assert dataset.read == [0, 25, 50, 75, 100]
-    broken = Samples(labelled(1), OSError('truncated\nfile'))
+    broken = Samples(labeled(1), OSError('truncated\nfile'))
     with pytest.raises(DataCheckError) as raised:
         check_dataset(broken, SEGMENTATION, 8, True)
     assert str(raised.value) == ('img/1.tif + ann/1.png: cannot be read: OSError: truncated file')
     with pytest.raises(DataCheckError, match=re.escape('a.tif: gt_sem_seg: expected')):
-        check_dataset(Samples(labelled(7)), SEGMENTATION, 8, True)
+        check_dataset(Samples(labeled(7)), SEGMENTATION, 8, True)
     with pytest.raises(DataCheckError, match='expected samples, found none'):
         check_dataset(Samples(), SEGMENTATION, 8, True)
 
@@ -245,7 +245,7 @@ def test_class_names():
     # land covers, and a model of change alone
     two_dates = expectations_of(model(num_dates=2, backbone=conv(3), decode_head=head(2)))
     check_class_names(list('abcdefg'), two_dates)
-    dataset = Samples(labelled(1), classes=list('abcde'))
+    dataset = Samples(labeled(1), classes=list('abcde'))
     dataset.cat_ids, dataset.ann_file = [1, 2], 'train.json'
     with pytest.raises(DataCheckError, match='train.json: expected a category for each of the 5'):
         check_dataset(dataset, SEGMENTATION, 8, True)

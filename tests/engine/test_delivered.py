@@ -75,7 +75,7 @@ def seen(path) -> np.ndarray:
 
 
 def test_what_loses_nothing(tmp_path, data_root):
-    """Alpha that masks, grey as colors, palettes, lossy files: as OpenCV reads them."""
+    """Alpha that masks, gray as colors, palettes, lossy files: as OpenCV reads them."""
     files = {
         'alpha.png': np.concatenate([noise(3), seen(tmp_path)]),
         'alpha.tif': np.concatenate([noise(3), seen(tmp_path)]),

@@ -174,7 +174,7 @@ def test_a_batch_is_not_waited_for(tmp_path, loop, workers):
     begun = time.monotonic()
     with pytest.raises(TrainingInterrupted) as stopped:
         runner.train()
-    assert stopped.value.iteration == 2  # 0 to 3 are learnt
+    assert stopped.value.iteration == 2  # 0 to 3 are learned
     assert time.monotonic() - begun < 300  # of 600
     for process in torch.multiprocessing.active_children():
         process.terminate()  # it sleeps

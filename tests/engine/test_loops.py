@@ -108,7 +108,7 @@ def test_skips_as_many_steps_as_it_may(tiny_config, build_runner):
     poison = Poison({1, 4})
     runner.register_hook(poison)
     record = train(runner)
-    assert poison.after == [True, True]  # nothing was learnt from it
+    assert poison.after == [True, True]  # nothing was learned from it
     assert record.steps[-1] == (0, 5, 5)
     assert runner.message_hub.get_info('skipped_steps') == 2
     assert runner.optim_wrapper._inner_count == 6  # or accumulated steps would come late

@@ -95,10 +95,10 @@ def test_labels_have_their_images_name_and_place(tmp_path, rasters):
         assert found.crs == image.crs and found.transform == image.transform
         assert found.dtypes == ('uint8',)
     meaning = json.loads((out / 'classes.json').read_text())
-    assert meaning['1'] == dict(name='b', colour=[4, 5, 6])
+    assert meaning['1'] == dict(name='b', color=[4, 5, 6])
 
 
-def test_heights_are_metres(tmp_path, rasters):
+def test_heights_are_meters(tmp_path, rasters):
     heights = np.random.default_rng(0).normal(20, 9, (2, 30, 40)).astype(np.float32)
     samples = [
         sample(path, pred_depth_map=pixels(each))

@@ -10,14 +10,14 @@ import torch
 from PIL import Image, ImageDraw
 from rasterio.transform import from_origin
 
-from mssdf.evaluation import load_labelled_images
+from mssdf.evaluation import load_labeled_images
 from mssdf.evaluation.frozen import EvaluationSet, parse_set, resolve_sets, suite
 from mssdf.evaluation.frozen.buildings import building_chips, tile_of
 from mssdf.evaluation.frozen.cutting import Layers, resized
 from mssdf.evaluation.frozen.folds import group_folds
 from mssdf.evaluation.frozen.places import place_groups
 from mssdf.evaluation.frozen.reading import load_set, read_heights, read_mask
-from mssdf.evaluation.labelled_images import read_rgb
+from mssdf.evaluation.labeled_images import read_rgb
 
 
 def write_tif(path, values, nodata=None, origin=None, pixel=0.5):
@@ -116,9 +116,9 @@ def test_windows_are_the_pixels_of_the_raster(data_root):
     assert data.groups[index] == left // 128
 
 
-def test_scenes_are_the_labelled_images(data_root):
+def test_scenes_are_the_labeled_images(data_root):
     data = load_set(parse_set('eurosat')[0], 64)
-    found = load_labelled_images(data_root / 'eurosat_rgb', 64)
+    found = load_labeled_images(data_root / 'eurosat_rgb', 64)
     assert torch.equal(data.images, found.images)
     np.testing.assert_array_equal(data.target.numpy(), found.labels)
     few = load_set(EvaluationSet('e', 'scenes', str(data_root / 'eurosat_rgb'), limit=50), 64)

@@ -37,8 +37,8 @@ def test_scale_is_linear(maps):
 
 def test_unknown_heights_do_not_count(maps):
     predicted, truth, valid = maps
-    spoilt = np.where(valid, truth, np.nan)
-    assert height_errors(predicted, spoilt, valid) == height_errors(predicted, truth, valid)
+    spoiled = np.where(valid, truth, np.nan)
+    assert height_errors(predicted, spoiled, valid) == height_errors(predicted, truth, valid)
 
 
 def test_nothing_known_is_nan():

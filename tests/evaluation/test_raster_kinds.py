@@ -13,7 +13,7 @@ from mssdf.datasets.transforms.load_height import LoadHeight
 from mssdf.datasets.transforms.load_rasters import LoadRasters
 from mssdf.datasets.transforms.two_dates import read_labels
 from mssdf.evaluation.frozen.reading import read_heights, read_seen
-from mssdf.evaluation.labelled_images import load_labelled_images, read_rgb
+from mssdf.evaluation.labeled_images import load_labeled_images, read_rgb
 from mssdf.evaluation.saved_predictions import write_map
 
 SURVEY = 1200 / 3937
@@ -57,17 +57,17 @@ def rng():
 
 
 @pytest.mark.parametrize(
-    ('crs', 'units', 'metres'),
+    ('crs', 'units', 'meters'),
     [
         ('EPSG:32610', 'US survey foot', SURVEY),
         ('EPSG:32610+6360', None, SURVEY),
         ('EPSG:32610+8228', None, 0.3048),
     ],
 )
-def test_heights_of_targets_and_inputs_come_in_metres(write, feet, crs, units, metres):
+def test_heights_of_targets_and_inputs_come_in_meters(write, feet, crs, units, meters):
     feet[0, :3] = -9999
     path = write('a.tif', feet, crs, units)
-    expected = feet * metres
+    expected = feet * meters
     expected[0, :3] = np.nan
     np.testing.assert_allclose(read_heights(path), expected, rtol=1e-6)
     target = LoadHeight().transform(dict(depth_map_path=str(path)))
@@ -91,12 +91,12 @@ def test_heights_that_are_none(write, feet):
         read_heights(write('a.tif', feet, units='degC'))
 
 
-def test_scores_of_heights_compare_metres(write, feet, tmp_path):
+def test_scores_of_heights_compare_meters(write, feet, tmp_path):
     predicted = (feet * SURVEY + 2).astype(np.float32)
     truth = write('truth/a.tif', feet, 'EPSG:32610+6360')
     (tmp_path / 'out').mkdir()
     write_map(tmp_path / 'out/a', predicted, str(truth))
-    with rasterio.open(tmp_path / 'out/a.tif') as raster:  # metres, not said to be feet
+    with rasterio.open(tmp_path / 'out/a.tif') as raster:  # meters, not said to be feet
         assert raster.units == (None,) and raster.crs.to_epsg() == 32610
     _, sums = image_sums('heights', tmp_path / 'out', {'a': truth})
     assert sums[0, 0] == feet.size
@@ -157,6 +157,6 @@ def test_seen_where_no_band_is_masked(write, rng, tmp_path, monkeypatch, count):
 def test_images_of_two_types_are_named(write, rng, tmp_path, said):
     for number, (name, dtype) in enumerate((('x', 'uint8'), ('x', 'uint16'), ('y', 'uint8'))):
         write(f'set/{name}/{number}.tif', rng.integers(0, 255, (3, 8, 8)).astype(dtype))
-    load_labelled_images(tmp_path / 'set', 8)
+    load_labeled_images(tmp_path / 'set', 8)
     (line,) = [r.getMessage() for r in said.records if r.levelno == logging.WARNING]
     assert 'expected files of one type, found uint8 in 2' in line and 'uint16 in 1' in line

@@ -184,17 +184,17 @@ def test_scores_are_those_of_mmrotate(ops, images):
 
 def test_tiles_make_the_image_they_were_cut_from(ops):
     rng = np.random.default_rng(1)
-    centres = np.stack(np.meshgrid(np.arange(20, 300, 40), np.arange(20, 300, 40)), -1).reshape(
+    centers = np.stack(np.meshgrid(np.arange(20, 300, 40), np.arange(20, 300, 40)), -1).reshape(
         -1, 2
     )
     truth = np.column_stack(
-        [centres, rng.uniform(10, 24, (len(centres), 2)), rng.uniform(-1.5, 1.5, len(centres))]
+        [centers, rng.uniform(10, 24, (len(centers), 2)), rng.uniform(-1.5, 1.5, len(centers))]
     ).astype(np.float32)
     labels = rng.integers(0, 3, len(truth))
     tiles, copies = [], 0
     for left in (0, 120):
         for top in (0, 120):
-            inside = ((centres >= [left, top]) & (centres < [left + 180, top + 180])).all(axis=1)
+            inside = ((centers >= [left, top]) & (centers < [left + 180, top + 180])).all(axis=1)
             boxes = truth[inside] - np.array([left, top, 0, 0, 0], np.float32)
             count = int(inside.sum())
             copies += count

@@ -10,7 +10,7 @@ pytest.importorskip('mmseg')
 @pytest.mark.parametrize(
     'data, size', [('us3d', 256), ('potsdam-height', 256), ('vaihingen-height', 128)]
 )
-def test_scores_in_metres(trial, data, size):
+def test_scores_in_meters(trial, data, size):
     example = data.removesuffix('-height')
     run = trial(
         f'height_estimation/mssdf_vit-t-p16-vpd_4xb8-adamw-30e_{data}',

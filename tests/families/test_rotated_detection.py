@@ -142,7 +142,7 @@ def test_dota_is_scored_on_whole_scenes(examples, data_root, caplog):
         return truth.bboxes.tensor[kept], scores, truth.labels[kept]
 
     scores = evaluate(DOTA, root, predict)
-    # none of one class in three; of the others, all but those that neighbours overlap
+    # none of one class in three; of the others, all but those that neighbors overlap
     assert 0.6 < scores['AP50'] < 2 / 3 + 1e-6
     with DefaultScope.overwrite_default_scope('mmrotate'):
         dataset, evaluator = build(DOTA, root)
@@ -159,15 +159,15 @@ def test_dota_is_scored_on_whole_scenes(examples, data_root, caplog):
     for number, (split, scene) in enumerate(grounds(data_root), 1):
         if split != 'test':
             continue
-        centres = np.array([box.corners.mean(axis=0) for box in scene.boxes])
+        centers = np.array([box.corners.mean(axis=0) for box in scene.boxes])
         found = merged[f'P{number:04d}'].truth[:, :2]
-        distance = np.linalg.norm(centres[:, None] - found[None], axis=2)
+        distance = np.linalg.norm(centers[:, None] - found[None], axis=2)
         # each true box is that of a building, and none comes twice ...
         assert len(np.unique(distance.argmin(axis=0))) == len(found)
         assert distance.min(axis=0).max() < 1
         # ... and only buildings too large for any tile are missing
         missing = [scene.boxes[index] for index in np.flatnonzero(distance.min(axis=1) > 1)]
-        assert len(missing) < 0.1 * len(centres)
+        assert len(missing) < 0.1 * len(centers)
         assert all(max(np.ptp(box.corners, axis=0)) > 64 for box in missing)
 
 

@@ -44,10 +44,10 @@ def read(path):
 
 
 def real_pair():
-    """Autzen as arrays: colours (3, H, W), heights (1, H, W) with their validity, and the grid."""
-    colours, _, profile = read(RGB)
+    """Autzen as arrays: colors (3, H, W), heights (1, H, W) with their validity, and the grid."""
+    colors, _, profile = read(RGB)
     heights, valid, _ = read(DSM)
-    return colours, heights, valid, profile['transform'], profile['crs']
+    return colors, heights, valid, profile['transform'], profile['crs']
 
 
 def cut_north_south(folder, name, values, transform, crs, pieces, nodata=None):

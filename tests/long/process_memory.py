@@ -181,7 +181,7 @@ def growth(seconds: Sequence[float], mib: Sequence[float], share_per_hour: float
 
 
 def draw(samples: Sequence[Sample], path: Path, warm_up: float) -> None:
-    """Draw memory and open files over time; grey is the warm-up, which is not judged."""
+    """Draw memory and open files over time; gray is the warm-up, which is not judged."""
     import matplotlib
 
     matplotlib.use('Agg')

@@ -24,7 +24,7 @@ def test_rank_of_known_spectra():
     rng = np.random.default_rng(0)
     basis = np.linalg.qr(rng.normal(size=(64, 8)) - 0)[0]
     basis -= basis.mean(axis=0)
-    basis = torch.from_numpy(np.linalg.qr(basis)[0])  # centred orthonormal columns
+    basis = torch.from_numpy(np.linalg.qr(basis)[0])  # centered orthonormal columns
     for k in (1, 3, 8):
         weights = torch.zeros(8, dtype=torch.float64)
         weights[:k] = 2.5

@@ -1,4 +1,4 @@
-"""Normalisation against NumPy, statistics files, wrong input."""
+"""Normalization against NumPy, statistics files, wrong input."""
 
 import json
 from copy import deepcopy
@@ -16,7 +16,7 @@ from mssdf.models import (
 from .tiny import MODALITIES, drop, tiny_batch, tiny_model
 
 
-def test_normalisation_equals_numpy():
+def test_normalization_equals_numpy():
     data = tiny_batch(3, ('rgb', 'dsm', 'ms'))
     data['valid']['dsm'] = torch.rand(3, 1, 64, 64) > 0.2
     data['valid']['dsm'][2] = False

@@ -1,4 +1,4 @@
-"""The head of heights before it has learnt anything."""
+"""The head of heights before it has learned anything."""
 
 import pytest
 import torch

@@ -12,11 +12,11 @@ from mssdf.models.losses import (
     masked_feature_loss,
     masked_pixel_loss,
     modality_loss,
-    normalise_targets,
+    normalize_targets,
     patchify,
     sample_locations,
 )
-from mssdf.models.losses.pixels import normalised_patches, reconstruct, unpatchify
+from mssdf.models.losses.pixels import normalized_patches, reconstruct, unpatchify
 from mssdf.models.selfsup.pairwise import pairwise_terms
 
 
@@ -106,20 +106,20 @@ def test_feature_loss_equals_a_loop():
     assert found[2] == 0
 
 
-def test_target_normalisation():
+def test_target_normalization():
     tokens = torch.randn(4, 9, 32) * 7 + 3
     valid = torch.rand(4, 9) > 0.3
-    by_token = normalise_targets(tokens, valid, 'token')
+    by_token = normalize_targets(tokens, valid, 'token')
     torch.testing.assert_close(by_token.mean(-1), torch.zeros(4, 9), atol=1e-5, rtol=0)
     torch.testing.assert_close(
         by_token.var(-1, unbiased=False), torch.ones(4, 9), atol=1e-4, rtol=0
     )
-    by_batch = normalise_targets(tokens, valid, 'batch')[valid].numpy()
+    by_batch = normalize_targets(tokens, valid, 'batch')[valid].numpy()
     raw = tokens[valid].numpy()
     np.testing.assert_allclose(by_batch, (raw - raw.mean(0)) / raw.std(0), atol=1e-4)
-    assert torch.equal(normalise_targets(tokens, valid, None), tokens)
+    assert torch.equal(normalize_targets(tokens, valid, None), tokens)
     with pytest.raises(ValueError, match='found .layer.'):
-        normalise_targets(tokens, valid, 'layer')
+        normalize_targets(tokens, valid, 'layer')
 
 
 def test_modality_loss_equals_log_softmax_over_present_modalities():
@@ -142,14 +142,14 @@ def test_patchify_keeps_raster_order():
         assert torch.equal(patches[1, index], expected)
 
 
-def test_pixel_targets_are_normalised_over_valid_pixels_with_a_floor():
+def test_pixel_targets_are_normalized_over_valid_pixels_with_a_floor():
     image = torch.randn(1, 2, 4, 8) * 5 + 100
     image[..., 4:] = 3.0 + 0.001 * torch.randn(1, 2, 4, 4)  # flat second patch
     valid = torch.ones(1, 1, 4, 8, dtype=torch.bool)
     valid[0, 0, 0, :2] = False
     spoiled = image.clone()
     spoiled[:, :, 0, :2] = -9999
-    targets, weight = normalised_patches(spoiled, valid, 4, floor=0.1)
+    targets, weight = normalized_patches(spoiled, valid, 4, floor=0.1)
     first = patchify(image, 4)[0, 0][weight[0, 0, :, 0]].numpy()
     expected = (first - first.mean()) / first.std()
     np.testing.assert_allclose(targets[0, 0][weight[0, 0, :, 0]], expected, atol=1e-4)
@@ -161,7 +161,7 @@ def test_pixel_loss_counts_masked_patches_and_valid_pixels_alone():
     image = torch.randn(2, 1, 8, 8)
     valid = torch.rand(2, 1, 8, 8) > 0.2
     mask = torch.tensor([[True, False, True, False], [False] * 4])
-    targets, weight = normalised_patches(image, valid, 4)
+    targets, weight = normalized_patches(image, valid, 4)
     predicted = torch.randn(2, 4, 16)
     found = masked_pixel_loss(predicted, image, valid, mask, 4)
     errors = []
@@ -227,7 +227,7 @@ def test_a_perfect_prediction_reconstructs_the_window(target):
     mask = torch.rand(2, 6) > 0.5
     patches = patchify(image, 4)
     if target == 'normalized':
-        patches = normalised_patches(image, valid, 4)[0]
+        patches = normalized_patches(image, valid, 4)[0]
     found = reconstruct(patches.flatten(2), image, valid, mask, 4, target=target)
     torch.testing.assert_close(found, image, atol=1e-5, rtol=1e-5)
     # zeros show in hidden patches alone

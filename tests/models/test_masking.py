@@ -19,12 +19,12 @@ from mssdf.models.masking import (
 )
 
 
-def opencv_score(grey: np.ndarray, patch_size: int) -> np.ndarray:
+def opencv_score(gray: np.ndarray, patch_size: int) -> np.ndarray:
     """The score of method.md, section 2, patch by patch with OpenCV and NumPy."""
     scores = []
-    for row in range(0, grey.shape[0], patch_size):
-        for col in range(0, grey.shape[1], patch_size):
-            patch = np.ascontiguousarray(grey[row : row + patch_size, col : col + patch_size])
+    for row in range(0, gray.shape[0], patch_size):
+        for col in range(0, gray.shape[1], patch_size):
+            patch = np.ascontiguousarray(gray[row : row + patch_size, col : col + patch_size])
             gx = cv2.Sobel(patch, cv2.CV_64F, 1, 0, ksize=3)
             gy = cv2.Sobel(patch, cv2.CV_64F, 0, 1, ksize=3)
             scores.append(np.sqrt(gx**2 + gy**2).mean() + patch.var())
@@ -61,9 +61,9 @@ def test_score_equals_opencv_on_noise_flat_and_non_square_windows():
     ('term', 'index'), [('gradient', 0), ('variance', 1)], ids=['gradient', 'variance']
 )
 def test_score_terms_switch(orthophoto, term, index):
-    grey = orthophoto[:, :16, :16].astype(np.float64).mean(axis=0)
-    gx, gy = cv2.Sobel(grey, cv2.CV_64F, 1, 0), cv2.Sobel(grey, cv2.CV_64F, 0, 1)
-    expected = (np.sqrt(gx**2 + gy**2).mean(), grey.var())[index]
+    gray = orthophoto[:, :16, :16].astype(np.float64).mean(axis=0)
+    gx, gy = cv2.Sobel(gray, cv2.CV_64F, 1, 0), cv2.Sobel(gray, cv2.CV_64F, 0, 1)
+    expected = (np.sqrt(gx**2 + gy**2).mean(), gray.var())[index]
     image = torch.from_numpy(orthophoto[None, :, :16, :16].copy())
     assert information_score(image, terms=[term]).item() == pytest.approx(expected, rel=1e-4)
 
@@ -99,37 +99,37 @@ def test_intensity_is_scaled_over_valid_pixels_of_each_window():
     assert torch.isfinite(nothing).all()
 
 
-def numpy_scale(grey: np.ndarray, valid: np.ndarray, min_span: float = 0.0) -> np.ndarray:
+def numpy_scale(gray: np.ndarray, valid: np.ndarray, min_span: float = 0.0) -> np.ndarray:
     """The intensity scale of method.md, section 2, of one window (H, W)."""
-    low, high = np.percentile(grey[valid].astype(np.float64), [1, 99])
+    low, high = np.percentile(gray[valid].astype(np.float64), [1, 99])
     span = max(high - low, min_span)
-    scaled = (grey - low) * (255 / span if span else 0)
+    scaled = (gray - low) * (255 / span if span else 0)
     return np.where(valid, np.clip(scaled, 0, 255), 0)
 
 
 @pytest.mark.parametrize('min_span', [0.0, 30.0, 1000.0])
 def test_scale_equals_numpy_where_every_pixel_is_looked_at(min_span):
     rng = np.random.default_rng(3)
-    grey = rng.gamma(1.0, 20.0, (6, 1, 64, 48)).astype(np.float32)
+    gray = rng.gamma(1.0, 20.0, (6, 1, 64, 48)).astype(np.float32)
     valid = (
-        rng.uniform(size=grey.shape) < np.array([1, 0.9, 0.5, 0.1, 0.01, 1])[:, None, None, None]
+        rng.uniform(size=gray.shape) < np.array([1, 0.9, 0.5, 0.1, 0.01, 1])[:, None, None, None]
     )
-    image, known = torch.from_numpy(grey), torch.from_numpy(valid)
+    image, known = torch.from_numpy(gray), torch.from_numpy(valid)
     spoiled = torch.where(known, image, 1e9)
     scaled = scale_intensity(spoiled, known, min_span)
     complete = scale_intensity(image, None, min_span)
     for window in range(6):
         there = valid[window, 0]
-        expected = numpy_scale(grey[window, 0], there, min_span)
+        expected = numpy_scale(gray[window, 0], there, min_span)
         found = scaled[window, 0].numpy()
         np.testing.assert_allclose(found[there], expected[there], atol=2e-3)
-        expected = numpy_scale(grey[window, 0], np.ones_like(there), min_span)
+        expected = numpy_scale(gray[window, 0], np.ones_like(there), min_span)
         np.testing.assert_allclose(complete[window, 0].numpy(), expected, atol=2e-3)
 
 
 @pytest.fixture(scope='module')
 def heights(data_root) -> np.ndarray:
-    """The surface model (320, 320) under :func:`orthophoto`, in metres."""
+    """The surface model (320, 320) under :func:`orthophoto`, in meters."""
     with rasterio.open(data_root / 'autzen' / 'patch' / 'autzen_dsm.tif') as raster:
         return raster.read(1, window=rasterio.windows.Window(400, 300, 320, 320))
 
@@ -141,8 +141,8 @@ def test_score_follows_numpy_percentiles_of_all_pixels_of_real_windows(orthophot
     valid = rng.uniform(size=(320, 320)) < share
     known = torch.from_numpy(valid)[None, None]
     for image, min_span in ((orthophoto, 0.0), (heights[None], 5.0)):
-        grey = image.astype(np.float32).mean(axis=0)
-        scaled = numpy_scale(grey, valid, min_span).astype(np.float32)
+        gray = image.astype(np.float32).mean(axis=0)
+        scaled = numpy_scale(gray, valid, min_span).astype(np.float32)
         expected = information_score(torch.from_numpy(scaled)[None, None], 16, known)
         found = scale_intensity(torch.from_numpy(image)[None], known, min_span)
         found = information_score(found, 16, known)

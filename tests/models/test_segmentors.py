@@ -91,9 +91,9 @@ def test_siamese_features_are_those_of_each_date(fusion):
     ]
     for expected, found in zip(model.neck(fused), model.extract_feat(images), strict=True):
         assert torch.allclose(expected, found, atol=1e-5)
-    labelled = samples(2, semantic=False)
-    loss = model.loss(images, labelled)['decode.loss_ce'].item()
-    assert loss == pytest.approx(entropy(model.decode_head(model.extract_feat(images)), labelled))
+    labeled = samples(2, semantic=False)
+    loss = model.loss(images, labeled)['decode.loss_ce'].item()
+    assert loss == pytest.approx(entropy(model.decode_head(model.extract_feat(images)), labeled))
 
 
 def enlarged(logits: torch.Tensor) -> torch.Tensor:
@@ -101,13 +101,11 @@ def enlarged(logits: torch.Tensor) -> torch.Tensor:
     return torch.nn.functional.interpolate(logits, size=(SIZE, SIZE), mode='bilinear')
 
 
-def entropy(
-    logits: torch.Tensor, labelled: list, name: str = 'gt_sem_seg', first: int = 0
-) -> float:
+def entropy(logits: torch.Tensor, labeled: list, name: str = 'gt_sem_seg', first: int = 0) -> float:
     """Mean cross-entropy in NumPy over the pixels whose label is at least ``first``."""
     logits = enlarged(logits).detach().double().numpy()
     logs = logits - np.log(np.exp(logits).sum(axis=1, keepdims=True))
-    labels = np.stack([getattr(sample, name).data[0].numpy() for sample in labelled])
+    labels = np.stack([getattr(sample, name).data[0].numpy() for sample in labeled])
     image, row, col = np.nonzero((labels >= first) & (labels != 255))
     return -logs[image, labels[image, row, col] - first, row, col].mean()
 
@@ -153,20 +151,20 @@ def date_logits(detector, images: torch.Tensor) -> dict[str, torch.Tensor]:
 
 def test_each_date_is_learned_from_its_own_image_and_labels(detector):
     detector.eval()
-    images, labelled = torch.randn(2, 6, SIZE, SIZE), samples(2)
-    labelled[0].gt_second.data[0, :9] = 255
-    logits, losses = date_logits(detector, images), detector.loss(images, labelled)
+    images, labeled = torch.randn(2, 6, SIZE, SIZE), samples(2)
+    labeled[0].gt_second.data[0, :9] = 255
+    logits, losses = date_logits(detector, images), detector.loss(images, labeled)
     for date in ('first', 'second'):
-        expected = entropy(logits[date], labelled, f'gt_{date}', first=1)
+        expected = entropy(logits[date], labeled, f'gt_{date}', first=1)
         assert losses[f'{date}.loss_land_cover'].item() == pytest.approx(expected, rel=1e-4)
-    expected = entropy(logits['change'], labelled)
+    expected = entropy(logits['change'], labeled)
     assert losses['change.loss_ce'].item() == pytest.approx(expected, rel=1e-4)
 
     first, second = (logits[date].softmax(dim=1).detach().numpy() for date in ('first', 'second'))
     lengths = np.linalg.norm(first, axis=1) * np.linalg.norm(second, axis=1)
     similar = (first * second).sum(axis=1) / lengths
     step = SIZE // similar.shape[1]
-    changed = np.stack([one.gt_sem_seg.data[0, ::step, ::step].numpy() for one in labelled]) == 1
+    changed = np.stack([one.gt_sem_seg.data[0, ::step, ::step].numpy() for one in labeled]) == 1
     expected = 0.4 * np.where(changed, similar, 1 - similar).mean()
     assert losses['loss_consistency'].item() == pytest.approx(expected, rel=1e-4)
 

@@ -123,5 +123,5 @@ def test_raw_heights_are_compared_in_units_of_their_scale():
 
 
 def test_wrong_targets_name_the_key():
-    with pytest.raises(ValueError, match=r"pixel_target\.dsm: expected one of .* found 'metres'"):
-        tiny_model(pixel_target=dict(dsm='metres'))
+    with pytest.raises(ValueError, match=r"pixel_target\.dsm: expected one of .* found 'meters'"):
+        tiny_model(pixel_target=dict(dsm='meters'))

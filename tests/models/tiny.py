@@ -11,7 +11,7 @@ import mssdf.models  # noqa: F401  registers
 from mssdf.models import MSSDF
 from mssdf.registry import MODELS
 
-logging.getLogger('mmengine').setLevel(logging.WARNING)  # it lists every weight it initialises
+logging.getLogger('mmengine').setLevel(logging.WARNING)  # it lists every weight it initializes
 CONFIG = Path(__file__).parents[2] / 'configs/_base_/models/mssdf-paper_vit-b-p16.py'
 ARCH = dict(embed_dims=48, num_layers=3, num_heads=3, feedforward_channels=96)
 MODALITIES = dict(

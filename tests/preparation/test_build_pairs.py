@@ -26,11 +26,11 @@ SMALL = ['--tile', '320', '--window', '160', '--split-block', '1', '--split-gap'
 
 @pytest.fixture(scope='module')
 def sources(tmp_path_factory):
-    """Autzen as it might arrive: colours in strips, heights in another CRS and resolution."""
+    """Autzen as it might arrive: colors in strips, heights in another CRS and resolution."""
     folder = tmp_path_factory.mktemp('sources')
-    colours, heights, valid, place, crs = data.real_pair()
-    colours, heights = colours[:, :1000, :1000], heights[:, :1000, :1000]
-    data.cut_north_south(folder / 'ortho', 'ortho', colours[::-1], place, crs, 3)
+    colors, heights, valid, place, crs = data.real_pair()
+    colors, heights = colors[:, :1000, :1000], heights[:, :1000, :1000]
+    data.cut_north_south(folder / 'ortho', 'ortho', colors[::-1], place, crs, 3)
     utm = 'EPSG:32610'
     west, north = place.c, place.f
     bounds = (west, north + 1000 * place.e, west + 1000 * place.a, north)
@@ -82,16 +82,16 @@ def checksums(out):
     }
 
 
-def test_colours_keep_their_pixels_and_heights_their_metres(sources, built):
-    """Colours need no resampling; heights went to UTM at 0.8 m and come back as GDAL does it."""
-    colours, heights, valid, place, _ = data.real_pair()
+def test_colors_keep_their_pixels_and_heights_their_meters(sources, built):
+    """Colors need no resampling; heights went to UTM at 0.8 m and come back as GDAL does it."""
+    colors, heights, valid, place, _ = data.real_pair()
     checked = 0
     for path in built.glob('*/patch/*_dom.tif'):
         dom, known, profile = data.read(path)
         dsm, good, _ = data.read(path.with_name(path.name.replace('_dom', '_dsm')))
         col, row = (round(x) for x in ~place * (profile['transform'].c, profile['transform'].f))
         part = (slice(row, row + dom.shape[1]), slice(col, col + dom.shape[2]))
-        np.testing.assert_array_equal(dom[:, known], colours[:, part[0], part[1]][:, known])
+        np.testing.assert_array_equal(dom[:, known], colors[:, part[0], part[1]][:, known])
         both = good & valid[part]
         error = np.abs(dsm[0] - heights[0][part])[both]
         # crowns and walls are smeared twice by bilinear interpolation at 0.8 m
@@ -116,7 +116,7 @@ def test_colours_keep_their_pixels_and_heights_their_metres(sources, built):
     assert checked >= 4
 
 
-def test_outputs_are_cloud_optimised(built):
+def test_outputs_are_cloud_optimized(built):
     for path in built.glob('*/patch/*.tif'):
         with rasterio.open(path) as raster:
             assert raster.tags(ns='IMAGE_STRUCTURE')['LAYOUT'] == 'COG'
@@ -278,8 +278,8 @@ def test_tiles_without_rasters_are_removed_on_request_only(tool, sources, tmp_pa
 
 def test_one_misregistered_raster_among_several_is_named(tool, tmp_path, capsys):
     """Three surface models side by side; one is moved by (6, -6) pixels."""
-    colours, heights, _, place, crs = data.real_pair()
-    data.write(tmp_path / 'rgb.tif', colours, place, crs)
+    colors, heights, _, place, crs = data.real_pair()
+    data.write(tmp_path / 'rgb.tif', colors, place, crs)
     paths = data.cut_north_south(tmp_path / 'dsm', 'dsm', heights, place, crs, 3, nodata=-9999)
     values, _, profile = data.read(paths[1])
     moved = profile['transform'] * Affine.translation(-6, 6)

@@ -31,8 +31,8 @@ def surfaces(reference, known, moved, valid):
 
 @pytest.fixture(scope='module')
 def pair():
-    colours, heights, valid, _, _ = data.real_pair()
-    return colours, np.ones(valid.shape, dtype=bool), heights, valid
+    colors, heights, valid, _, _ = data.real_pair()
+    return colors, np.ones(valid.shape, dtype=bool), heights, valid
 
 
 @pytest.fixture(scope='module')
@@ -42,10 +42,10 @@ def natural(pair):
 
 
 @pytest.mark.parametrize('planted', [(3, 0), (0, -4), (5, 3), (-6, -5), (7, -9)])
-def test_planted_shifts_between_colours_and_heights_are_found(pair, natural, planted):
-    colours, known, heights, valid = pair
+def test_planted_shifts_between_colors_and_heights_are_found(pair, natural, planted):
+    colors, known, heights, valid = pair
     moved = np.roll(heights, planted, axis=(1, 2))
-    shift = estimate_shift(surfaces(colours, known, moved, np.roll(valid, planted, axis=(0, 1))))
+    shift = estimate_shift(surfaces(colors, known, moved, np.roll(valid, planted, axis=(0, 1))))
     assert shift.peak > CLEAR_PEAK and not shift.at_limit
     # ours lies on the same pixels as before, moved by what was planted
     assert shift.rows - natural.rows == pytest.approx(planted[0], abs=1.0)
@@ -53,8 +53,8 @@ def test_planted_shifts_between_colours_and_heights_are_found(pair, natural, pla
 
 
 def test_a_shift_between_alike_images_is_that_of_scikit_image(pair):
-    colours, known, _, _ = pair
-    image = colours[:, 200:720, 300:820].astype(np.float32)
+    colors, known, _, _ = pair
+    image = colors[:, 200:720, 300:820].astype(np.float32)
     moved = np.stack([ndimage.shift(band, (2.4, -3.3), order=3) for band in image])
     good = known[200:720, 300:820]
     one, other = (edge_strength(x, good)[0] for x in (image, moved))
@@ -87,14 +87,14 @@ def test_empty_and_flat_images_give_nothing():
 
 
 def test_the_border_of_validity_is_no_edge(pair):
-    colours, known, _, _ = pair
-    image = colours[:, :400, :400].astype(np.float32)
+    colors, known, _, _ = pair
+    image = colors[:, :400, :400].astype(np.float32)
     good = known[:400, :400].copy()
     good[100:300, 100:180] = False
     image[:, ~good] = 255
     strength, inside = edge_strength(image, good)
     assert not strength[~good].any()
-    untouched = edge_strength(colours[:, :400, :400], known[:400, :400])[1]
+    untouched = edge_strength(colors[:, :400, :400], known[:400, :400])[1]
     assert (inside <= untouched).all()
 
 

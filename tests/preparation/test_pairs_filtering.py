@@ -32,7 +32,7 @@ def test_reasons(tile):
     valid['dsm'][:SIDE, SIDE : 2 * SIDE] = False  # the second: no heights
     values['rgb'][:, SIDE:, :SIDE] = 90  # the fourth: flat in both
     values['dsm'][:, SIDE:, :SIDE] = 12
-    values['rgb'][:, SIDE:, SIDE : 2 * SIDE] = 90  # the fifth: flat in colours alone
+    values['rgb'][:, SIDE:, SIDE : 2 * SIDE] = 90  # the fifth: flat in colors alone
     kept, dropped = judge(values, valid)
     assert kept == [(0, 2 * SIDE), (SIDE, SIDE), (SIDE, 2 * SIDE)]
     assert dropped == {'empty': 1, 'no dsm': 1, 'flat': 1}

@@ -59,7 +59,7 @@ TURNED = {
 
 @pytest.mark.parametrize('name', TURNED)
 def test_quarter_turns_are_copied(tmp_path, noise, name):
-    """Each pixel comes out once, where its centre lies."""
+    """Each pixel comes out once, where its center lies."""
     place = TURNED[name]
     data.write(tmp_path / 'rgb.tif', noise, place, UTM)
     data.write(tmp_path / 'dsm/a.tif', plane(place), place, UTM, nodata=-9999)
@@ -106,15 +106,13 @@ def test_a_turned_grid_keeps_its_resolution_in_another_crs(tmp_path):
     """As GDAL finds it for the same pixels north-up."""
     from rasterio.warp import calculate_default_transform
 
-    from mssdf.preparation.pairs.catalogue import open_catalogue
+    from mssdf.preparation.pairs.catalog import open_catalog
     from mssdf.preparation.pairs.settings import SourceSettings
     from mssdf.preparation.pairs.target_grid import make_grids
 
     turned = Affine.translation(500000, 4900000) * Affine.rotation(30) * Affine.scale(0.5, -0.5)
     path = data.write(tmp_path / 'a.tif', np.zeros((1, 200, 200), np.uint8), turned, UTM)
-    (grid,) = make_grids(
-        open_catalogue('x', SourceSettings((str(path),)))[0], 'EPSG:26911', None, 64
-    )
+    (grid,) = make_grids(open_catalog('x', SourceSettings((str(path),)))[0], 'EPSG:26911', None, 64)
     upright = calculate_default_transform(
         UTM, 'EPSG:26911', 200, 200, 500000, 4899900, 500100, 4900000
     )[0]
@@ -125,7 +123,7 @@ def test_a_turned_grid_keeps_its_resolution_in_another_crs(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ('crs', 'metres'),
+    ('crs', 'meters'),
     [
         (LOCAL, 1),
         ('LOCAL_CS["site",UNIT["foot",0.3048]]', 0.3048),
@@ -133,7 +131,7 @@ def test_a_turned_grid_keeps_its_resolution_in_another_crs(tmp_path):
          'LENGTHUNIT["metre",1]]', 1),
     ],
 )  # fmt: skip
-def test_a_local_crs_is_a_grid_of_its_own(tmp_path, noise, crs, metres):
+def test_a_local_crs_is_a_grid_of_its_own(tmp_path, noise, crs, meters):
     place = Affine(0.5, 0, 10, 0, -0.5, 400)
     data.write(tmp_path / 'rgb.tif', noise, place, crs)
     heights = plane(place)
@@ -148,7 +146,7 @@ def test_a_local_crs_is_a_grid_of_its_own(tmp_path, noise, crs, metres):
     arguments = ['--source', f'rgb={tmp_path}/rgb.tif', '--source', f'dsm={tmp_path}/dsm']
     assert build_pairs(coarse, *arguments, '--resolution', '0.6') == 0
     with rasterio.open(written(coarse, '_dsm.tif')[0]) as raster:
-        assert raster.transform.a == pytest.approx(0.6 / metres)
+        assert raster.transform.a == pytest.approx(0.6 / meters)
 
 
 @pytest.mark.parametrize(

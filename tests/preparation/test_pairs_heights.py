@@ -75,7 +75,7 @@ def merged(out, suffix):
 
 
 @pytest.mark.parametrize(
-    ('crs', 'units', 'metres'),
+    ('crs', 'units', 'meters'),
     [
         ('EPSG:32610', 'US survey foot', SURVEY),
         ('EPSG:32610', 'ft', 0.3048),
@@ -84,11 +84,11 @@ def merged(out, suffix):
         ('EPSG:32610+8228', None, 0.3048),
     ],
 )
-def test_feet_less_metres(write, build, ground, surface, crs, units, metres):
-    dsm = write('dsm.tif', (surface / metres).astype(np.float32), crs, units)
+def test_feet_less_meters(write, build, ground, surface, crs, units, meters):
+    dsm = write('dsm.tif', (surface / meters).astype(np.float32), crs, units)
     dtm = write('dtm.tif', ground)
     status, said, out = build('--dtm', f'dsm={dtm}', dsm=dsm)
-    assert status == 0 and said.count('converted to metres') == 1 and 'dsm.tif' in said
+    assert status == 0 and said.count('converted to meters') == 1 and 'dsm.tif' in said
     np.testing.assert_allclose(merged(out, '_dsm.tif'), surface - ground, atol=1e-3)
 
 
@@ -96,7 +96,7 @@ def test_the_ground_may_be_in_feet_as_well(write, build, ground, surface):
     dsm = write('dsm.tif', surface)
     dtm = write('dtm.tif', (ground / 0.3048).astype(np.float32), 'EPSG:32610+8228')
     status, said, out = build('--dtm', f'dsm={dtm}', dsm=dsm)
-    assert status == 0 and 'terrain of dsm: heights are converted to metres' in said
+    assert status == 0 and 'terrain of dsm: heights are converted to meters' in said
     np.testing.assert_allclose(merged(out, '_dsm.tif'), surface - ground, atol=1e-3)
 
 
@@ -110,7 +110,7 @@ def test_options_for_files_that_declare_nothing(write, build, ground, surface):
 
 
 def test_what_comes_out_is_not_converted_again(write, build, surface, texture):
-    """The reference's vertical CRS counts in feet, the heights that come out in metres."""
+    """The reference's vertical CRS counts in feet, the heights that come out in meters."""
     write('rgb2.tif', (texture(3) * 255).astype(np.uint8), 'EPSG:32610+6360')
     dsm = write('dsm.tif', (surface / SURVEY).astype(np.float32), 'EPSG:32610+6360')
     status, _, out = build(rgb='rgb2.tif', dsm=dsm)
@@ -189,7 +189,7 @@ def test_a_surface_of_another_zone_and_vertical_crs(write, build, tmp_path):
     place = Affine(0.5, 0, west, 0, -0.5, north)
     height, width = int((north - south) / 0.5), int((east - west) / 0.5)
     rows, cols = np.mgrid[:height, :width] + 0.5
-    plane = ((cols * 0.5) / SURVEY).astype(np.float32)  # metres east of the western edge
+    plane = ((cols * 0.5) / SURVEY).astype(np.float32)  # meters east of the western edge
     path = data.write(tmp_path / 'dsm.tif', plane[None], place, 'EPSG:32611+6360')
     status, _, out = build(dsm=str(path))
     assert status == 0

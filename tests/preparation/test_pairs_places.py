@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from mssdf.preparation.pairs.places import CatalogueError, find_rasters
+from mssdf.preparation.pairs.places import CatalogError, find_rasters
 
 
 def touch(folder: Path, *names: str) -> None:
@@ -67,5 +67,5 @@ def test_a_list_that_is_no_text_is_named_with_its_line(tmp_path):
 
 def test_nothing_found_is_named(tmp_path):
     for place in (tmp_path, tmp_path / '*.tif', tmp_path / 'no/**/*.tif'):
-        with pytest.raises(CatalogueError, match='found none'):
+        with pytest.raises(CatalogError, match='found none'):
             find_rasters([str(place)])

@@ -6,7 +6,7 @@ import pytest
 from affine import Affine
 from rasterio.warp import transform
 
-from mssdf.preparation.pairs.catalogue import open_catalogue
+from mssdf.preparation.pairs.catalog import open_catalog
 from mssdf.preparation.pairs.settings import SourceSettings
 from mssdf.preparation.pairs.target_grid import Rect, TargetGrid, make_grids
 from mssdf.preparation.pairs.warping import warp_mosaic
@@ -15,8 +15,8 @@ from mssdf.rasters.pool import RasterPool
 LAMBERT, UTM = 'EPSG:2154', 'EPSG:32631'
 
 
-def catalogue(*paths, **settings):
-    return open_catalogue('x', SourceSettings(tuple(map(str, paths)), **settings))[0]
+def catalog(*paths, **settings):
+    return open_catalog('x', SourceSettings(tuple(map(str, paths)), **settings))[0]
 
 
 def warp(rasters, grid, rect, resampling='bilinear', dtype='float32'):
@@ -38,18 +38,18 @@ def plane_raster(folder, size=200, pixel=1.0, hole=None, name='plane.tif'):
 
 
 def test_pixels_of_the_same_grid_stay_as_they_are():
-    colours, _, _, place, crs = data.real_pair()
-    rasters = catalogue(data.RGB)
+    colors, _, _, place, crs = data.real_pair()
+    rasters = catalog(data.RGB)
     (grid,) = make_grids(rasters, None, None, 256)
     rect = grid.rect_of(rasters[0].bounds_in(grid.crs))
-    assert rect.size == colours.shape[1:]
+    assert rect.size == colors.shape[1:]
     values, valid = warp(rasters, grid, rect, 'auto', 'uint8')
     assert valid.all()
-    np.testing.assert_array_equal(values, colours)
+    np.testing.assert_array_equal(values, colors)
 
 
 def test_another_crs_keeps_a_plane_a_plane(tmp_path):
-    rasters = catalogue(plane_raster(tmp_path))
+    rasters = catalog(plane_raster(tmp_path))
     (grid,) = make_grids(rasters, UTM, 0.7, 100)
     rect = grid.rect_of(rasters[0].bounds_in(grid.crs))
     values, valid = warp(rasters, grid, rect)
@@ -67,14 +67,14 @@ def test_another_crs_keeps_a_plane_a_plane(tmp_path):
 @pytest.mark.parametrize('resampling', ['bilinear', 'cubic', 'average'])
 def test_nodata_never_takes_part(tmp_path, resampling):
     hole = (slice(80, 110), slice(40, 90))
-    rasters = catalogue(plane_raster(tmp_path, hole=hole))
+    rasters = catalog(plane_raster(tmp_path, hole=hole))
     (grid,) = make_grids(rasters, UTM, 1.3, 100)
     rect = grid.rect_of(rasters[0].bounds_in(grid.crs))
     values, valid = warp(rasters, grid, rect, resampling)
     corner = plane(600000, 6800000), plane(600200, 6799800)
     assert values[0][valid].min() >= min(corner) - 0.1
     assert values[0][valid].max() <= max(corner) + 0.1
-    # valid is where the source pixel at the centre is
+    # valid is where the source pixel at the center is
     rows, cols = np.indices(rect.size)
     xs, ys = grid.transform(rect) * (cols.ravel() + 0.5, rows.ravel() + 0.5)
     x, y = map(np.array, transform(UTM, LAMBERT, xs, ys))
@@ -82,14 +82,14 @@ def test_nodata_never_takes_part(tmp_path, resampling):
     inside = (row > 0) & (row < 200) & (col > 0) & (col < 200)
     inside &= ~((row > 80) & (row < 110) & (col > 40) & (col < 90))
     wrong = (inside.reshape(rect.size) != valid).mean()
-    assert wrong < 0.002  # centres within a hundredth of a pixel of an edge
+    assert wrong < 0.002  # centers within a hundredth of a pixel of an edge
 
 
 def test_a_finer_raster_is_averaged(tmp_path):
     rng = np.random.default_rng(0)
     fine = rng.integers(0, 256, (3, 120, 160), dtype=np.uint8)
     path = data.write(tmp_path / 'fine.tif', fine, Affine(0.25, 0, 5e5, 0, -0.25, 5e6), UTM)
-    rasters = catalogue(path)
+    rasters = catalog(path)
     (grid,) = make_grids(rasters, None, 1.0, 50)
     rect = grid.rect_of(rasters[0].bounds_in(grid.crs))
     values, valid = warp(rasters, grid, rect, 'auto', 'uint8')
@@ -101,9 +101,9 @@ def test_a_finer_raster_is_averaged(tmp_path):
 def test_strips_give_what_the_whole_gives(tmp_path):
     _, heights, valid, place, crs = data.real_pair()
     paths = data.cut_north_south(tmp_path, 'dsm', heights, place, crs, 3, nodata=-9999)
-    rasters = catalogue(*paths)
+    rasters = catalog(*paths)
     (grid,) = make_grids(rasters, None, None, 256)
-    rect = grid.rect_of(catalogue(data.DSM)[0].bounds_in(grid.crs))
+    rect = grid.rect_of(catalog(data.DSM)[0].bounds_in(grid.crs))
     values, known = warp(rasters, grid, rect)
     np.testing.assert_array_equal(known, valid)
     np.testing.assert_array_equal(values[0][known], heights[0][valid])
@@ -115,7 +115,7 @@ def test_the_first_raster_wins_and_the_second_fills(tmp_path):
     first[0, 10:20] = -1
     one = data.write(tmp_path / 'a.tif', first, place, UTM, nodata=-1)
     two = data.write(tmp_path / 'b.tif', np.full((1, 40, 80), 9, np.int16), place, UTM, nodata=-1)
-    rasters = catalogue(one, two)
+    rasters = catalog(one, two)
     (grid,) = make_grids(rasters, None, None, 64)
     values, valid = warp(rasters, grid, grid.rect_of(rasters[1].bounds_in(grid.crs)), dtype='int16')
     assert valid.all()
@@ -129,7 +129,7 @@ def test_an_eight_bit_zero_is_a_pixel_where_the_mask_says_so(tmp_path):
     mask = np.ones((32, 32), dtype=bool)
     mask[:4] = False
     path = data.write(tmp_path / 'a.tif', values, Affine(1, 0, 5e5, 0, -1, 5e6), UTM, mask=mask)
-    rasters = catalogue(path)
+    rasters = catalog(path)
     (grid,) = make_grids(rasters, None, None, 32)
     _, valid = warp(rasters, grid, grid.rect_of(rasters[0].bounds_in(grid.crs)), 'auto', 'uint8')
     np.testing.assert_array_equal(valid, mask)
@@ -146,7 +146,7 @@ def test_memory_is_bounded_by_blocks(tmp_path):
         UTM,
         compress='deflate',
     )
-    rasters = catalogue(path)
+    rasters = catalog(path)
     (grid,) = make_grids(rasters, None, 1.0, 64)
     rect = grid.rect_of(rasters[0].bounds_in(grid.crs))
     blocks = warping._blocks(rasters[0], grid, rect)
@@ -175,13 +175,13 @@ def test_tiles_cover_a_rectangle_once():
 def test_degrees_go_to_their_zone_of_utm(tmp_path):
     values = np.zeros((1, 50, 50), np.uint8)
     path = data.write(tmp_path / 'd.tif', values, Affine(1e-5, 0, 36.3, 0, -1e-5, 0.3), 'EPSG:4326')
-    (grid,) = make_grids(catalogue(path), None, None, 64)
+    (grid,) = make_grids(catalog(path), None, None, 64)
     assert grid.code == 'epsg32637'
     assert grid.pixel == pytest.approx(1.11, abs=0.01)  # a hundred-thousandth of a degree
 
 
-def test_metres_are_metres_where_the_crs_counts_feet():
-    (grid,) = make_grids(catalogue(data.RGB), None, 0.25, 64)
+def test_meters_are_meters_where_the_crs_counts_feet():
+    (grid,) = make_grids(catalog(data.RGB), None, 0.25, 64)
     assert grid.pixel == pytest.approx(0.25 / 0.3048, rel=1e-4)
-    (same,) = make_grids(catalogue(data.RGB), None, 0.5, 64)
-    assert same.pixel == catalogue(data.RGB)[0].transform.a
+    (same,) = make_grids(catalog(data.RGB), None, 0.5, 64)
+    assert same.pixel == catalog(data.RGB)[0].transform.a

@@ -11,7 +11,7 @@ from mssdf.rasters.crs import (
     describe_crs,
     horizontal_crs,
     is_local,
-    metres_per_unit,
+    meters_per_unit,
     same_coordinates,
     same_crs,
     turn_in_units,
@@ -42,11 +42,11 @@ SAME = [
     ('EPSG:5514', 'ESRI:102067', (-7e5, -1e6)),
 ]
 DIFFERENT = [
-    ('EPSG:25832', 'EPSG:32632'),  # up to a metre apart, which GDAL takes for nothing
+    ('EPSG:25832', 'EPSG:32632'),  # up to a meter apart, which GDAL takes for nothing
     ('EPSG:25832', 'EPSG:25833'),
     ('EPSG:25832', 'EPSG:4647'),
     ('EPSG:31467', 'EPSG:31468'),
-    ('EPSG:2225', 'EPSG:26941'),  # feet and metres
+    ('EPSG:2225', 'EPSG:26941'),  # feet and meters
     ('EPSG:4326', 'EPSG:4258'),
     ('EPSG:4269', 'EPSG:6318'),
     ('EPSG:4275', 'EPSG:4807'),  # Greenwich and Paris
@@ -116,7 +116,7 @@ def test_the_horizontal_part(write_raster):
 
 
 def test_units(write_raster):
-    for code, metres, turn in (
+    for code, meters, turn in (
         ('EPSG:32610', 1, None),
         ('EPSG:2994+5703', 0.3048, None),
         ('EPSG:2225', 1200 / 3937, None),
@@ -127,7 +127,7 @@ def test_units(write_raster):
         ('EPSG:4978', None, None),
     ):
         text = texts(code, write_raster)[0]
-        assert metres_per_unit(text) == (metres and pytest.approx(metres, rel=1e-12))
+        assert meters_per_unit(text) == (meters and pytest.approx(meters, rel=1e-12))
         assert turn_in_units(text) == (turn and pytest.approx(turn, rel=1e-9))
         assert is_local(text) == code.startswith('LOCAL')
 
@@ -151,7 +151,7 @@ def test_longitudes_beyond_the_antimeridian_meet_those_before_it(write_raster):
         assert map_grids(east, west).offset == (0, 10)
 
 
-def test_coordinates_in_metres_do_not_turn(write_raster):
+def test_coordinates_in_meters_do_not_turn(write_raster):
     one = read_header(write_raster('a.tif', ZEROS, origin=(500_000.0, 4e6)))
     two = read_header(write_raster('b.tif', ZEROS, origin=(500_360.0, 4e6)))
     with pytest.raises(ValueError, match=r'b\.tif.*overlaps'):

@@ -10,7 +10,7 @@ import source_files as files
 from mssdf.datasets.annotations.xml_boxes import read_objects
 from mssdf.datasets.transforms.load_rasters import read_image
 from mssdf.evaluation.frozen.reading import read_heights, read_mask
-from mssdf.evaluation.labelled_images import read_rgb
+from mssdf.evaluation.labeled_images import read_rgb
 from mssdf.preparation.pairs.places import find_rasters
 from mssdf.rasters import failures
 from mssdf.rasters.access import drivers_of, is_network

@@ -55,7 +55,7 @@ def test_average_is_the_block_mean_of_valid_pixels(write_raster, fine):
 def test_average_over_parts_of_pixels(write_raster, rng, pixel):
     """Against the average of a raster refined so far that each part is whole pixels."""
     array = rng.integers(0, 1000, (60, 60)).astype(np.float32)
-    shift = 0.11  # of a metre
+    shift = 0.11  # of a meter
     path = write_raster('a.tif', array, pixel=pixel, origin=(500_000 - shift, 4e6 + shift))
     reference = write_raster('ref.tif', np.zeros((12, 12), np.uint8))
     values, known = read(reference, path, (0, 0, 12, 12), 'average')
@@ -92,9 +92,9 @@ def test_bilinear_of_a_plane_is_the_plane(write_raster, pixel, shift):
     assert known.all()
     # nearer than half a source pixel to the edge there is nothing to interpolate with
     inner = slice(int(np.ceil(pixel)), 50 - int(np.ceil(pixel)))
-    centre = np.arange(50) + 0.5
-    expected = 2 * centre[None] - 3 * centre[:, None] + 700
-    # a triangle over parts of pixels is not quite centred
+    center = np.arange(50) + 0.5
+    expected = 2 * center[None] - 3 * center[:, None] + 700
+    # a triangle over parts of pixels is not quite centered
     atol = 2e-3 if pixel >= 1 else 2e-2
     np.testing.assert_allclose(values[0, inner, inner], expected[inner, inner], atol=atol)
 

@@ -10,7 +10,7 @@ from mssdf.datasets import MultiModalRasterDataset
 from mssdf.preparation.statistics import compute_statistics
 from mssdf.rasters.crs import horizontal_crs
 from mssdf.rasters.raster import make_source, read_header
-from mssdf.rasters.units import metres_per_unit, vertical_axis
+from mssdf.rasters.units import meters_per_unit, vertical_axis
 
 SURVEY, INTERNATIONAL = 1200 / 3937, 0.3048
 RGB_DSM = dict(rgb=dict(suffix='_dom.tif', bands=[1, 2, 3]), dsm=dict(suffix='_dsm.tif'))
@@ -30,7 +30,7 @@ def said(said):
 
 
 @pytest.mark.parametrize(
-    ('name', 'metres'),
+    ('name', 'meters'),
     [
         *(('m', 1), ('Metre', 1), ('METERS', 1), ('cm', 0.01), ('decimetre', 0.1), ('mm', 0.001)),
         *(('US survey foot', SURVEY), ('us-ft', SURVEY), ('US_survey_foot', SURVEY)),
@@ -41,12 +41,12 @@ def said(said):
         *(('degC', None), ('K', None), ('', None), ('reflectance', None)),
     ],
 )
-def test_names_of_units(name, metres):
-    assert metres_per_unit(name) == (None if metres is None else pytest.approx(metres, rel=1e-12))
+def test_names_of_units(name, meters):
+    assert meters_per_unit(name) == (None if meters is None else pytest.approx(meters, rel=1e-12))
 
 
 @pytest.mark.parametrize(
-    ('crs', 'metres'),
+    ('crs', 'meters'),
     [
         ('EPSG:32610+6360', SURVEY),
         ('EPSG:32610+8228', INTERNATIONAL),
@@ -56,16 +56,16 @@ def test_names_of_units(name, metres):
         ('EPSG:32610', None),
     ],
 )
-def test_vertical_crs(crs, metres):
+def test_vertical_crs(crs, meters):
     wkt = rasterio.CRS.from_string(crs).to_wkt()
     axis = vertical_axis(wkt)
-    assert (axis and axis.metres) == (metres and pytest.approx(metres, rel=1e-9))
+    assert (axis and axis.meters) == (meters and pytest.approx(meters, rel=1e-9))
     if '+' in crs:
         assert rasterio.CRS.from_wkt(horizontal_crs(wkt)).to_epsg() == 32610
 
 
 @pytest.mark.parametrize(
-    ('crs', 'units', 'metres'),
+    ('crs', 'units', 'meters'),
     [
         ('EPSG:32610', None, 1),
         ('EPSG:32610+6360', 'Unknown', SURVEY),
@@ -78,7 +78,7 @@ def test_vertical_crs(crs, metres):
     ],
 )
 @pytest.mark.parametrize('dtype', ['float32', 'int16'])
-def test_heights_come_in_metres(write_raster, rng, crs, units, metres, dtype):
+def test_heights_come_in_meters(write_raster, rng, crs, units, meters, dtype):
     array = rng.integers(300, 1000, (40, 40)).astype(dtype)
     array[3, 4] = -9999
     path = write_raster('a.tif', array, crs=crs, nodata=-9999)
@@ -92,7 +92,7 @@ def test_heights_come_in_metres(write_raster, rng, crs, units, metres, dtype):
     assert source.units == (
         ('K',) if units == 'K' else ('metre',) if units or '+' in crs else ('',)
     )
-    expected = array.astype(np.float64) * metres
+    expected = array.astype(np.float64) * meters
     expected[3, 4] = 0
     np.testing.assert_allclose(sample['images']['dsm'][..., 0], expected, rtol=1e-6)
     assert not sample['valid']['dsm'][3, 4] and sample['valid']['dsm'].sum() == 1599
@@ -134,24 +134,24 @@ def test_band_and_crs_that_contradict_are_one_line(write_raster, rng):
     assert make_source(header, unit='m').scale is None
 
 
-def test_statistics_over_feet_and_metres(write_raster, rng, tmp_path, said):
-    metres = rng.normal(100, 5, (40, 40))
+def test_statistics_over_feet_and_meters(write_raster, rng, tmp_path, said):
+    meters = rng.normal(100, 5, (40, 40))
     rgb = rng.integers(0, 255, (3, 40, 40)).astype(np.uint8)
     for name, unit, factor in (('a', None, 1), ('b', 'US survey foot', SURVEY), ('c', 'm', 1)):
         write_raster(f'patch/{name}_dom.tif', rgb)
-        path = write_raster(f'patch/{name}_dsm.tif', (metres / factor).astype(np.float32))
+        path = write_raster(f'patch/{name}_dsm.tif', (meters / factor).astype(np.float32))
         if unit:
             with_units(path, unit)
     dataset = MultiModalRasterDataset(
         data_root=str(tmp_path), modalities=RGB_DSM, window_size=40, cache_dir=''
     )
     found = compute_statistics(dataset)['dsm']
-    assert found['mean'][0] == pytest.approx(metres.mean(), abs=1e-4)
-    assert found['std'][0] == pytest.approx(metres.std(), abs=1e-4)
-    lines = [r.getMessage() for r in said.records if 'converted to metres' in r.getMessage()]
+    assert found['mean'][0] == pytest.approx(meters.mean(), abs=1e-4)
+    assert found['std'][0] == pytest.approx(meters.std(), abs=1e-4)
+    lines = [r.getMessage() for r in said.records if 'converted to meters' in r.getMessage()]
     assert len(lines) == 1
     assert 'US survey foot in 1' in lines[0] and 'b_dsm.tif' in lines[0]
-    assert '1 that declare no unit are taken as metres' in lines[0]
+    assert '1 that declare no unit are taken as meters' in lines[0]
 
 
 def test_units_that_cannot_be_reconciled_are_one_line(write_raster, rng):
@@ -173,4 +173,4 @@ def test_names_that_stand_for_no_unit(write_raster, rng, name):
     path = write_raster('a.tif', rng.random((8, 8)).astype('float32'), crs='EPSG:32610')
     with_units(path, name)
     source = make_source(read_header(str(path)))
-    assert (source.declared, source.units, source.metres) == (('',), ('',), (1.0,))
+    assert (source.declared, source.units, source.meters) == (('',), ('',), (1.0,))

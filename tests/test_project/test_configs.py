@@ -59,7 +59,7 @@ def config(request) -> Config:
         yield loaded
 
 
-def test_nothing_is_refused_but_a_misspelt_key(config):
+def test_nothing_is_refused_but_a_misspelled_key(config):
     check_config(config)
     with pytest.raises(UsageError, match='train_dataloadr'):
         check_config(config.to_dict() | dict(train_dataloadr=dict()))
@@ -112,7 +112,7 @@ def test_no_absolute_path(path):
 
 
 def test_model_builds(config):
-    """On the meta device: shapes and arguments without memory or initialisation."""
+    """On the meta device: shapes and arguments without memory or initialization."""
     with torch.device('meta'):
         model = MODELS.build(config.model)
     assert sum(parameter.numel() for parameter in model.parameters()) > 0

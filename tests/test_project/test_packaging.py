@@ -52,7 +52,7 @@ def test_imagery_is_small_and_attributed(data_root):
         if folder.name == '__pycache__' or folder.name.startswith('.'):
             continue
         text = (folder / 'ATTRIBUTION.md').read_text()
-        for word in ('Source:', 'Licence:', 'Changed:'):
+        for word in ('Source:', 'License:', 'Changed:'):
             assert word in text, f'{folder.name}/ATTRIBUTION.md has no line {word!r}'
 
 
@@ -70,7 +70,7 @@ def test_rasters_are_georeferenced_and_compressed(data_root):
             if raster.dtypes[0] == 'float32':
                 assert raster.nodata is not None, path.name
             # Near infrared must not be taken for an alpha band.
-            assert 'alpha' not in {colour.name for colour in raster.colorinterp}, path.name
+            assert 'alpha' not in {color.name for color in raster.colorinterp}, path.name
 
 
 @pytest.fixture(scope='session')

@@ -79,7 +79,7 @@ def test_lossy_masks_need_a_tolerance(tmp_path, capsys, changed):
     path.parent.mkdir()
     cv2.imwrite(str(path), as_colors(mask), [cv2.IMWRITE_JPEG_QUALITY, 90])
     assert convert(path.parent) == 2
-    assert 'a.jpg: expected the colours' in (said := capsys.readouterr().out)
+    assert 'a.jpg: expected the colors' in (said := capsys.readouterr().out)
     assert '--tolerance' in said and 'Traceback' not in said
     assert convert(path.parent, '--tolerance', 100) == 0
     written = cv2.imread(str(tmp_path / 'ann_index/a.png'), cv2.IMREAD_UNCHANGED)
@@ -91,7 +91,7 @@ def test_lossy_masks_need_a_tolerance(tmp_path, capsys, changed):
     [
         ('a.tif', np.zeros((4, 4, 2), np.uint8), 'a.tif: expected 1 or 3 bands of uint8, found 2'),
         ('a.tif', np.zeros((4, 4), np.float32), 'found 1 of float32'),
-        ('a.tif', np.full((4, 4, 3), 9, np.uint8), 'a.tif: expected the colours [(0, 0, 0), (255'),
+        ('a.tif', np.full((4, 4, 3), 9, np.uint8), 'a.tif: expected the colors [(0, 0, 0), (255'),
         ('a.txt', np.zeros((4, 4), np.uint8), 'expected masks (.png, .tif'),
     ],
 )

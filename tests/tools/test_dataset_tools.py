@@ -1,6 +1,6 @@
 """The tools that lay data sets out, on real imagery in the layouts that are published.
 
-The images are those of tests/data; labels in the sets' colours are derived from them.
+The images are those of tests/data; labels in the sets' colors are derived from them.
 """
 
 import json
@@ -29,10 +29,10 @@ def potsdam(tmp_path, data_root):
         index[:5] = 0
         labels[name] = index
         row, col = name.split('_')
-        colours = np.array(ISPRS_PALETTE, np.uint8)[index]
+        colors = np.array(ISPRS_PALETTE, np.uint8)[index]
         write(raw / f'rgb/top_potsdam_{name}_RGB.tif', part)
-        write(raw / f'labels/top_potsdam_{name}_label.tif', colours)
-        write(raw / f'eroded/top_potsdam_{name}_label_noBoundary.tif', colours)
+        write(raw / f'labels/top_potsdam_{name}_label.tif', colors)
+        write(raw / f'eroded/top_potsdam_{name}_label_noBoundary.tif', colors)
         # one row short, as one of the published surface models is
         write(raw / f'dsm/dsm_potsdam_{int(row):02d}_{col}.tif', heights[top : top + 299, 600:880])
     options = [
@@ -60,10 +60,10 @@ def test_isprs_clips_everything_on_one_grid(potsdam, capsys):
             for folder in (split, f'{split}_eroded'):
                 clip = cv2.imread(str(out / f'ann_dir/{folder}/{path.name}'), -1)
                 assert (clip == labels[name][place]).all()
-            metres = read(out / f'dsm_dir/{split}/{path.stem}.tif')[..., 0]
+            meters = read(out / f'dsm_dir/{split}/{path.stem}.tif')[..., 0]
             known = np.arange(top, bottom)[:, None].repeat(128, 1) < 299
-            assert (metres[known] == np.pad(heights, ((0, 1), (0, 0)))[place][known]).all()
-            assert (metres[~known] == -9999).all()
+            assert (meters[known] == np.pad(heights, ((0, 1), (0, 0)))[place][known]).all()
+            assert (meters[~known] == -9999).all()
             seen[place] = True
         assert seen.all()
     assert 'train: 1 tiles, 9 clips' in capsys.readouterr().out
@@ -78,26 +78,26 @@ def test_isprs_clips_everything_on_one_grid(potsdam, capsys):
 def test_isprs_says_what_does_not_fit(potsdam, tmp_path, capsys):
     raw, _, options, labels = potsdam
     path = raw / 'labels/top_potsdam_2_10_label.tif'
-    colours = np.array(ISPRS_PALETTE, np.uint8)[labels['2_10']]
-    colours[7, 9] = (252, 255, 0)
-    write(path, colours)
+    colors = np.array(ISPRS_PALETTE, np.uint8)[labels['2_10']]
+    colors[7, 9] = (252, 255, 0)
+    write(path, colors)
     assert tool('prepare_isprs')(options) == 2
     said = capsys.readouterr().out
     assert str(path) in said and 'found (252, 255, 0) at row 7, column 9 (1 such pixels' in said
     assert tool('prepare_isprs')([*options, '--tolerance', '3']) == 0
-    write(path, colours[:100])
+    write(path, colors[:100])
     next((tmp_path / 'out/img_dir/train').iterdir()).unlink()
     assert tool('prepare_isprs')(options) == 2
     assert 'expected 300 x 280 pixels' in capsys.readouterr().out
     path.unlink()
     assert tool('prepare_isprs')(options) == 2
     assert 'found no labels of tile 2_10' in capsys.readouterr().out
-    write(raw / 'rgb/top_potsdam_9_99_RGB.tif', colours)
+    write(raw / 'rgb/top_potsdam_9_99_RGB.tif', colors)
     assert tool('prepare_isprs')(options) == 2
     assert 'no labels of tile' in capsys.readouterr().out
 
 
-def test_second_colours(tmp_path, capsys):
+def test_second_colors(tmp_path, capsys):
     rng = np.random.default_rng(0)
     indices = rng.integers(0, 7, (20, 30))
     for split in ('train', 'test'):

@@ -1,6 +1,6 @@
 """The tools that lay data sets out against mmseg's converters, and inputs that do not fit.
 
-Imagery of tests/data; labels in the sets' colours are derived from it.
+Imagery of tests/data; labels in the sets' colors are derived from it.
 """
 
 import ast

@@ -1,6 +1,6 @@
 """The tools that lay data sets out, killed, repeated and called otherwise than before.
 
-Imagery of tests/data; labels in the sets' colours are derived from it.
+Imagery of tests/data; labels in the sets' colors are derived from it.
 """
 
 import json
@@ -87,7 +87,7 @@ def test_an_error_in_another_process_is_one_line_and_what_is_done_stays(vaihinge
     done = subprocess.run(command, capture_output=True, text=True, timeout=300)
     assert done.returncode == 2 and 'Traceback' not in done.stderr
     line = done.stdout.strip().splitlines()[-1]
-    assert line.startswith(f'prepare_isprs.py: {path}: expected the colours')
+    assert line.startswith(f'prepare_isprs.py: {path}: expected the colors')
     assert 'found (1, 2, 3) at row 3, column 4 (1 such pixels' in line
     assert not list((out / 'img_dir').glob('val/*'))
     write(path, labels)
@@ -110,9 +110,9 @@ def test_other_settings_do_not_mix(vaihingen, tmp_path, capsys):
     scaled = [*options(vaihingen, tmp_path / 'scaled'), '--dsm-scale', '0.1']
     assert tool('prepare_isprs')(scaled) == 0
     name = 'dsm_dir/train/1_0_0_128_128.tif'
-    metres = read(out / name)
-    known = metres != -9999
-    np.testing.assert_allclose(read(tmp_path / 'scaled' / name)[known], metres[known] / 10, 1e-6)
+    meters = read(out / name)
+    known = meters != -9999
+    np.testing.assert_allclose(read(tmp_path / 'scaled' / name)[known], meters[known] / 10, 1e-6)
 
 
 def test_settings_of_a_run_that_made_nothing_do_not_bind(vaihingen, tmp_path):

@@ -7,7 +7,7 @@ import pytest
 import torch
 from mmengine.config import Config
 
-from mssdf.evaluation import knn_accuracy, load_labelled_images, stratified_split
+from mssdf.evaluation import knn_accuracy, load_labeled_images, stratified_split
 from mssdf.models import MaskedVisionTransformer
 
 PATH = Path(__file__).resolve().parents[2] / 'tools' / 'analysis_tools' / 'eval_knn.py'
@@ -52,7 +52,7 @@ def test_accuracy_of_the_checkpoint_beside_the_untrained(
     assert eval_knn.main([str(checkpoint), *arguments]) == 0
     measured = json.loads(report.read_text())
 
-    data = load_labelled_images(images, 64)
+    data = load_labeled_images(images, 64)
     bank, query = stratified_split(data.labels)
     with torch.no_grad():
         tokens = encoder((data.images.float() - 100) / 60)[0]
@@ -96,5 +96,5 @@ def test_folds_ask_for_every_image_and_compare_in_pairs(checkpoint, data_root, t
     difference = measured['trained']['accuracy'] - measured['untrained']['accuracy']
     assert measured['gain']['accuracy'] == pytest.approx(difference)
     assert measured['gain']['low'] <= difference <= measured['gain']['high']
-    total = len(load_labelled_images(images, 64).labels)
+    total = len(load_labeled_images(images, 64).labels)
     assert f'{total} images of 10 classes' in capsys.readouterr().out

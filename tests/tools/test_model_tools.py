@@ -89,7 +89,7 @@ def test_a_checkpoint_of_the_runner_is_read_without_running_anything(run):
 @pytest.mark.parametrize('size', [128, 64, 192])
 @pytest.mark.parametrize('published', [False, True])
 def test_the_backbone_drops_into_a_plain_vit(run, tool, tmp_path, published, size):
-    """With MMEngine's own initialiser, from the run's checkpoint as from the published one."""
+    """With MMEngine's own initializer, from the run's checkpoint as from the published one."""
     runner, path = run
     if published:
         assert tool('publish_model')(path, tmp_path / 'out.pth') == 0

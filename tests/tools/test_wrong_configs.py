@@ -20,7 +20,7 @@ POTSDAM = 'segmentation/mssdf_vit-t-p16-upernet_4xb4-adamw-80k_potsdam_scratch.p
 
 # config, what is changed in it, words that the line must have
 WRONG = {
-    # misspelt keys
+    # misspelled keys
     'top level': (
         PRETRAIN,
         'train_dataloder = dict(batch_size=4)',

@@ -29,28 +29,28 @@ def test_signs_do_not_depend_on_the_solver(features):
     )
 
 
-def test_colours_fill_the_range_of_the_fitted_features(features):
+def test_colors_fill_the_range_of_the_fitted_features(features):
     pca = FeaturePCA.fit(features)
-    colours = pca.to_rgb(features)
-    assert colours.shape == (300, 3)
-    for channel in colours.T:
+    colors = pca.to_rgb(features)
+    assert colors.shape == (300, 3)
+    for channel in colors.T:
         assert channel.min() == 0 and channel.max() == 1
         assert np.mean((channel > 0) & (channel < 1)) == pytest.approx(0.98, abs=0.01)
     # in the order of the projection
-    assert (np.argsort(pca.transform(features)[10:20, 1]) == np.argsort(colours[10:20, 1])).all()
+    assert (np.argsort(pca.transform(features)[10:20, 1]) == np.argsort(colors[10:20, 1])).all()
     # of other features with the same basis and range
-    np.testing.assert_allclose(pca.to_rgb(features[:7] + 0), colours[:7])
+    np.testing.assert_allclose(pca.to_rgb(features[:7] + 0), colors[:7])
 
 
-def test_constant_features_are_grey():
+def test_constant_features_are_gray():
     pca = FeaturePCA.fit(np.full((10, 8), 2.7))
     np.testing.assert_array_equal(pca.to_rgb(np.full((2, 8), 2.7)), 0.5)
 
 
-def test_fewer_dimensions_than_colours():
-    colours = FeaturePCA.fit(np.random.default_rng(0).normal(size=(50, 2))).to_rgb(np.zeros((4, 2)))
-    assert colours.shape == (4, 3)
-    np.testing.assert_array_equal(colours[:, 2], 0.5)
+def test_fewer_dimensions_than_colors():
+    colors = FeaturePCA.fit(np.random.default_rng(0).normal(size=(50, 2))).to_rgb(np.zeros((4, 2)))
+    assert colors.shape == (4, 3)
+    np.testing.assert_array_equal(colors[:, 2], 0.5)
 
 
 def test_refuses_what_is_not_finite():

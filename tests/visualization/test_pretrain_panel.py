@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from mssdf.visualization import PanelData, draw_pretrain_panel, figure_to_array
-from mssdf.visualization.pretrain_panel import fit_colours, stretch, to_pixels
+from mssdf.visualization.pretrain_panel import fit_colors, stretch, to_pixels
 
 B, SIDE, GRID, WIDTH = 2, 64, (4, 4), 12
 
@@ -31,7 +31,7 @@ def make(**changes) -> PanelData:
 
 
 def cells(figure, columns: int) -> np.ndarray:
-    """Axes by row and column; colour bars are their children."""
+    """Axes by row and column; color bars are their children."""
     return np.array(figure.axes, dtype=object).reshape(-1, columns)
 
 
@@ -58,8 +58,8 @@ def test_stretch():
 def test_patches_to_pixels():
     spread = to_pixels(np.arange(6.0), (2, 3), (4, 6))
     np.testing.assert_array_equal(spread, np.kron(np.arange(6.0).reshape(2, 3), np.ones((2, 2))))
-    colours = np.random.default_rng(0).random((6, 3))
-    np.testing.assert_array_equal(to_pixels(colours, (2, 3), (4, 6))[3, 5], colours[5])
+    colors = np.random.default_rng(0).random((6, 3))
+    np.testing.assert_array_equal(to_pixels(colors, (2, 3), (4, 6))[3, 5], colors[5])
 
 
 def test_shows_every_window_modality_and_step():
@@ -103,7 +103,7 @@ def test_teacher_and_prediction_share_one_basis_over_all_windows():
     data = make()
     data.predicted = {name: values.copy() for name, values in data.targets.items()}
     table = cells(draw_pretrain_panel(data), 5)
-    pca = fit_colours(data)
+    pca = fit_colors(data)
     for row, (window, name) in enumerate([(0, 'rgb'), (0, 'dsm'), (1, 'rgb'), (1, 'dsm')]):
         teacher, predicted = (table[row, i].images[0].get_array() for i in (3, 4))
         np.testing.assert_array_equal(teacher, predicted)
@@ -111,16 +111,16 @@ def test_teacher_and_prediction_share_one_basis_over_all_windows():
             teacher, to_pixels(pca.to_rgb(data.targets[name][window]), GRID, (SIDE, SIDE))
         )
     data.predicted = {name: values + 5 for name, values in data.targets.items()}
-    np.testing.assert_array_equal(fit_colours(data).components, pca.components)
+    np.testing.assert_array_equal(fit_colors(data).components, pca.components)
 
 
-def test_invalid_patches_do_not_enter_the_colours_and_are_hatched():
+def test_invalid_patches_do_not_enter_the_colors_and_are_hatched():
     data = make()
     data.patch_valid['dsm'][0, :4] = False
     data.pixel_valid['dsm'][0, :, :16] = False
-    before = fit_colours(data).mean
+    before = fit_colors(data).mean
     data.targets['dsm'][0, :4] = 1e6
-    np.testing.assert_array_equal(fit_colours(data).mean, before)
+    np.testing.assert_array_equal(fit_colors(data).mean, before)
     table = cells(draw_pretrain_panel(data), 5)
     hatched = [bool(getattr(axes, 'collections', [])) for axes in table[1]]
     assert hatched == [True, False, True, True, True]  # the RGB has a score there

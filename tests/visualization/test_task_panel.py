@@ -21,7 +21,7 @@ from mssdf.visualization.task_cells import (
     box_overlaps,
     change_cells,
     class_cells,
-    colour_labels,
+    color_labels,
     height_cells,
     label_cells,
     match_boxes,
@@ -30,7 +30,7 @@ from mssdf.visualization.task_cells import (
 )
 from mssdf.visualization.task_rows import (
     Inputs,
-    colours_of,
+    colors_of,
     input_cells,
     kind_of,
     legend_of,
@@ -45,7 +45,7 @@ def titles(cells):
     return [cell.title for cell in cells]
 
 
-def test_labels_get_their_colours_and_wrong_pixels_theirs():
+def test_labels_get_their_colors_and_wrong_pixels_theirs():
     truth = np.array([[0, 1], [255, 2]])
     predicted = np.array([[0, 2], [1, 2]])
     cells = label_cells(truth, predicted, PALETTE)
@@ -55,7 +55,7 @@ def test_labels_get_their_colours_and_wrong_pixels_theirs():
     np.testing.assert_array_equal(cells[1].image[0, 1], [0, 0, 1])
     np.testing.assert_array_equal(cells[2].image, [[RIGHT, WRONG], [UNKNOWN, RIGHT]])
     assert titles(label_cells(None, predicted, PALETTE)) == ['prediction']
-    np.testing.assert_array_equal(colour_labels(np.array([[-1, 3]]), PALETTE)[0], [UNKNOWN] * 2)
+    np.testing.assert_array_equal(color_labels(np.array([[-1, 3]]), PALETTE)[0], [UNKNOWN] * 2)
 
 
 def test_changes_are_found_false_or_missed():
@@ -121,7 +121,7 @@ def test_overlaps_and_matches():
     assert found.tolist() == [False, False] and right.size == 0
 
 
-def test_boxes_in_the_colours_of_right_wrong_and_missed():
+def test_boxes_in_the_colors_of_right_wrong_and_missed():
     truth = to_corners(np.array([[0.0, 0.0, 10.0, 10.0], [20.0, 20.0, 30.0, 30.0]]))
     cells = box_cells(
         np.zeros((40, 40, 3)),
@@ -134,13 +134,13 @@ def test_boxes_in_the_colours_of_right_wrong_and_missed():
     assert titles(cells) == ['truth', 'prediction', 'error']
     assert [outline.label for outline in cells[0].outlines] == CLASSES[:2]
     assert cells[1].outlines[0].label.endswith('0.90')
-    assert sorted(outline.colour for outline in cells[2].outlines) == sorted([MISSED, RIGHT])
+    assert sorted(outline.color for outline in cells[2].outlines) == sorted([MISSED, RIGHT])
 
 
 def test_classes_as_bars():
     (cell,) = class_cells(np.array([0.1, 0.7, 0.2]), 2, CLASSES)
     assert list(cell.bars.names) == ['tree', 'car', CLASSES[0]]
-    assert cell.bars.colours == [WRONG, RIGHT, UNKNOWN]
+    assert cell.bars.colors == [WRONG, RIGHT, UNKNOWN]
     (cell,) = class_cells(np.array([0.1, 0.7, 0.2]), 0, CLASSES, shown=2)
     assert list(cell.bars.names) == ['tree', CLASSES[0]] and cell.bars.values == [0.7, 0.1]
 
@@ -162,7 +162,7 @@ def test_inputs_by_date_and_modality():
 
 def test_inputs_with_holes():
     bands = torch.rand(4, 6, 6) + 1
-    bands[:, 0] = 0  # nodata after normalisation
+    bands[:, 0] = 0  # nodata after normalization
     bands[:, 1, 1] = float('nan')
     photograph, heights = input_cells(bands, Inputs(modalities=dict(rgb=3, dsm=1)))
     assert np.isfinite(photograph.image).all()
@@ -249,7 +249,7 @@ def test_unsure_boxes_are_left_out():
     row = sample_row(inputs, sample, dict(classes=CLASSES, palette=PALETTE), Inputs())
     truth, prediction, error = row.cells
     assert len(truth.outlines) == 2 and len(prediction.outlines) == 1
-    assert sorted(outline.colour for outline in error.outlines) == sorted([RIGHT, MISSED])
+    assert sorted(outline.color for outline in error.outlines) == sorted([RIGHT, MISSED])
 
 
 def test_the_legend_of_boxes_has_the_classes_in_the_picture():
@@ -261,7 +261,7 @@ def test_the_legend_of_boxes_has_the_classes_in_the_picture():
     assert [name for name, _ in legend_of('labels', meta, rows)][:3] == CLASSES
 
 
-def test_unknown_heights_are_drawn_grey():
+def test_unknown_heights_are_drawn_gray():
     inputs, sample = made('height')
     row = sample_row(inputs, sample, {}, Inputs())
     figure = draw_panel([row], 'heights')
@@ -272,9 +272,9 @@ def test_unknown_heights_are_drawn_grey():
     np.testing.assert_allclose(top, ABSENT, atol=0.01)
 
 
-def test_colours_without_a_palette_differ():
-    assert colours_of(dict(palette=PALETTE))[1] == (0, 255, 0)
-    assert len(set(colours_of(dict(classes=list('abcdefgh'))))) == 8
+def test_colors_without_a_palette_differ():
+    assert colors_of(dict(palette=PALETTE))[1] == (0, 255, 0)
+    assert len(set(colors_of(dict(classes=list('abcdefgh'))))) == 8
 
 
 def test_rows_must_be_alike():

@@ -1,4 +1,4 @@
-"""kNN accuracy of a pre-trained encoder on a folder of labelled images.
+"""kNN accuracy of a pre-trained encoder on a folder of labeled images.
 
 Usage: ``python tools/analysis_tools/eval_knn.py CHECKPOINT --images ROOT [--untrained]``
 """
@@ -18,11 +18,11 @@ from mssdf.checkpoints.strict_load import read_checkpoint
 from mssdf.cli.building import WRONG_INPUT
 from mssdf.evaluation import (
     KNNResult,
-    LabelledImages,
+    LabeledImages,
     bootstrap_interval,
     evaluate_knn,
     gain_interval,
-    load_labelled_images,
+    load_labeled_images,
     read_split,
     stratified_folds,
     stratified_split,
@@ -44,10 +44,10 @@ def parse_args(arguments: list[str] | None = None) -> argparse.Namespace:
         '--config', help='config of the model (default: the one kept in the checkpoint)'
     )
     parser.add_argument(
-        '--untrained', action='store_true', help='also the same encoder as it was initialised'
+        '--untrained', action='store_true', help='also the same encoder as it was initialized'
     )
     parser.add_argument('--img-size', type=int, help="side in pixels (default: the encoder's)")
-    parser.add_argument('--k', type=int, default=20, help='number of neighbours')
+    parser.add_argument('--k', type=int, default=20, help='number of neighbors')
     parser.add_argument('--metric', default='cosine')
     parser.add_argument('--weights', default='uniform', choices=('uniform', 'distance'))
     parser.add_argument('--pool', default='mean', choices=POOLS, help='of the tokens')
@@ -65,7 +65,7 @@ def parse_args(arguments: list[str] | None = None) -> argparse.Namespace:
     return parser.parse_args(arguments)
 
 
-def find_normalisation(args: argparse.Namespace, state: dict[str, Any]) -> tuple[Any, Any]:
+def find_normalization(args: argparse.Namespace, state: dict[str, Any]) -> tuple[Any, Any]:
     """Mean and standard deviation: given, or kept in the checkpoint.
 
     Raises:
@@ -84,21 +84,21 @@ def find_normalisation(args: argparse.Namespace, state: dict[str, Any]) -> tuple
 def measure(
     backbone: Any,
     args: argparse.Namespace,
-    data: LabelledImages,
+    data: LabeledImages,
     splits: list[tuple[np.ndarray, np.ndarray]],
     settings: dict,
-    normalisation: tuple[Any, Any],
+    normalization: tuple[Any, Any],
 ) -> KNNResult:
     """Accuracy, rank and spread of a backbone's features."""
     encoder = plain_vit(backbone.to(args.device), settings)
     features = extract_features(
-        encoder, data.images, *normalisation, pool=args.pool, batch_size=args.batch_size
+        encoder, data.images, *normalization, pool=args.pool, batch_size=args.batch_size
     )
     return evaluate_knn(features, data.labels, splits, args.k, args.metric, args.weights)
 
 
 def make_splits(
-    args: argparse.Namespace, data: LabelledImages
+    args: argparse.Namespace, data: LabeledImages
 ) -> list[tuple[np.ndarray, np.ndarray]]:
     """Which images are known and which are asked for."""
     if args.split_file:
@@ -127,15 +127,15 @@ def main(arguments: list[str] | None = None) -> int:
         checkpoint = read_checkpoint(args.checkpoint)
         config = config_of(checkpoint, args.checkpoint, args.config)
         state = checkpoint.get('state_dict', checkpoint)
-        normalisation = find_normalisation(args, state)
+        normalization = find_normalization(args, state)
         backbone: Any
         (backbone,) = build_initialized(config, config.model.backbone, path=args.checkpoint)
-        data = load_labelled_images(args.images, args.img_size or backbone.img_size[0])
+        data = load_labeled_images(args.images, args.img_size or backbone.img_size[0])
         splits = make_splits(args, data)
         settings = config.model.backbone
         results = {}
         if args.untrained:
-            results['untrained'] = measure(backbone, args, data, splits, settings, normalisation)
+            results['untrained'] = measure(backbone, args, data, splits, settings, normalization)
         backbone.load_state_dict(
             {
                 key.removeprefix('backbone.'): value
@@ -143,7 +143,7 @@ def main(arguments: list[str] | None = None) -> int:
                 if key.startswith('backbone.')
             }
         )
-        results['trained'] = measure(backbone, args, data, splits, settings, normalisation)
+        results['trained'] = measure(backbone, args, data, splits, settings, normalization)
     except WRONG_INPUT as error:
         print(f'{Path(__file__).name}: {" ".join(str(error).split())}', file=sys.stderr)
         return 2

@@ -48,7 +48,7 @@ tasks:
 data of one's own (--data TASK=FOLDER):
   buildings      FOLDER/img_dir/{train,val}/*, FOLDER/ann_dir/{train,val}/*.png (0, 1, 255 unknown);
                  or chips ZOOM-X-Y.* with labels.geojson, which are split by the ground they show
-  heights        FOLDER/img_dir/{train,val}/*, FOLDER/height_dir/{train,val}/*.tif (metres)
+  heights        FOLDER/img_dir/{train,val}/*, FOLDER/height_dir/{train,val}/*.tif (meters)
   scenes         FOLDER/CLASS/*
 
 writes under --out:

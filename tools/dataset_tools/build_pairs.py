@@ -36,7 +36,7 @@ NAME=VALUE options are given once for each modality. A place is a folder (with a
 pattern, a .txt with one name in a line, a raster, or a virtual path of GDAL.
 
 writes
-  OUT/{train,val}/patch/TILE_dom.tif, TILE_dsm.tif ...   cloud-optimised GeoTIFFs, HR-Pairs layout
+  OUT/{train,val}/patch/TILE_dom.tif, TILE_dsm.tif ...   cloud-optimized GeoTIFFs, HR-Pairs layout
   OUT/{train,val}/shards/...                             with --formats shards
   OUT/report.json, tiles.csv, report.png                 counts, sizes, windows dropped, alignment
   OUT/settings.json, split.json, .build/                 what an interrupted run goes on from
@@ -85,7 +85,7 @@ def parse_args(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     )
     parser.add_argument('--optional', nargs='+', default=[], metavar='NAME', help='may be missing')
     parser.add_argument('--crs', help="of the output (the reference's; UTM for degrees)")
-    parser.add_argument('--resolution', type=float, help="metres per pixel (the reference's)")
+    parser.add_argument('--resolution', type=float, help="meters per pixel (the reference's)")
     parser.add_argument('--tile', type=int, default=1280, help='side of a pair in pixels (1280)')
     parser.add_argument('--window', type=int, default=320, help='side of a window (320)')
     parser.add_argument('--formats', nargs='+', default=['pairs'], choices=FORMATS)

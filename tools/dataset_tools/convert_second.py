@@ -1,4 +1,4 @@
-"""Turn SECOND's label colours into indices."""
+"""Turn SECOND's label colors into indices."""
 
 import argparse
 import sys
@@ -13,7 +13,7 @@ from mssdf.utils.folders import files_in
 EPILOG = f"""\
 expected layout:
   ROOT/{{train,test}}/{{im1,im2}}/*.png
-  ROOT/{{train,test}}/{{label1,label2}}/*.png      colours, white where nothing changed
+  ROOT/{{train,test}}/{{label1,label2}}/*.png      colors, white where nothing changed
 
 writes:
   ROOT/{{train,test}}/{{label1_index,label2_index}}/*.png
@@ -53,7 +53,7 @@ def main(arguments: list[str] | None = None) -> int:
         description=__doc__, epilog=EPILOG, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument('root', type=Path)
-    parser.add_argument('--tolerance', type=int, default=0, help='of colours (0)')
+    parser.add_argument('--tolerance', type=int, default=0, help='of colors (0)')
     parser.add_argument('--workers', type=int, default=2)
     args = parser.parse_args(arguments)
     try:

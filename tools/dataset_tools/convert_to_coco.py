@@ -7,7 +7,7 @@ from collections import Counter
 from pathlib import Path
 
 from mssdf.datasets.tasks.classes import DIOR, NWPU_VHR10
-from mssdf.preparation.benchmarks.coco import LabelledImage, read_dior, read_vhr10, to_coco
+from mssdf.preparation.benchmarks.coco import LabeledImage, read_dior, read_vhr10, to_coco
 from mssdf.preparation.benchmarks.splits import write_lists
 from mssdf.preparation.benchmarks.stratified import order_by_class, take_share
 from mssdf.preparation.benchmarks.voc import read_splits
@@ -36,7 +36,7 @@ examples:
 SPLITS = ('train', 'val', 'test')
 
 
-def read_all_dior(root: Path) -> dict[str, list[LabelledImage]]:
+def read_all_dior(root: Path) -> dict[str, list[LabeledImage]]:
     """The images of each split.
 
     Raises:
@@ -44,7 +44,7 @@ def read_all_dior(root: Path) -> dict[str, list[LabelledImage]]:
             :func:`~mssdf.preparation.benchmarks.voc.read_splits`.
     """
     boxes = root / 'Annotations/Horizontal Bounding Boxes'
-    images: dict[str, list[LabelledImage]] = {}
+    images: dict[str, list[LabeledImage]] = {}
     for split, names in read_splits(root, SPLITS).items():
         folder = root / ('JPEGImages-test' if split == 'test' else 'JPEGImages-trainval')
         images[split] = [
@@ -54,7 +54,7 @@ def read_all_dior(root: Path) -> dict[str, list[LabelledImage]]:
     return images
 
 
-def read_all_vhr10(root: Path, seed: int) -> dict[str, list[LabelledImage]]:
+def read_all_vhr10(root: Path, seed: int) -> dict[str, list[LabeledImage]]:
     """The images of each split, which is drawn.
 
     Raises:

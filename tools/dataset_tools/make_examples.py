@@ -1,7 +1,7 @@
 """Make small data sets, in the layouts of the public ones, of the imagery that ships.
 
 For trying any downstream config in a minute. The images are real; most labels are derived from
-heights and colours: the scores say that everything runs, and nothing else.
+heights and colors: the scores say that everything runs, and nothing else.
 """
 
 import argparse

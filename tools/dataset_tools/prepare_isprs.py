@@ -14,20 +14,20 @@ one tile):
   potsdam    --images         top_potsdam_2_10_RGB.tif ...      (or _IRRG)
              --labels         top_potsdam_2_10_label.tif ...
              --eroded-labels  top_potsdam_2_10_label_noBoundary.tif ...
-             --dsm            dsm_potsdam_02_10.tif ..., or normalised heights
+             --dsm            dsm_potsdam_02_10.tif ..., or normalized heights
   vaihingen  --images         top_mosaic_09cm_area1.tif ...
-             --labels         top_mosaic_09cm_area1.tif ...     (colours)
+             --labels         top_mosaic_09cm_area1.tif ...     (colors)
              --eroded-labels  top_mosaic_09cm_area1_noBoundary.tif ...
              --dsm            dsm_09cm_matching_area1.tif ...
 
-heights: a GeoTIFF is taken as metres. The normalised surface models that go with the sets as JPEG
-hold grey values: give metres per grey value with --dsm-scale. Potsdam's come as _lastools and
+heights: a GeoTIFF is taken as meters. The normalized surface models that go with the sets as JPEG
+hold gray values: give meters per gray value with --dsm-scale. Potsdam's come as _lastools and
 _ownapproach: choose with --dsm-suffix _lastools.jpg. Segmentation takes either kind; height
 estimation needs heights above ground.
 
 writes, for the contest's training tiles (train) and the others (val):
   OUT/img_dir/{train,val}/2_10_0_0_512_512.png      left, top, right, bottom
-  OUT/ann_dir/{train,val}/...                       0 not labelled, 1 to 6; full labels
+  OUT/ann_dir/{train,val}/...                       0 not labeled, 1 to 6; full labels
   OUT/ann_dir/{train,val}_eroded/...                with --eroded-labels
   OUT/dsm_dir/{train,val}/...tif                    float32, nodata -9999; with --dsm
   OUT/prepare_isprs.json                            the settings; others need another folder
@@ -49,11 +49,11 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument('--eroded-labels', type=Path)
     parser.add_argument('--dsm', type=Path)
     parser.add_argument('--dsm-suffix', default='', help="end of the heights' names")
-    parser.add_argument('--dsm-scale', type=float, default=1.0, help='metres per unit (1)')
+    parser.add_argument('--dsm-scale', type=float, default=1.0, help='meters per unit (1)')
     parser.add_argument('--out', type=Path, required=True)
     parser.add_argument('--size', type=int, default=512, help='of a clip, in pixels (512)')
     parser.add_argument('--stride', type=int, help='between clips (their size)')
-    parser.add_argument('--tolerance', type=int, default=0, help='of label colours (0)')
+    parser.add_argument('--tolerance', type=int, default=0, help='of label colors (0)')
     parser.add_argument('--workers', type=int, default=2)
     args = parser.parse_args(arguments)
     try:

@@ -15,11 +15,11 @@ from mssdf.utils.folders import files_below
 EPILOG = """\
 expected layout (any depth):
   ROOT/.../JAX_004_006_RGB.tif        city, place, view; uint8
-  ROOT/.../JAX_004_006_AGL.tif        heights above ground, float32 metres, NaN where unknown
+  ROOT/.../JAX_004_006_AGL.tif        heights above ground, float32 meters, NaN where unknown
 
 writes:
   OUT/img_dir/{train,val}/JAX_004_006_0_0_512_512.tif
-  OUT/height_dir/{train,val}/...tif   float32 metres, nodata -9999
+  OUT/height_dir/{train,val}/...tif   float32 meters, nodata -9999
   OUT/splits/train.txt, val.txt, train.json: places; all views of a place are on one side
   OUT/prepare_us3d.json               the size; another one needs another folder
 

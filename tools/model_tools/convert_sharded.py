@@ -1,6 +1,6 @@
 """Convert a sharded checkpoint of training (a folder) into a full one (a file), or back.
 
-Both hold the same: weights, optimiser, schedules, position, log. Training resumes from either on
+Both hold the same: weights, optimizer, schedules, position, log. Training resumes from either on
 any number of ranks; publish_model.py and the downstream configs take either. Nothing that a
 checkpoint contains is run.
 

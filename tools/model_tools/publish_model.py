@@ -1,7 +1,7 @@
 """Make a checkpoint of training ready to hand out: the weights that others use, and a hash.
 
-Keeps the backbone, the other modalities' patch embeddings, how the input is normalised, and of the
-config what the model is built from. Leaves out the optimiser, the schedules, the log, the teacher
+Keeps the backbone, the other modalities' patch embeddings, how the input is normalized, and of the
+config what the model is built from. Leaves out the optimizer, the schedules, the log, the teacher
 and, unless told otherwise, the decoders and heads. The result loads with
 torch.load(FILE, weights_only=True).
 

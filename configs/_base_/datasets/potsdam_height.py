@@ -1,4 +1,4 @@
-# Heights above ground of Potsdam (the normalised surface model under dsm_dir).
+# Heights above ground of Potsdam (the normalized surface model under dsm_dir).
 _base_ = ['./us3d.py']
 
 max_height = 50.0

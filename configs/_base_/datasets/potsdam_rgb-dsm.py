@@ -1,4 +1,4 @@
-# Potsdam with heights: RGB from img_dir, metres from dsm_dir; a tile without heights is
+# Potsdam with heights: RGB from img_dir, meters from dsm_dir; a tile without heights is
 # read without.
 _base_ = ['./potsdam.py']
 
@@ -9,7 +9,7 @@ load_bands = dict(
         dict(replace=['img_dir', 'dsm_dir'], suffix=['.png', '.tif'], bands=[1], missing='nodata'),
     ],
 )
-# colours as for RGB alone; heights relative to the tile's median, as in pre-training
+# colors as for RGB alone; heights relative to the tile's median, as in pre-training
 normalize_bands = dict(
     type='mssdf.NormalizeBands',
     mean=[123.675, 116.28, 103.53, 0.0],

@@ -1,5 +1,5 @@
 # US3D of the Data Fusion Contest 2019 (tools/dataset_tools/prepare_us3d.py makes the folders): RGB
-# and heights above ground in metres, NaN where unknown. Scores in metres, and over max_height.
+# and heights above ground in meters, NaN where unknown. Scores in meters, and over max_height.
 max_height = 200.0
 train_pipeline = [
     dict(type='LoadImageFromFile'),

@@ -1,5 +1,5 @@
 # Heights from one image: mmseg's DepthEstimator with VPD's head (the paper's model), which sees
-# maps of strides 4 to 32 and answers at stride 1. Heights from 0 to max_depth metres.
+# maps of strides 4 to 32 and answers at stride 1. Heights from 0 to max_depth meters.
 _base_ = ['../downstream.py']
 
 default_scope = 'mmseg'

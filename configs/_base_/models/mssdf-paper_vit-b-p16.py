@@ -21,7 +21,7 @@ model = dict(
     pairwise=dict(features='predicted', negatives='all', num_locations=16, temperature=0.07),
     losses=dict(rec=1.0, align=0.5, hsic=0.2, cls=0.1, pix=0.0),
     ramps=dict(),  # e.g. rec=(0, 1000): iterations in which the weight rises from 0
-    pixel_floor=dict(dsm=0.1),  # metres
+    pixel_floor=dict(dsm=0.1),  # meters
 )
 
 # what belongs to the method stands with the model

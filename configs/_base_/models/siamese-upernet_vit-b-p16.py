@@ -1,6 +1,6 @@
 _base_ = ['./upernet_vit-b-p16.py']
 
-# the bands of both dates behind each other, normalised in the pipeline; |first - second| per level
+# the bands of both dates behind each other, normalized in the pipeline; |first - second| per level
 data_preprocessor = dict(mean=None, std=None, bgr_to_rgb=False)
 model = dict(
     type='mssdf.SiameseEncoderDecoder',

@@ -1,5 +1,5 @@
 # RGB and a surface model through the same encoder, fused per patch, then as for RGB alone. Bands
-# are normalised in the pipeline, where what is missing becomes zero; the encoder leaves it out.
+# are normalized in the pipeline, where what is missing becomes zero; the encoder leaves it out.
 _base_ = ['./upernet_vit-b-p16.py']
 
 data_preprocessor = dict(mean=None, std=None, bgr_to_rgb=False)

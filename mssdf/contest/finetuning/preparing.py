@@ -6,7 +6,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from mssdf.evaluation.labelled_images import SUFFIXES
+from mssdf.evaluation.labeled_images import SUFFIXES
 from mssdf.preparation.benchmarks.label_counts import count_all
 from mssdf.preparation.benchmarks.splits import write_lists
 from mssdf.preparation.benchmarks.stratified import order_by_class, order_by_pixels, take_share

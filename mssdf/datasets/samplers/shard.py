@@ -18,7 +18,7 @@ class ShardSampler(ResumableSampler):
 
     The shards are permuted and their windows laid end to end. That sequence is cut into ``streams``
     parts of equal length. Within each, windows are shuffled among the next ``buffer`` shards'
-    worth. Position p of the epoch comes from stream p mod ``streams``, so that neighbours come
+    worth. Position p of the epoch comes from stream p mod ``streams``, so that neighbors come
     from different shards. The order depends on the seed and the epoch alone; rank r takes every
     world-th position from the r-th. Where ``streams`` is a multiple of the number of ranks, a rank
     reads its own streams only, hence its own share of the shards.

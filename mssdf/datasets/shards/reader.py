@@ -145,7 +145,7 @@ class ShardReader:
                 cache_dir=self.cache_dir,
                 storage_options=self._options(),
                 max_pre_download=self.max_open_files,  # as many local shards stay mapped
-                batch_decode=0,  # one window is asked for, not its neighbours
+                batch_decode=0,  # one window is asked for, not its neighbors
             )
             self._pid = os.getpid()
         return self._dataset

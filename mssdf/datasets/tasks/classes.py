@@ -182,7 +182,7 @@ SECOND_PALETTE = (
     (128, 0, 0),
     (255, 0, 0),
 )
-# colours of ISPRS's labels, behind black for what is not labelled
+# colors of ISPRS's labels, behind black for what is not labeled
 ISPRS_PALETTE = (
     (0, 0, 0),
     (255, 255, 255),

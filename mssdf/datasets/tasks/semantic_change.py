@@ -23,7 +23,7 @@ class SECONDDataset(BaseCDDataset):
         FileNotFoundError: if a folder or a file is missing.
     """
 
-    METAINFO = dict(classes=SECOND, palette=[list(colour) for colour in SECOND_PALETTE])
+    METAINFO = dict(classes=SECOND, palette=[list(color) for color in SECOND_PALETTE])
 
     def __init__(
         self,

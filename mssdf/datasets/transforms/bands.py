@@ -10,7 +10,7 @@ from mssdf.registry import TRANSFORMS
 
 @TRANSFORMS.register_module()
 class NormalizeBands(BaseTransform):
-    """Normalise each band; nodata (NaN) becomes 0. The data preprocessor then does nothing.
+    """Normalize each band; nodata (NaN) becomes 0. The data preprocessor then does nothing.
 
     Modified key: ``img`` (H, W, C) to float32.
 
@@ -44,7 +44,7 @@ class NormalizeBands(BaseTransform):
         self.relative_to_median = list(relative_to_median)
 
     def transform(self, results: dict) -> dict:
-        """Normalise."""
+        """Normalize."""
         image = results['img'].astype(np.float32)
         if image.ndim != 3 or image.shape[2] != len(self.mean):
             raise ValueError(

@@ -1,4 +1,4 @@
-"""Random changes of an orthophoto's colours."""
+"""Random changes of an orthophoto's colors."""
 
 import cv2
 import numpy as np
@@ -16,8 +16,8 @@ LUMA = np.array([0.299, 0.587, 0.114])
 class MultiModalColorJitter:
     """Change brightness, contrast and saturation of one modality; the others stay as they are.
 
-    Brightness b multiplies, contrast c stretches about the mean grey of the valid pixels,
-    saturation s stretches each pixel about its own grey; b, c and s are drawn from 1 ± the given
+    Brightness b multiplies, contrast c stretches about the mean gray of the valid pixels,
+    saturation s stretches each pixel about its own gray; b, c and s are drawn from 1 ± the given
     value. Values stay within 0 … 255 for 8-bit images and otherwise within the window's own range
     of valid values, which takes the place of 0 … 255. Invalid pixels stay zero.
 
@@ -46,7 +46,7 @@ class MultiModalColorJitter:
         self.prob = prob
 
     def __call__(self, results: Results) -> Results:
-        """Change the colours."""
+        """Change the colors."""
         # Drawn for a missing modality too: what follows must not depend on it.
         chance, *draws = results['rng'].uniform(-1, 1, size=4)
         image, valid = self._find(results)
@@ -66,7 +66,7 @@ class MultiModalColorJitter:
             raise KeyError(f'modality {self.modality!r}: expected one of {list(results["images"])}')
         if image.shape[2] != 3:
             raise ValueError(
-                f'modality {self.modality!r}: expected 3 bands (red, green, blue) for colour '
+                f'modality {self.modality!r}: expected 3 bands (red, green, blue) for color '
                 f'jitter, found {image.shape[2]}'
             )
         return image, results['valid'][self.modality]
@@ -85,7 +85,7 @@ def jitter(
     contrast: float,
     saturation: float,
 ) -> NDArray:
-    """Apply the three factors in one affine map of the colours, so that nothing clips between.
+    """Apply the three factors in one affine map of the colors, so that nothing clips between.
 
     Args:
         image: (H, W, 3).
@@ -105,11 +105,11 @@ def jitter(
     if image.dtype != np.uint8:
         pixels = image if whole else image[valid]
         low, high = float(pixels.min()), float(pixels.max())
-    grey = brightness * (mean - low)
-    saturate = saturation * np.eye(3) + (1 - saturation) * LUMA  # each row mixes in the grey
+    gray = brightness * (mean - low)
+    saturate = saturation * np.eye(3) + (1 - saturation) * LUMA  # each row mixes in the gray
     matrix = contrast * brightness * saturate
-    # In values above ``low``: x' = matrix · x + (1 - contrast) · grey.
-    shift = (1 - contrast) * grey + low - matrix.sum(axis=1) * low
+    # In values above ``low``: x' = matrix · x + (1 - contrast) · gray.
+    shift = (1 - contrast) * gray + low - matrix.sum(axis=1) * low
     out = cv2.transform(image, np.column_stack([matrix, shift]))
     if image.dtype != np.uint8:
         low_, high_ = (out.dtype.type(value) for value in (low, high))

@@ -9,7 +9,7 @@ from mssdf.registry import TRANSFORMS
 
 from .base import Results, check_probability, map_planes, window_shape
 
-# By the number of quarter turns anticlockwise.
+# By the number of quarter turns counterclockwise.
 TURNS = {1: cv2.ROTATE_90_COUNTERCLOCKWISE, 2: cv2.ROTATE_180, 3: cv2.ROTATE_90_CLOCKWISE}
 
 
@@ -56,7 +56,7 @@ class MultiModalRandomFlip:
 
 @TRANSFORMS.register_module()
 class MultiModalRandomRotate90:
-    """Turn all modalities and validities anticlockwise by 0, 90, 180 or 270 degrees, as likely.
+    """Turn all modalities and validities counterclockwise by 0, 90, 180 or 270 degrees, as likely.
 
     A window that is not square is turned by 0 or 180 degrees only, so that its shape stays.
     """

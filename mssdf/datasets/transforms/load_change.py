@@ -19,7 +19,7 @@ class LoadBinaryMask(BaseTransform):
 
     Args:
         foreground: value of the second class in the file; the first one is 0.
-        unknown: value of pixels that are not labelled, if there are any.
+        unknown: value of pixels that are not labeled, if there are any.
 
     Raises:
         ValueError: for any other value, or a file of several bands.
@@ -60,7 +60,7 @@ class LoadChange(LoadBinaryMask):
     Args:
         changed: value of changed pixels in the file (255 in LEVIR-CD and WHU-CD); unchanged ones
             are 0.
-        unknown: value of pixels that are not labelled, if there are any.
+        unknown: value of pixels that are not labeled, if there are any.
     """
 
     name = 'changed'

@@ -10,17 +10,17 @@ from .load_rasters import read_image
 
 @TRANSFORMS.register_module()
 class LoadHeight(BaseTransform):
-    """Load a map of heights in metres, NaN where they are not known.
+    """Load a map of heights in meters, NaN where they are not known.
 
     Key: ``depth_map_path`` (mmseg's name); without it, as where an inferencer predicts, nothing is
     loaded. Added key: ``gt_depth_map`` (H, W) float32,
     also in ``seg_fields``, so that what moves labels moves it too.
 
     Args:
-        scale: metres per unit of the file; None takes the unit that the file declares, metres
+        scale: meters per unit of the file; None takes the unit that the file declares, meters
             where it declares none.
         nodata: the file's own if None; a number replaces it.
-        minimum, maximum: metres beyond which a value counts as unknown.
+        minimum, maximum: meters beyond which a value counts as unknown.
 
     Raises:
         ValueError: if the file has more than one band, or another size than the image.

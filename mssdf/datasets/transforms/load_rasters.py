@@ -84,7 +84,7 @@ def read_image(
         path: any format of GDAL's.
         bands: numbers from 1; None takes all but an alpha band.
         nodata: None takes the file's, a number replaces it, ``'ignore'`` does without.
-        unit: unit of heights, which come in metres: None takes the file's, a name replaces it,
+        unit: unit of heights, which come in meters: None takes the file's, a name replaces it,
             ``'ignore'`` does without.
         colors: whether indices into a palette become colors; they stay as they are in a label map.
 
@@ -128,11 +128,11 @@ class LoadRasters(BaseTransform):
             - **replace**: (old, new) parts of the path, and **suffix**: (old, new) endings, for a
               file that lies beside the one that ``key`` names.
             - **nodata**: the file's if not given; a number; ``'ignore'``.
-            - **unit**: unit of heights, which come in metres: the file's if not given; a name;
+            - **unit**: unit of heights, which come in meters: the file's if not given; a name;
               ``'ignore'``.
             - **missing**: ``'error'``, or ``'nodata'`` to go on with NaN.
 
-        keep_dtype: hand out the file's own type and values at nodata (uint8 for colour
+        keep_dtype: hand out the file's own type and values at nodata (uint8 for color
             transforms); for one source or several of one type.
 
     Raises:

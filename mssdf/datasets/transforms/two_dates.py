@@ -56,7 +56,7 @@ class LoadSemanticChange(BaseTransform):
 
     Required keys: ``seg_map_path`` and ``seg_map_path2``: label maps of 0 (unchanged), 1 ... K,
     255 (unknown). Added keys: ``gt_first``, ``gt_second`` and ``gt_seg_map`` (1 where either is
-    labelled, 255 where either is unknown), and their names in ``seg_fields``.
+    labeled, 255 where either is unknown), and their names in ``seg_fields``.
 
     Args:
         num_classes: K.

@@ -34,7 +34,7 @@ class DataCheckHook(Hook):
     """Check the data against the model: all files, some samples, all labels of the first epoch.
 
     The headers of all files: missing ones, sizes, bands. Samples through their pipeline: bands
-    against the backbone, labels against the heads, sizes of images and labels, normalised inputs
+    against the backbone, labels against the heads, sizes of images and labels, normalized inputs
     against NaN, heights against the head's range, the loaded image against its file. In a
     validation or test of batches, the sizes of all images. Random states are left as they were. In
     the first epoch, the labels of every batch.
@@ -196,7 +196,7 @@ def check_dataset(
         if not any(shares):
             text = f'none of {len(shares)} samples has anything known in {key}'
             if key == 'gt_depth_map':
-                raise DataCheckError(f'{text}: expected heights in metres, NaN where unknown')
+                raise DataCheckError(f'{text}: expected heights in meters, NaN where unknown')
             findings.warnings.append(text)
     return findings
 

@@ -12,10 +12,10 @@ from torch import Tensor, nn
 
 from mssdf.engine.interruption import unless_stopped
 from mssdf.evaluation import (
-    LabelledImages,
+    LabeledImages,
     evaluate_knn,
     gain_interval,
-    load_labelled_images,
+    load_labeled_images,
     read_split,
     stratified_folds,
     stratified_split,
@@ -30,7 +30,7 @@ from .periodic_hook import PeriodicHook
 from .progress_hook import unwrap
 
 
-def normalisation(preprocessor: nn.Module) -> tuple[Tensor, Tensor]:
+def normalization(preprocessor: nn.Module) -> tuple[Tensor, Tensor]:
     """Mean and standard deviation of RGB, from a data preprocessor's buffers.
 
     Raises:
@@ -47,7 +47,7 @@ def normalisation(preprocessor: nn.Module) -> tuple[Tensor, Tensor]:
 
 @HOOKS.register_module()
 class KNNHook(PeriodicHook):
-    """Classify a labelled folder by the frozen encoder's features, now and then and at the end.
+    """Classify a labeled folder by the frozen encoder's features, now and then and at the end.
 
     The encoder is built anew as mmpretrain's plain ViT and loaded strictly: what is measured is
     what a user gets. Logged as ``knn/accuracy``, ``knn/effective_rank`` and ``knn/feature_std``;
@@ -62,7 +62,7 @@ class KNNHook(PeriodicHook):
         before_train: evaluate the encoder of iteration 0 as well, untrained unless the config
             starts it from a checkpoint.
         img_size: side to which images are resized; None takes the backbone's.
-        k: number of neighbours.
+        k: number of neighbors.
         metric: distance, as scikit-learn names it.
         weights: ``'uniform'`` or ``'distance'``.
         pool: ``'mean'`` over the patch tokens or ``'cls'``.
@@ -122,7 +122,7 @@ class KNNHook(PeriodicHook):
         self.mean_std: Any = None if mean is None else (mean, std)
         self.batch_size = batch_size
         self.prefix = prefix
-        self._data: LabelledImages | None = None
+        self._data: LabeledImages | None = None
         self._splits: list[tuple[np.ndarray, np.ndarray]] = []
 
     def before_train(self, runner: Runner) -> None:
@@ -168,7 +168,7 @@ class KNNHook(PeriodicHook):
             encoder = plain_vit(model.backbone, runner.cfg.model.backbone)
         size = self.img_size or encoder.img_size[0]
         data, splits = self._load(size)
-        mean, std = self.mean_std or normalisation(model.data_preprocessor)
+        mean, std = self.mean_std or normalization(model.data_preprocessor)
         features = extract_features(encoder, data.images, mean, std, self.pool, self.batch_size)
         result = evaluate_knn(features, data.labels, splits, **self.vote)
 
@@ -223,10 +223,10 @@ class KNNHook(PeriodicHook):
         gain = float(correct.mean() - reference.mean())
         return dict(gain=gain, gain_low=low, gain_high=high)
 
-    def _load(self, size: int) -> tuple[LabelledImages, list[tuple[np.ndarray, np.ndarray]]]:
+    def _load(self, size: int) -> tuple[LabeledImages, list[tuple[np.ndarray, np.ndarray]]]:
         """Read the images and draw the splits once."""
         if self._data is None:
-            self._data = load_labelled_images(self.images, size)
+            self._data = load_labeled_images(self.images, size)
             labels = self._data.labels
             if self.split_file:
                 self._splits = [read_split(self.split_file, self._data.paths)]

@@ -40,7 +40,7 @@ class PredictionSaverHook(Hook):
       labels mean. Semantic change: what changed, and with ``_first`` and ``_second`` the land
       covers.
     - Classes: ``predictions.csv``.
-    - Boxes: ``predictions.json``: left, top, right and bottom, or, when rotated, centre, width,
+    - Boxes: ``predictions.json``: left, top, right and bottom, or, when rotated, center, width,
       height and angle in radians; the former also in COCO's format (``coco_results.json``), the
       latter as DOTA's server takes them (``Task1_CLASS.txt``): the boxes of tiles, named as
       mmrotate's splitter does, put together on their scenes (NMS per class at an IoU of 0.1).

@@ -79,7 +79,7 @@ class CrossModalMaskingHook(Hook):
 
 @HOOKS.register_module()
 class TeacherMomentumHook(Hook):
-    """Update the teacher after every optimiser step (method.md, section 5).
+    """Update the teacher after every optimizer step (method.md, section 5).
 
     Args:
         start: momentum at the beginning.

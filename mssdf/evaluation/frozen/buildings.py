@@ -14,7 +14,7 @@ from mssdf.preparation.examples.buildings import ZOOM, to_pixels
 from mssdf.utils.folders import files_in
 from mssdf.utils.text_files import read_text
 
-from ..labelled_images import SUFFIXES, read_rgb
+from ..labeled_images import SUFFIXES, read_rgb
 from .cutting import Layers
 
 TILE = 256  # pixels of a web mercator tile

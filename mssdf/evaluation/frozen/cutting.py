@@ -18,7 +18,7 @@ class Layers:
         rgb: (H, W, 3).
         seen: (H, W) bool, where the image has pixels.
         labels: (H, W) int64, -1 where unknown; None without masks.
-        heights: (H, W) float32 metres, NaN where unknown; None without heights.
+        heights: (H, W) float32 meters, NaN where unknown; None without heights.
     """
 
     rgb: NDArray

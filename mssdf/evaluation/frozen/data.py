@@ -19,7 +19,7 @@ class EvaluationData:
         images: (N, 3, S, S) uint8 or float32.
         seen: (N, 1, S, S) bool, where the image has pixels.
         target: (N,) int64 classes of scenes; (N, S, S) int64 classes of pixels, -1 where unknown;
-            or (N, S, S) float32 metres relative to the window's median, NaN where unknown.
+            or (N, S, S) float32 meters relative to the window's median, NaN where unknown.
         groups: (N,) int, images of one group are never on both sides of a split, and neighboring
             groups have neighboring numbers; None for images that are independent.
         classes: names of the classes, empty for heights.

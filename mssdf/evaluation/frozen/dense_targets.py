@@ -11,12 +11,12 @@ def patch_heights(target: Tensor, seen: Tensor, patch: int) -> tuple[Tensor, Ten
     """Mean height of each patch over its known pixels.
 
     Args:
-        target: (N, S, S) metres, NaN where unknown.
+        target: (N, S, S) meters, NaN where unknown.
         seen: (N, 1, S, S) bool, where the image has pixels.
         patch: side of a patch in pixels, which divides S.
 
     Returns:
-        (N, G) metres and (N, G) bool, whether enough of the patch is known.
+        (N, G) meters and (N, G) bool, whether enough of the patch is known.
     """
     known = target.isfinite() & seen[:, 0]
     share = F.avg_pool2d(known.float()[:, None], patch).flatten(1)

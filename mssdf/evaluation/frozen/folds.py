@@ -3,7 +3,7 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from ..labelled_images import stratified_folds
+from ..labeled_images import stratified_folds
 
 Indices = NDArray[np.int64]
 

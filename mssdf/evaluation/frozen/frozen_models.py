@@ -54,7 +54,7 @@ class FrozenViT:
 
     def __call__(self, modality: str, values: Tensor, valid: Tensor) -> Tokens:
         """Features of a batch; see :class:`Featurizer`."""
-        image = self.preprocessor.normalise(modality, values, valid)
+        image = self.preprocessor.normalize(modality, values, valid)
         patch = self.patch_size(image.shape[-1])
         if image.shape[-1] % patch:
             raise ValueError(
@@ -114,7 +114,7 @@ class FrozenMaps:
 
     def __call__(self, modality: str, values: Tensor, valid: Tensor) -> Tokens:
         """Features of a batch; see :class:`Featurizer`."""
-        maps = self._last(self.preprocessor.normalise(modality, values, valid))
+        maps = self._last(self.preprocessor.normalize(modality, values, valid))
         patches = maps.flatten(2).transpose(1, 2)
         return Tokens(dict(mean=patches.mean(dim=1)), patches)
 

@@ -18,15 +18,15 @@ from mssdf.rasters.resample import scale_values
 from mssdf.utils.fingerprints import visible_files
 from mssdf.utils.folders import files_in, in_any_case
 
-from ..labelled_images import RASTERS, SUFFIXES, UNREADABLE_IMAGE, load_labelled_images, read_rgb
+from ..labeled_images import RASTERS, SUFFIXES, UNREADABLE_IMAGE, load_labeled_images, read_rgb
 from .buildings import building_chips, chip_layers
 from .cutting import Layers, relative_to_median, resized, windows
 from .data import EvaluationData
 from .places import WindowPlace, place_groups, window_groups
 from .sets import EvaluationSet
 
-HIGHEST = 9000.0  # metres; beyond, also downwards, are marks of holes as -9999 and -3.4e38
-LEAST_RANGE = 1e-3  # metres; what resampling leaves of flat ground is less
+HIGHEST = 9000.0  # meters; beyond, also downwards, are marks of holes as -9999 and -3.4e38
+LEAST_RANGE = 1e-3  # meters; what resampling leaves of flat ground is less
 COVER = ['bare ground', 'building', 'low vegetation', 'tree']
 
 
@@ -97,7 +97,7 @@ def files_of(described: EvaluationSet) -> list[Path]:
 
 
 def read_heights(path: Path) -> NDArray[np.float32]:
-    """Read the first band as (H, W) metres, NaN where unknown.
+    """Read the first band as (H, W) meters, NaN where unknown.
 
     Unknown are masked values and those beyond ``HIGHEST``, upwards, or downwards in the file's
     unit: many files mark holes by -9999, -32767 or -3.4e38 without saying so.
@@ -114,7 +114,7 @@ def read_heights(path: Path) -> NDArray[np.float32]:
     except UNREADABLE_IMAGE as error:
         raise ValueError(f'{path}: expected a raster of heights, found: {error}') from None
     heights = scale_values(stored, source)[0].astype(np.float32)
-    lowest = -HIGHEST * abs(source.metres[0])
+    lowest = -HIGHEST * abs(source.meters[0])
     known &= (heights > lowest) & (heights < HIGHEST)
     return np.where(known, heights, np.float32(np.nan))
 
@@ -157,7 +157,7 @@ def read_seen(path: Path, shape: tuple[int, ...]) -> NDArray[np.bool_]:
 
 
 def _scenes(described: EvaluationSet, img_size: int) -> EvaluationData:
-    found = load_labelled_images(described.path, img_size)
+    found = load_labeled_images(described.path, img_size)
     count = len(found.images)
     modalities = {}
     if described.heights is not None:

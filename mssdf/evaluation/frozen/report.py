@@ -109,7 +109,7 @@ def format_table(table: FeatureTable, rows: Sequence[dict[str, Any]], against: s
 def format_interval(
     measure: Measure, value: float, low: float, high: float, sign: bool = False
 ) -> str:
-    """A figure with its interval: metres with two decimals, shares with three."""
+    """A figure with its interval: meters with two decimals, shares with three."""
     digits = 2 if measure.measure == 'RMSE' else 3
     plus = '+' if sign else ''
     return f'{value:{plus}.{digits}f} [{low:{plus}.{digits}f}, {high:{plus}.{digits}f}]'

@@ -37,7 +37,7 @@ def r_squared(sums: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def rmse(sums: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Root of the mean squared error in metres, from the same sums as :func:`r_squared`."""
+    """Root of the mean squared error in meters, from the same sums as :func:`r_squared`."""
     return np.sqrt(_ratio(sums[..., 3], sums[..., 0]))
 
 
@@ -71,8 +71,8 @@ def error_sums(truth: NDArray, predicted: NDArray, known: NDArray[np.bool_]) -> 
     """Count, targets, squared targets and squared errors of each image.
 
     Args:
-        truth: (N, P) metres.
-        predicted: (N, P) metres.
+        truth: (N, P) meters.
+        predicted: (N, P) meters.
         known: (N, P), where the truth is known.
 
     Returns:

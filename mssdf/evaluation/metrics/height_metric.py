@@ -16,12 +16,12 @@ from ..heights import HeightErrors, height_errors
 class HeightMetric(BaseMetric):
     """RMSE, MAE, AbsRel and d1 to d3 over all valid pixels of all images.
 
-    ``RMSE`` and ``MAE`` are in metres; ``RMSE_scaled`` and ``MAE_scaled`` in the scale that a data
+    ``RMSE`` and ``MAE`` are in meters; ``RMSE_scaled`` and ``MAE_scaled`` in the scale that a data
     set's papers use (heights over a maximum).
 
     Args:
-        maximum: metres that stand for 1 in that scale; None gives no scaled scores.
-        floor: metres of true height above which the relative scores count a pixel.
+        maximum: meters that stand for 1 in that scale; None gives no scaled scores.
+        floor: meters of true height above which the relative scores count a pixel.
         collect_device: see MMEngine.
         prefix: in front of the scores' names.
     """

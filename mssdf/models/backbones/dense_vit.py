@@ -86,7 +86,7 @@ class DenseVisionTransformer(VisionTransformer):
             grid: rows and columns of patches.
 
         Returns:
-            Tokens (B, E + N, D) after each layer of ``out_indices``, the last one normalised.
+            Tokens (B, E + N, D) after each layer of ``out_indices``, the last one normalized.
         """
         tokens = patches
         if self.cls_token is not None:

@@ -59,7 +59,7 @@ class MaskedVisionTransformer(VisionTransformer):
         self.pos_embed.data.copy_(positions)
 
     def init_weights(self) -> None:
-        """Initialise as MAE does, or from ``init_cfg`` if it names a checkpoint."""
+        """Initialize as MAE does, or from ``init_cfg`` if it names a checkpoint."""
         super().init_weights()
         if isinstance(self.init_cfg, dict) and 'checkpoint' in self.init_cfg:
             return
@@ -87,7 +87,7 @@ class MaskedVisionTransformer(VisionTransformer):
             tokens: (B, K, D).
             key_mask: (B, K) bool, false at padding; all tokens count if None.
             average_layers: 1 returns the normed output of the last layer; k > 1 the mean over the
-                last k layers' outputs, each normalised per token (data2vec, arXiv 2202.03555).
+                last k layers' outputs, each normalized per token (data2vec, arXiv 2202.03555).
 
         Returns:
             (B, 1 + K, D), the cls token first.

@@ -18,7 +18,7 @@ FUSIONS = ('mean', 'linear')
 class MultiModalVisionTransformer(DenseVisionTransformer):
     """Each modality through the same transformer as in pre-training, then fused per patch.
 
-    A modality whose normalised bands are all zero in an image is missing there and left out of the
+    A modality whose normalized bands are all zero in an image is missing there and left out of the
     fusion: the features are those of the modalities that are present. Its parameters are those of
     the plain ViT and, under ``embedding.``, the patch embeddings of the other modalities, as a
     pre-training checkpoint holds them.

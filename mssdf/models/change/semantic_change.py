@@ -22,7 +22,7 @@ IGNORE = 255
 class SemanticChangeDetector(EncoderDecoder):
     """A change head on both dates and a land-cover head on each, over one siamese encoder.
 
-    Inputs are (B, 2C, H, W). Land cover is labelled, and learned, where something changed; a
+    Inputs are (B, 2C, H, W). Land cover is labeled, and learned, where something changed; a
     consistency term ties the two land covers to the change (arXiv 2108.06103). Logits are those of
     the change, of the first and of the second date behind each other: 2 + 2K channels.
 
@@ -113,7 +113,7 @@ class SemanticChangeDetector(EncoderDecoder):
             full = resize(logits, size, mode='bilinear', align_corners=self.align_corners)
             known = (labels > 0) & (labels != IGNORE)
             target = torch.where(known, labels - 1, IGNORE)
-            # a batch without change has no labelled land cover: a mean over nothing is NaN
+            # a batch without change has no labeled land cover: a mean over nothing is NaN
             error = F.cross_entropy(full.float(), target, ignore_index=IGNORE, reduction='sum')
             losses[f'{name}.loss_land_cover'] = error / known.sum().clamp(min=1)
         if self.consistency_weight:

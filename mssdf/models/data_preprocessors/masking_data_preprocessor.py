@@ -33,7 +33,7 @@ def check_span(key: str, value: Any) -> float:
 
 @MODELS.register_module()
 class MaskingDataPreprocessor(MultiModalDataPreprocessor):
-    """Normalise a batch, score its patches and mask them.
+    """Normalize a batch, score its patches and mask them.
 
     ``cross_modal_ratio`` is p of section 3; a hook moves it with its schedule. Everything random
     about a step but the dropout is drawn here; :meth:`seed_next_batch` makes it independent of
@@ -169,13 +169,13 @@ class MaskingDataPreprocessor(MultiModalDataPreprocessor):
     def _mask(
         self, windows: Windows, num_masked: int, num_extra: int, source: Source, scored: bool
     ) -> MaskedBatch:
-        """Score, mask and normalise windows on the device."""
+        """Score, mask and normalize windows on the device."""
         known = next(iter(windows.patch_valid.values()))
         score = self._score(windows) if scored else torch.zeros_like(known, dtype=torch.float32)
         masks = self._masks(score, windows.patch_valid, num_masked, num_extra, source)
         return MaskedBatch(
             images={
-                name: self.normalise(name, image, windows.valid[name])
+                name: self.normalize(name, image, windows.valid[name])
                 for name, image in windows.images.items()
             },
             pixel_valid=windows.valid,
@@ -215,8 +215,8 @@ class MaskingDataPreprocessor(MultiModalDataPreprocessor):
         scores = []
         for name, image in windows.images.items():
             pixels = None if windows.complete[name] else windows.valid[name]
-            grey = scale_intensity(image, pixels, self.min_span[name])
-            own = information_score(grey, self.patch_size, pixels, self.score_terms)
+            gray = scale_intensity(image, pixels, self.min_span[name])
+            own = information_score(gray, self.patch_size, pixels, self.score_terms)
             scores.append(own.masked_fill(~windows.patch_valid[name], 0.0))
         return torch.stack(scores).sum(dim=0)
 

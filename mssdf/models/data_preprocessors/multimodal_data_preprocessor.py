@@ -1,4 +1,4 @@
-"""Validity and normalisation of multi-modal windows (method.md, section 1)."""
+"""Validity and normalization of multi-modal windows (method.md, section 1)."""
 
 import json
 from pathlib import Path
@@ -40,13 +40,13 @@ def read_statistics(path: str) -> dict:
 
 @MODELS.register_module()
 class MultiModalDataPreprocessor(BaseDataPreprocessor):
-    """Move a batch to the device, find its valid pixels and normalise it.
+    """Move a batch to the device, find its valid pixels and normalize it.
 
     Args:
         modalities: settings of each modality, in the order that the model keeps:
 
             - **mean**, **std**: one number per band. For a modality relative to its median,
-              ``mean`` is usually 0 and ``std`` a fixed scale in metres.
+              ``mean`` is usually 0 and ``std`` a fixed scale in meters.
             - **relative_to_median** (bool): subtract the window's median first (a DSM).
 
         statistics: JSON file of ``compute_statistics.py``, for every ``mean`` and ``std`` that is
@@ -115,8 +115,8 @@ class MultiModalDataPreprocessor(BaseDataPreprocessor):
                     f'modality {name!r}: expected {bands} bands (one mean each), found {found}'
                 )
 
-    def normalise(self, name: str, image: Tensor, valid: Tensor) -> Tensor:
-        """Normalise (B, C, H, W) of one modality; invalid pixels become 0.
+    def normalize(self, name: str, image: Tensor, valid: Tensor) -> Tensor:
+        """Normalize (B, C, H, W) of one modality; invalid pixels become 0.
 
         Values further than ``LARGEST_DEVIATION`` deviations from the mean are clipped to that.
         """
@@ -144,7 +144,7 @@ class MultiModalDataPreprocessor(BaseDataPreprocessor):
         return images, valid
 
     def forward(self, data: dict, training: bool = False) -> dict:
-        """Normalise a collated batch.
+        """Normalize a collated batch.
 
         Args:
             data: ``inputs`` {m: (B, C_m, H, W)}, ``valid`` {m: (B, 1, H, W)} and
@@ -152,10 +152,10 @@ class MultiModalDataPreprocessor(BaseDataPreprocessor):
             training: unused.
 
         Returns:
-            The same keys, with normalised ``inputs``.
+            The same keys, with normalized ``inputs``.
         """
         images, valid = self.cast_data(list(self.prepare(data)))
-        inputs = {name: self.normalise(name, images[name], valid[name]) for name in images}
+        inputs = {name: self.normalize(name, images[name], valid[name]) for name in images}
         return dict(inputs=inputs, valid=valid, data_samples=data.get('data_samples'))
 
 
@@ -178,7 +178,7 @@ class SingleModalityDataPreprocessor(MultiModalDataPreprocessor):
 
     def forward(self, data: dict, training: bool = False) -> dict:
         """Return ``inputs`` (B, C, H, W) and ``data_samples``."""
-        normalised = super().forward(data, training)
+        normalized = super().forward(data, training)
         return dict(
-            inputs=normalised['inputs'][self.modality], data_samples=normalised['data_samples']
+            inputs=normalized['inputs'][self.modality], data_samples=normalized['data_samples']
         )

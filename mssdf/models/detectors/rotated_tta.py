@@ -14,7 +14,7 @@ def flip_boxes(boxes: Tensor, size: tuple[int, int], direction: str | None) -> T
     """Turn rotated boxes of a flipped image back.
 
     Args:
-        boxes: (N, 5) of centre, width, height and angle in radians.
+        boxes: (N, 5) of center, width, height and angle in radians.
         size: height and width of the image, in pixels.
         direction: ``'horizontal'``, ``'vertical'``, ``'diagonal'`` (both), or None.
 

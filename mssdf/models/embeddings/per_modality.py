@@ -33,7 +33,7 @@ class PerModalityPatchEmbedding(BaseModule):
         )
 
     def init_weights(self) -> None:
-        """Initialise like the linear layer over a patch that each convolution is."""
+        """Initialize like the linear layer over a patch that each convolution is."""
         for projection in self.projections.values():
             assert isinstance(projection, nn.Conv2d) and projection.bias is not None
             nn.init.xavier_uniform_(projection.weight.flatten(1))
@@ -44,7 +44,7 @@ class PerModalityPatchEmbedding(BaseModule):
 
         Args:
             modality: its name.
-            image: (B, C, H, W), normalised.
+            image: (B, C, H, W), normalized.
             patch_embed: the backbone's patch embedding.
 
         Returns:

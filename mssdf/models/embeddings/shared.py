@@ -13,7 +13,7 @@ from mssdf.registry import MODELS
 class SharedPatchEmbedding(BaseModule):
     """Render every modality to as many channels as the primary one has.
 
-    A modality with the primary's channels stays as it is, a single band is repeated as grey, and
+    A modality with the primary's channels stays as it is, a single band is repeated as gray, and
     more bands pass through a fixed composite or a learned 1 x 1 projection.
     Source: method.md, section 1.
 

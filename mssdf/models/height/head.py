@@ -11,15 +11,15 @@ from mssdf.registry import MODELS
 
 @MODELS.register_module()
 class HeightHead(VPDDepthHead):
-    """mmseg's ``VPDDepthHead``, which answers half of ``max_depth`` before it has learnt anything.
+    """mmseg's ``VPDDepthHead``, which answers half of ``max_depth`` before it has learned anything.
 
     Here the first answer is ``initial_height``: most of a landscape is low. The decoder starts with
     features of about unit variance; mmseg's are a thousandth of that, and the running statistics of
     its batch norms need some hundred iterations to follow.
 
     Args:
-        initial_height: metres, more than 0 and less than ``max_depth``.
-        max_depth: metres of the highest answer.
+        initial_height: meters, more than 0 and less than ``max_depth``.
+        max_depth: meters of the highest answer.
         **kwargs: see mmseg's VPDDepthHead.
 
     Raises:

@@ -2,7 +2,7 @@
 
 from .alignment import info_nce, location_info_nce
 from .discrimination import discrimination_loss
-from .distillation import masked_feature_loss, normalise_targets
+from .distillation import masked_feature_loss, normalize_targets
 from .errors import NonFiniteLossError
 from .hsic import linear_hsic
 from .instance import instance_loss
@@ -20,7 +20,7 @@ __all__ = [
     'masked_feature_loss',
     'masked_pixel_loss',
     'modality_loss',
-    'normalise_targets',
+    'normalize_targets',
     'patchify',
     'sample_locations',
 ]

@@ -8,8 +8,8 @@ from .reduction import masked_mean, sum_over_ranks
 
 
 @torch.no_grad()
-def normalise_targets(tokens: Tensor, valid: Tensor, mode: str | None = 'token') -> Tensor:
-    """Normalise the teacher's tokens of one modality.
+def normalize_targets(tokens: Tensor, valid: Tensor, mode: str | None = 'token') -> Tensor:
+    """Normalize the teacher's tokens of one modality.
 
     Args:
         tokens: (B, N, D).
@@ -34,9 +34,9 @@ def normalise_targets(tokens: Tensor, valid: Tensor, mode: str | None = 'token')
     weight = valid.unsqueeze(-1).float()
     count = sum_over_ranks(weight.sum()).clamp(min=1)
     mean = sum_over_ranks((tokens * weight).sum(dim=(0, 1))) / count
-    centred = tokens - mean
-    variance = sum_over_ranks((centred.square() * weight).sum(dim=(0, 1))) / count
-    return centred / (variance + 1e-6).sqrt()
+    centered = tokens - mean
+    variance = sum_over_ranks((centered.square() * weight).sum(dim=(0, 1))) / count
+    return centered / (variance + 1e-6).sqrt()
 
 
 def masked_feature_loss(predicted: Tensor, target: Tensor, mask: Tensor) -> Tensor:

@@ -15,12 +15,12 @@ def height_loss(
     """Mean error over the pixels whose height is known.
 
     Args:
-        predicted: (B, 1, H, W) metres.
-        truth: (B, 1, H, W) metres, NaN where unknown.
+        predicted: (B, 1, H, W) meters.
+        truth: (B, 1, H, W) meters, NaN where unknown.
         kind: ``'l1'``, ``'smooth_l1'`` or ``'silog'``, the scale-invariant logarithmic error
-            (arXiv 1406.2283, lambda 0.5) of heights one metre higher, so that ground at 0 m
+            (arXiv 1406.2283, lambda 0.5) of heights one meter higher, so that ground at 0 m
             counts too.
-        beta: metres below which ``'smooth_l1'`` is quadratic.
+        beta: meters below which ``'smooth_l1'`` is quadratic.
 
     Returns:
         Scalar float32; 0 if no height is known.

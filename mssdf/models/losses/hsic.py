@@ -4,9 +4,9 @@ from torch import Tensor
 
 
 def linear_hsic(first: Tensor, second: Tensor, valid: Tensor, eps: float = 1e-8) -> Tensor:
-    """Linear HSIC of standardised features over d squared: the mean squared cross-correlation.
+    """Linear HSIC of standardized features over d squared: the mean squared cross-correlation.
 
-    ``||X^T Y||_F^2 / (n - 1)^2 / d^2`` with X, Y centred and divided by their sample standard
+    ``||X^T Y||_F^2 / (n - 1)^2 / d^2`` with X, Y centered and divided by their sample standard
     deviations, per dimension: between 0 and 1, whatever the width and scale.
 
     Args:
@@ -22,11 +22,11 @@ def linear_hsic(first: Tensor, second: Tensor, valid: Tensor, eps: float = 1e-8)
     count = weight.sum()
     freedom = (count - 1).clamp(min=1)
 
-    def standardise(features: Tensor) -> Tensor:
+    def standardize(features: Tensor) -> Tensor:
         features = features.float().masked_fill(~valid.unsqueeze(-1), 0.0)
-        centred = (features - features.sum(dim=0) / count.clamp(min=1)) * weight
-        variance = centred.square().sum(dim=0) / freedom
-        return centred / (variance + eps).sqrt()
+        centered = (features - features.sum(dim=0) / count.clamp(min=1)) * weight
+        variance = centered.square().sum(dim=0) / freedom
+        return centered / (variance + eps).sqrt()
 
-    covariance = standardise(first).T @ standardise(second) / freedom
+    covariance = standardize(first).T @ standardize(second) / freedom
     return covariance.square().mean()

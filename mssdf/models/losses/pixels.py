@@ -17,7 +17,7 @@ def patchify(image: Tensor, patch_size: int) -> Tensor:
     return patches.permute(0, 2, 4, 3, 5, 1).reshape(batch, -1, p * p, bands)
 
 
-def normalised_patches(
+def normalized_patches(
     image: Tensor, valid: Tensor, patch_size: int, floor: float = 1e-3
 ) -> tuple[Tensor, Tensor]:
     """Patches less their own mean, over their own standard deviation, over valid pixels.
@@ -66,7 +66,7 @@ def reconstruct(
         valid: (B, 1, H, W) bool.
         mask: (B, N) bool, true at patches to replace.
         patch_size: side of a patch in pixels.
-        floor: see :func:`normalised_patches`.
+        floor: see :func:`normalized_patches`.
         target: what was predicted, see :func:`masked_pixel_loss`.
 
     Returns:
@@ -142,7 +142,7 @@ def masked_pixel_loss(
         valid: (B, 1, H, W) bool.
         mask: (B, Q) bool, true at predictions of masked, valid patches.
         patch_size: side of a patch in pixels.
-        floor: see :func:`normalised_patches`.
+        floor: see :func:`normalized_patches`.
         target: ``'normalized'``, the squared error of patches normalized by their own mean and
             deviation, or ``'raw'``, the smooth L1 error of patches as they are: heights, whose
             size means something.
@@ -155,7 +155,7 @@ def masked_pixel_loss(
         if target == 'raw':
             patches, pixel_valid = raw_patches(image, valid, patch_size)
         else:
-            patches, pixel_valid = normalised_patches(image, valid, patch_size, floor)
+            patches, pixel_valid = normalized_patches(image, valid, patch_size, floor)
         if locations is not None:
             index = locations[:, :, None, None]
             patches = patches.gather(1, index.expand(-1, -1, *patches.shape[2:]))

@@ -76,7 +76,7 @@ class FusionDecoder(BaseModule):
         self.decoder = DecoderLayers(embed_dims, num_layers, num_heads)
 
     def init_weights(self) -> None:
-        """Initialise as MAE does its decoder."""
+        """Initialize as MAE does its decoder."""
         nn.init.normal_(self.fusion_token, std=0.02)
         nn.init.xavier_uniform_(self.project.weight)
         self.decoder.init_weights()

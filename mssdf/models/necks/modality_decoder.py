@@ -60,7 +60,7 @@ class ModalityDecoder(BaseModule):
         self.decoder = DecoderLayers(embed_dims, num_layers, num_heads)
 
     def init_weights(self) -> None:
-        """Initialise as MAE does its decoder."""
+        """Initialize as MAE does its decoder."""
         nn.init.normal_(self.mask_tokens, std=0.02)
         self.decoder.init_weights()
 

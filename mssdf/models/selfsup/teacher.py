@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from ..backbones.masked_vit import MaskedVisionTransformer
-from ..losses import normalise_targets
+from ..losses import normalize_targets
 from ..utils.ema import update_ema
 
 
@@ -43,12 +43,12 @@ def encode_windows(
 class EMATeacher(nn.Module):
     """Patch embedding and encoder without gradient, always in eval mode.
 
-    Not a ``BaseModule``: it has no weights of its own to initialise.
+    Not a ``BaseModule``: it has no weights of its own to initialize.
 
     Args:
         backbone: the student's encoder, copied.
         embedding: the student's patch embeddings, copied.
-        target_norm: see :func:`~mssdf.models.losses.normalise_targets`.
+        target_norm: see :func:`~mssdf.models.losses.normalize_targets`.
         average_layers: number of last layers whose mean is the target.
     """
 
@@ -101,18 +101,18 @@ class EMATeacher(nn.Module):
         """See whole, unmasked windows.
 
         Args:
-            images: (B, C_m, H, W) of each modality, normalised.
+            images: (B, C_m, H, W) of each modality, normalized.
             patch_valid: (B, N) bool; patches without data are not attended to.
             grid: rows and columns of patches.
 
         Returns:
-            Targets and features before normalisation, each (B, N, D) per modality.
+            Targets and features before normalization, each (B, N, D) per modality.
         """
         features = encode_windows(
             self.backbone, self.embedding, images, patch_valid, grid, self.average_layers
         )
         targets = {
-            name: normalise_targets(feature, patch_valid[name], self.target_norm)
+            name: normalize_targets(feature, patch_valid[name], self.target_norm)
             for name, feature in features.items()
         }
         return targets, features

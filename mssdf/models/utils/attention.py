@@ -19,7 +19,7 @@ def safe_key_mask(key_mask: Tensor) -> Tensor:
     return key_mask | ~key_mask.any(dim=1, keepdim=True)
 
 
-def normalise(norm: nn.Module, tokens: Tensor) -> Tensor:
+def normalize(norm: nn.Module, tokens: Tensor) -> Tensor:
     """Run a layer norm in the tokens' number type, whatever its parameters are kept in.
 
     Sharded training gathers parameters in half precision. On a GPU autocast does the same; on a
@@ -58,10 +58,10 @@ class EncoderLayer(TransformerEncoderLayer):
         return self._run(tokens, key_mask)
 
     def _run(self, tokens: Tensor, key_mask: Tensor | None) -> Tensor:
-        normed = normalise(self.ln1, tokens)
+        normed = normalize(self.ln1, tokens)
         if key_mask is None:
             tokens = tokens + self.attn(normed)
-            return self.ffn(normalise(self.ln2, tokens), identity=tokens)
+            return self.ffn(normalize(self.ln2, tokens), identity=tokens)
         attention = self.attn
         batch, length, width = tokens.shape
         qkv = attention.qkv(normed)
@@ -76,7 +76,7 @@ class EncoderLayer(TransformerEncoderLayer):
         )
         attended = attention.proj(attended.transpose(1, 2).reshape(batch, length, width))
         tokens = tokens + attention.out_drop(attention.gamma1(attention.proj_drop(attended)))
-        return self.ffn(normalise(self.ln2, tokens), identity=tokens)
+        return self.ffn(normalize(self.ln2, tokens), identity=tokens)
 
 
 def take_key_masks(layers: nn.ModuleList) -> None:

@@ -7,7 +7,7 @@ from torch import Tensor
 def effective_rank(features: Tensor) -> Tensor:
     """Effective number of dimensions that features fill (RankMe, arXiv 2210.02885).
 
-    The exponential of the entropy of the singular values' shares. Features are centred first, so
+    The exponential of the entropy of the singular values' shares. Features are centered first, so
     that what all have in common does not count.
 
     Args:
@@ -19,10 +19,10 @@ def effective_rank(features: Tensor) -> Tensor:
     Raises:
         ValueError: if ``features`` has another shape or no row.
     """
-    centred = _centred(features)
+    centered = _centered(features)
     scale = features.float().abs().amax().clamp(min=torch.finfo(torch.float32).tiny)
-    values = torch.linalg.svdvals(centred)
-    # what centring leaves of a constant is rounding, which has a rank of its own
+    values = torch.linalg.svdvals(centered)
+    # what centering leaves of a constant is rounding, which has a rank of its own
     noise = scale * torch.finfo(torch.float32).eps * max(features.shape)
     values = torch.where(values > noise, values, 0.0)
     shares = values / values.sum().clamp(min=torch.finfo(torch.float32).tiny)
@@ -41,10 +41,10 @@ def feature_std(features: Tensor) -> Tensor:
     Raises:
         ValueError: if ``features`` has another shape or no row.
     """
-    return _centred(features).square().mean(dim=0).sqrt().mean()
+    return _centered(features).square().mean(dim=0).sqrt().mean()
 
 
-def _centred(features: Tensor) -> Tensor:
+def _centered(features: Tensor) -> Tensor:
     if features.ndim != 2 or not len(features):
         raise ValueError(f'features: expected (n, d) with n > 0, found {tuple(features.shape)}')
     features = features.detach().float()

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 
-def to_grey(image: Tensor) -> Tensor:
+def to_gray(image: Tensor) -> Tensor:
     """Mean of the bands: (B, C, H, W) to (B, 1, H, W) float32."""
     return image.float() if image.shape[1] == 1 else image.float().mean(dim=1, keepdim=True)
 
@@ -82,18 +82,18 @@ def _from_the_end(values: Tensor, known: Tensor | None, share: float, largest: b
 
 
 def intensity_range(
-    grey: Tensor,
+    gray: Tensor,
     valid: Tensor | None = None,
     percentiles: tuple[float, float] = (1.0, 99.0),
     cells: int = 64,
 ) -> tuple[Tensor, Tensor]:
     """Percentiles of each window, estimated from one pixel of each of 64 x 64 cells.
 
-    On half-metre imagery the span is within 4 % of that of all pixels, the weight of one patch
+    On half-meter imagery the span is within 4 % of that of all pixels, the weight of one patch
     in a thousand differs, and it takes a hundredth of the time of sorting them.
 
     Args:
-        grey: (B, 1, H, W) float32.
+        gray: (B, 1, H, W) float32.
         valid: (B, 1, H, W) bool; all pixels if None.
         percentiles: lower and upper percentile, linearly interpolated as in NumPy.
         cells: cells along a side; all pixels of a window that has no more along its sides.
@@ -101,8 +101,8 @@ def intensity_range(
     Returns:
         Two tensors (B,); 0 where no pixel of the sample is valid.
     """
-    index = sample_pixels(*grey.shape[-2:], cells, grey.device)
-    sample = grey.flatten(1).index_select(1, index)  # (B, K)
+    index = sample_pixels(*gray.shape[-2:], cells, gray.device)
+    sample = gray.flatten(1).index_select(1, index)  # (B, K)
     known = None if valid is None else valid.flatten(1).index_select(1, index)
     low = _from_the_end(sample, known, percentiles[0] / 100, largest=False)
     return low, _from_the_end(sample, known, 1 - percentiles[1] / 100, largest=True)
@@ -114,7 +114,7 @@ def scale_intensity(
     min_span: float = 0.0,
     percentiles: tuple[float, float] = (1.0, 99.0),
 ) -> Tensor:
-    """One grey image per window, its valid pixels scaled to 0...255 (method.md, section 2).
+    """One gray image per window, its valid pixels scaled to 0...255 (method.md, section 2).
 
     The scale starts at the lower percentile of the window's valid pixels and ends at the upper
     one, or ``min_span`` above its start if that is further; values beyond it are clamped. So
@@ -129,14 +129,14 @@ def scale_intensity(
     Returns:
         (B, 1, H, W) float32; a window that is constant or has no valid pixel gives 0.
     """
-    grey = to_grey(image)
+    gray = to_gray(image)
     if valid is not None:
-        grey = zero_invalid(grey.contiguous(), valid)
-    low, high = intensity_range(grey, valid, percentiles)
+        gray = zero_invalid(gray.contiguous(), valid)
+    low, high = intensity_range(gray, valid, percentiles)
     span = (high - low).clamp(min=min_span)
     # a span of 1e-39 has no inverse
     varied = span > 255.0 / torch.finfo(torch.float32).max
     gain = torch.where(varied, 255.0 / span, 0.0)
     low = torch.where(varied, low, 0.0)
-    scaled = (grey - low[:, None, None, None]).mul_(gain[:, None, None, None])
+    scaled = (gray - low[:, None, None, None]).mul_(gain[:, None, None, None])
     return scaled.clamp_(0.0, 255.0)

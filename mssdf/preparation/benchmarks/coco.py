@@ -18,7 +18,7 @@ Box = tuple[float, float, float, float]  # left, top, right, bottom
 
 
 @dataclass
-class LabelledImage:
+class LabeledImage:
     """An image with its boxes.
 
     Attributes:
@@ -44,7 +44,7 @@ class LabelledImage:
             self.boxes.append(((left, top, right, bottom), label))
 
 
-def read_dior(xml: Path, image: Path, classes: Sequence[str]) -> LabelledImage:
+def read_dior(xml: Path, image: Path, classes: Sequence[str]) -> LabeledImage:
     """Read the horizontal boxes of an image from DIOR's XML.
 
     Raises:
@@ -58,13 +58,13 @@ def read_dior(xml: Path, image: Path, classes: Sequence[str]) -> LabelledImage:
         raise ValueError(
             f'{xml}: expected width and height {(width, height)} as of {image.name}, found {stated}'
         )
-    result = LabelledImage(image.name, width, height)
+    result = LabeledImage(image.name, width, height)
     for name, (left, top, right, bottom) in objects:
         result.add((left, top, right, bottom), list(classes).index(name))
     return result
 
 
-def read_vhr10(text: Path, image: Path, classes: Sequence[str]) -> LabelledImage:
+def read_vhr10(text: Path, image: Path, classes: Sequence[str]) -> LabeledImage:
     """Read the boxes of an image from NWPU VHR-10's text: ``(x1,y1),(x2,y2),class`` a line.
 
     Raises:
@@ -74,7 +74,7 @@ def read_vhr10(text: Path, image: Path, classes: Sequence[str]) -> LabelledImage
     if not text.is_file():
         raise FileNotFoundError(f'{text}: no such file, to go with {image.name}')
     height, width = image_size(image)
-    result = LabelledImage(image.name, width, height)
+    result = LabeledImage(image.name, width, height)
     for number, line in read_lines(text):
         match = VHR10_LINE.fullmatch(line)
         if match is None:
@@ -107,7 +107,7 @@ def image_size(path: Path) -> tuple[int, int]:
     return image.shape[0], image.shape[1]
 
 
-def to_coco(images: Iterable[LabelledImage], classes: Sequence[str]) -> dict[str, list[Any]]:
+def to_coco(images: Iterable[LabeledImage], classes: Sequence[str]) -> dict[str, list[Any]]:
     """COCO's dictionary: categories from 1 in the order of the classes, boxes as x, y, w, h."""
     content: dict[str, list[Any]] = dict(
         images=[],

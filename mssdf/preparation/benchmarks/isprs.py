@@ -12,7 +12,7 @@ from mssdf.datasets.transforms.load_rasters import read_image
 from mssdf.utils.folders import files_below
 
 from ..writing import NODATA, write_png, write_tif
-from .colours import indices_from_colours
+from .colors import indices_from_colors
 from .tiling import cut, tile_places
 
 # The contest's split; Potsdam's as 'row_column'.
@@ -38,13 +38,13 @@ class TileJob:
     Attributes:
         name: such as ``2_10``.
         split: ``train`` or ``val``.
-        image, labels: files; the labels as colours.
+        image, labels: files; the labels as colors.
         eroded: labels without the borders of objects; None without.
         heights: file of heights; None without.
         out: folder to write to.
         size, stride: of the clips in pixels.
-        tolerance: of colours.
-        scale: metres per unit of the heights.
+        tolerance: of colors.
+        scale: meters per unit of the heights.
     """
 
     name: str
@@ -129,13 +129,13 @@ def _is_there(job: TileJob, place: tuple[int, int, int, int]) -> bool:
 
 
 def _read_labels(path: Path, image: NDArray, job: TileJob) -> NDArray[np.uint8]:
-    colours, _ = read_image(str(path))
-    if colours.shape[:2] != image.shape[:2]:
+    colors, _ = read_image(str(path))
+    if colors.shape[:2] != image.shape[:2]:
         raise ValueError(
             f'{path}: expected {image.shape[0]} x {image.shape[1]} pixels as in {job.image.name}, '
-            f'found {colours.shape[0]} x {colours.shape[1]}'
+            f'found {colors.shape[0]} x {colors.shape[1]}'
         )
-    return indices_from_colours(colours, ISPRS_PALETTE, path, job.tolerance)
+    return indices_from_colors(colors, ISPRS_PALETTE, path, job.tolerance)
 
 
 def _read_heights(job: TileJob, image: NDArray) -> NDArray[np.float32]:

@@ -13,7 +13,7 @@ from mssdf.datasets.transforms.load_rasters import read_image
 from mssdf.rasters.raster import open_raster
 
 from ..writing import write_png
-from .colours import indices_from_colours
+from .colors import indices_from_colors
 
 BLACK_AND_WHITE = ((0, 0, 0), (255, 255, 255))
 ENDINGS = ('.png', '.tif', '.tiff', '.jpg', '.jpeg', '.bmp')
@@ -81,9 +81,7 @@ def convert_mask(job: MaskJob) -> str:
     if job.target.is_file():
         return 'there'
     colors = read_colors(job.source)
-    indices = indices_from_colours(
-        colors, job.palette or BLACK_AND_WHITE, job.source, job.tolerance
-    )
+    indices = indices_from_colors(colors, job.palette or BLACK_AND_WHITE, job.source, job.tolerance)
     write_png(job.target, indices if job.palette else indices * np.uint8(255))
     return 'written'
 

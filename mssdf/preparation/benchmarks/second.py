@@ -1,4 +1,4 @@
-"""SECOND's label colours."""
+"""SECOND's label colors."""
 
 from pathlib import Path
 
@@ -6,7 +6,7 @@ from mssdf.datasets.tasks.classes import SECOND_PALETTE
 from mssdf.datasets.transforms.load_rasters import read_image
 
 from ..writing import write_png
-from .colours import indices_from_colours
+from .colors import indices_from_colors
 
 
 def convert(tolerance: int, path: Path) -> str:
@@ -14,6 +14,6 @@ def convert(tolerance: int, path: Path) -> str:
     target = path.parent.with_name(f'{path.parent.name}_index') / path.name
     if target.is_file():
         return 'there'
-    colours, _ = read_image(str(path))
-    write_png(target, indices_from_colours(colours, SECOND_PALETTE, path, tolerance))
+    colors, _ = read_image(str(path))
+    write_png(target, indices_from_colors(colors, SECOND_PALETTE, path, tolerance))
     return 'written'

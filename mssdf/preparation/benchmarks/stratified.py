@@ -1,4 +1,4 @@
-"""Drawing shares of labelled samples, once and for all, from a seed."""
+"""Drawing shares of labeled samples, once and for all, from a seed."""
 
 from collections.abc import Hashable, Mapping, Sequence
 

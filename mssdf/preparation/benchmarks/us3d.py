@@ -43,8 +43,8 @@ def cut_view(view: View) -> str:
             f'{view.heights}: expected heights {(*image.shape[:2], 1)} as of {view.image.name}, '
             f'found {heights.shape}'
         )
-    metres = np.where(valid, heights[..., 0], np.float32(np.nan)).astype(np.float32)
+    meters = np.where(valid, heights[..., 0], np.float32(np.nan)).astype(np.float32)
     for place, (image_file, heights_file) in zip(places, files, strict=True):
         write_tif(image_file, cut(image, place))
-        write_tif(heights_file, cut(metres, place), NODATA)
+        write_tif(heights_file, cut(meters, place), NODATA)
     return 'written'

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 ZOOM, CHIP = 20, 256
-METRES = 2 * math.pi * 6378137 / (CHIP * 2**ZOOM)  # per pixel, at the equator
+METERS = 2 * math.pi * 6378137 / (CHIP * 2**ZOOM)  # per pixel, at the equator
 # column and row of the first chip, columns and rows of chips
 AREAS = dict(east=(619224, 523264, 6, 4), west=(619212, 523272, 2, 2))
 # Buildings up to these footprints (m2) are of the first and the second class, others of the third.
@@ -53,7 +53,7 @@ def read_scene(source: Path, area: str) -> Scene:
     image = read_mosaic(source, area)
     boxes = []
     for outline in read_outlines(source, area):
-        label = int(np.searchsorted(SIZES, area_of(outline) * METRES**2))
+        label = int(np.searchsorted(SIZES, area_of(outline) * METERS**2))
         boxes.append(box_of(outline, label))
     scene = Scene(image, boxes)
     return crop(scene, 0, 0, image.shape[1], image.shape[0])

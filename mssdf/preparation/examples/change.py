@@ -54,7 +54,7 @@ def second(source: Path, out: Path, size: int = 256) -> None:
 
     Pixels of unknown land cover are unknown (255).
     """
-    # from not labelled, impervious, building, low vegetation, tree, car, clutter
+    # from not labeled, impervious, building, low vegetation, tree, car, clutter
     to_second = np.array([255, 2, 5, 3, 4, 2, 1], np.uint8)
     for split, name, pair in pairs(source, size):
         folder = 'test' if split == 'val' else 'train'

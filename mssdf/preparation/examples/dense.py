@@ -61,7 +61,7 @@ def write_isprs(
 
 
 def potsdam(source: Path, out: Path, size: int = 256) -> None:
-    """Autzen's orthophoto; land cover derived from its colours and heights above ground."""
+    """Autzen's orthophoto; land cover derived from its colors and heights above ground."""
     rgb, heights = read_autzen(source)
     write_isprs(out, rgb, land_cover(rgb, heights), heights, size)
 
@@ -86,7 +86,7 @@ def us3d(source: Path, out: Path, size: int = 256) -> None:
 def loveda(source: Path, out: Path, size: int = 256) -> None:
     """Autzen again, under LoveDA's labels: background, building, road, barren, forest, fields."""
     rgb, heights = read_autzen(source)
-    # from not labelled, impervious, building, low vegetation, tree, car, clutter
+    # from not labeled, impervious, building, low vegetation, tree, car, clutter
     labels = np.array([0, 3, 2, 7, 6, 1, 5], np.uint8)[land_cover(rgb, heights)]
     for split, name, place in tiles(labels.shape, size):
         write_png(out / f'img_dir/{split}/{name}.png', rgb[place])

@@ -4,7 +4,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-# the six classes of ISPRS, from 1; 0 is not labelled
+# the six classes of ISPRS, from 1; 0 is not labeled
 IMPERVIOUS, BUILDING, LOW_VEGETATION, TREE, CAR, CLUTTER = range(1, 7)
 
 
@@ -14,11 +14,11 @@ def heights_above_ground(surface: NDArray, span: int = 121) -> NDArray[np.float3
     The ground is the surface's morphological opening: what is narrower than ``span`` goes.
 
     Args:
-        surface: (H, W) metres, NaN where unknown.
+        surface: (H, W) meters, NaN where unknown.
         span: pixels, odd.
 
     Returns:
-        (H, W) metres, not negative, NaN where unknown.
+        (H, W) meters, not negative, NaN where unknown.
     """
     known = np.isfinite(surface)
     filled = np.where(known, surface, np.nanmedian(surface)).astype(np.float32)
@@ -33,11 +33,11 @@ def land_cover(
 
     Args:
         rgb: (H, W, 3).
-        heights: (H, W) metres above ground, NaN where unknown.
+        heights: (H, W) meters above ground, NaN where unknown.
         infrared: (H, W).
 
     Returns:
-        (H, W): 1 to 6, 0 where the height is unknown. Low things of one to two and a half metres
+        (H, W): 1 to 6, 0 where the height is unknown. Low things of one to two and a half meters
         that are not green stand for cars, dark ground for clutter.
     """
     red, green, blue = (rgb[..., band].astype(np.float32) for band in range(3))

@@ -1,6 +1,6 @@
 """Co-registered training data from rasters that were never on one grid."""
 
-from .boxes import CatalogueError
+from .boxes import CatalogError
 from .build import build, forget, forgotten, lay_out
 from .places import find_rasters
 from .plan import Plan, make_plan
@@ -13,7 +13,7 @@ __all__ = [
     'RESAMPLINGS',
     'SUFFIXES',
     'BuildSettings',
-    'CatalogueError',
+    'CatalogError',
     'Plan',
     'SourceSettings',
     'build',

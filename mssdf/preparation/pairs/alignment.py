@@ -1,6 +1,6 @@
 """How far two modalities of one place lie apart, seen by their edges.
 
-Heights and colours have no values in common, but roofs, walls and crowns end in both. The edges'
+Heights and colors have no values in common, but roofs, walls and crowns end in both. The edges'
 cross-correlation peaks where they coincide. Over a single tile the peak is often weak; correlations
 of many tiles add up.
 """
@@ -66,9 +66,9 @@ def edge_strength(
     known = ndimage.binary_erosion(valid, iterations=BORDER, border_value=0)
     if np.count_nonzero(known) < MIN_PIXELS:
         return np.zeros(valid.shape, dtype=np.float32), np.zeros_like(valid)
-    grey = values.mean(axis=0, dtype=np.float32)
-    grey = np.where(valid, grey, np.median(grey[valid]))
-    strength = ndimage.gaussian_gradient_magnitude(grey, SIGMA)
+    gray = values.mean(axis=0, dtype=np.float32)
+    gray = np.where(valid, gray, np.median(gray[valid]))
+    strength = ndimage.gaussian_gradient_magnitude(gray, SIGMA)
     limit = np.percentile(strength[known], CLIP_PERCENTILE)
     if not limit > 0:
         return np.zeros(valid.shape, dtype=np.float32), np.zeros_like(valid)
@@ -83,7 +83,7 @@ def correlate_edges(
 
     Half of phase correlation: the square root of the spectrum's magnitude is divided out. All of
     it, as scikit-image's phase correlation does, leaves too little of edges as different as those
-    of colours and heights; none of it leaves a hill without a top. What varies slowly is taken
+    of colors and heights; none of it leaves a hill without a top. What varies slowly is taken
     away.
 
     Returns:
@@ -133,6 +133,6 @@ def _peak(surface: NDArray[np.float64]) -> tuple[float, float, bool]:
 
 
 def _vertex(three: NDArray[np.float64]) -> float:
-    """Where the parabola through three neighbours, the middle one highest, has its top."""
+    """Where the parabola through three neighbors, the middle one highest, has its top."""
     bend = three[0] - 2 * three[1] + three[2]
     return float((three[0] - three[2]) / (2 * bend)) if bend < 0 else 0.0

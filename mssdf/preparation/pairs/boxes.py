@@ -19,7 +19,7 @@ from mssdf.rasters.crs import (
 Bounds = tuple[float, float, float, float]  # left, bottom, right, top
 
 
-class CatalogueError(ValueError):
+class CatalogError(ValueError):
     """Rasters that are not there, or that cannot be used."""
 
 
@@ -36,19 +36,19 @@ def box_in(crs: str, other: str, box: Bounds) -> Bounds:
         The box, its left below its right: longitudes that cross the antimeridian go on beyond it.
 
     Raises:
-        CatalogueError: when there is no way from one CRS to the other.
+        CatalogError: when there is no way from one CRS to the other.
     """
     if same_coordinates(crs, other):
         return box
     if is_local(crs) or is_local(other):
-        raise CatalogueError(
+        raise CatalogError(
             f'expected rasters of one CRS, as a local one has no place on the Earth, found '
             f'{describe_crs(crs)} and {describe_crs(other)}'
         )
     try:
         found = transform_bounds(horizontal_crs(crs), horizontal_crs(other), *box, densify_pts=21)
     except (RasterioError, CPLE_BaseError, ValueError) as error:
-        raise CatalogueError(
+        raise CatalogError(
             f'expected coordinates that {describe_crs(other)} can hold, found '
             f'{tuple(round(value, 3) for value in box)} in {describe_crs(crs)}: '
             f'{" ".join(str(error).split())}'
@@ -71,7 +71,7 @@ def boxes_near(crs: str, other: str, box: Bounds, near: Bounds | None) -> Iterat
         near: left, bottom, right and top of interest in the CRS wanted; None for all.
 
     Raises:
-        CatalogueError: when there is no way from one CRS to the other.
+        CatalogError: when there is no way from one CRS to the other.
     """
     if near is None or turn_in_units(crs) is None:
         parts = [box]

@@ -6,8 +6,8 @@ from mssdf.rasters.fill_values import describe_fills
 from mssdf.rasters.formats import check_units, converted_units, differing_types, some
 from mssdf.rasters.units import vertical_axis
 
-from .boxes import CatalogueError
-from .catalogue import CataloguedRaster
+from .boxes import CatalogError
+from .catalog import CatalogedRaster
 from .settings import BuildSettings
 
 TERRAIN = 'terrain of '
@@ -20,23 +20,23 @@ def option_of(name: str, option: str) -> str:
 
 
 def describe_rasters(
-    settings: BuildSettings, catalogue: Mapping[str, Sequence[CataloguedRaster]]
+    settings: BuildSettings, catalog: Mapping[str, Sequence[CatalogedRaster]]
 ) -> Iterator[str]:
     """Say what is converted and what does not fit together, a line each.
 
     Args:
         settings: settings of the run.
-        catalogue: rasters by modality, those of the ground under ``'terrain of NAME'``.
+        catalog: rasters by modality, those of the ground under ``'terrain of NAME'``.
 
     Raises:
-        CatalogueError: when units cannot be brought together.
+        CatalogError: when units cannot be brought together.
     """
-    for name, rasters in catalogue.items():
+    for name, rasters in catalog.items():
         sources = [raster.source for raster in rasters]
         try:
             check_units(name, f'{option_of(name, "unit")}=UNIT', sources)
         except ValueError as error:
-            raise CatalogueError(str(error)) from None
+            raise CatalogError(str(error)) from None
         nodata = option_of(name, 'nodata')
         for said in (
             differing_types((source.dtype, source.path) for source in sources),
@@ -47,13 +47,13 @@ def describe_rasters(
                 yield f'{name}: {said}'
     for name, source in settings.sources.items():
         if source.is_height:
-            yield from _datums(name, catalogue)
+            yield from _datums(name, catalog)
 
 
-def _datums(name: str, catalogue: Mapping[str, Sequence[CataloguedRaster]]) -> Iterator[str]:
-    """Name vertical datums that differ: metres of one are not those of the other."""
+def _datums(name: str, catalog: Mapping[str, Sequence[CatalogedRaster]]) -> Iterator[str]:
+    """Name vertical datums that differ: meters of one are not those of the other."""
     by_datum: dict[str, list[str]] = {}
-    for raster in (*catalogue[name], *catalogue.get(TERRAIN + name, ())):
+    for raster in (*catalog[name], *catalog.get(TERRAIN + name, ())):
         axis = vertical_axis(raster.source.header.crs)
         if axis is not None:
             by_datum.setdefault(_datum(axis.name), []).append(raster.path)
@@ -61,7 +61,7 @@ def _datums(name: str, catalogue: Mapping[str, Sequence[CataloguedRaster]]) -> I
         found = '; '.join(f'{datum} in {some(paths, 3)}' for datum, paths in by_datum.items())
         yield (
             f'Warning: {name}: expected heights over one datum, found {found}; they are taken as '
-            f'they are, which may be wrong by tens of metres'
+            f'they are, which may be wrong by tens of meters'
         )
 
 

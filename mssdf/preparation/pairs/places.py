@@ -11,7 +11,7 @@ from mssdf.rasters.opening import check_virtual
 from mssdf.utils.folders import files_below
 from mssdf.utils.text_files import read_lines
 
-from .boxes import CatalogueError
+from .boxes import CatalogError
 
 SYSTEM = '/vsi'
 RASTERS = ('.tif', '.tiff', '.vrt', '.jp2', '.img', '.asc', '.png', '.jpg', '.jpeg')
@@ -29,14 +29,14 @@ def find_rasters(places: Iterable[str]) -> tuple[str, ...]:
             which count from its folder; what begins with ``/vsi`` is taken as it stands.
 
     Raises:
-        CatalogueError: where nothing is found.
+        CatalogError: where nothing is found.
         OSError: for a VRT below a folder that cannot be read, or whose sources lie elsewhere.
     """
     found: dict[str, None] = {}
     for place in places:
         names = _names_at(place)
         if not names:
-            raise CatalogueError(
+            raise CatalogError(
                 f'{place}: expected a raster, a folder of rasters ({", ".join(RASTERS)}), a '
                 'pattern or a .txt with one name in a line; found none'
             )

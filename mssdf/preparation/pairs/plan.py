@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from mssdf.rasters.crs import same_coordinates
 from mssdf.rasters.formats import common_dtype
 
-from .catalogue import CataloguedRaster, open_catalogue
+from .catalog import CatalogedRaster, open_catalog
 from .notes import TERRAIN, describe_rasters
 from .settings import BuildSettings
 from .target_grid import Rect, TargetGrid, make_grids, plane_crs
@@ -30,7 +30,7 @@ class Tile:
     row: int
     col: int
     rect: Rect
-    rasters: dict[str, tuple[CataloguedRaster, ...]]
+    rasters: dict[str, tuple[CatalogedRaster, ...]]
 
 
 @dataclass
@@ -58,54 +58,54 @@ def make_plan(settings: BuildSettings) -> Plan:
     """Read all headers and lay out the tiles.
 
     Raises:
-        CatalogueError: when a modality has no usable raster.
+        CatalogError: when a modality has no usable raster.
     """
-    catalogue: dict[str, list[CataloguedRaster]] = {}
+    catalog: dict[str, list[CatalogedRaster]] = {}
     refused: dict[str, str] = {}
     for name, source in settings.sources.items():
-        catalogue[name], bad = open_catalogue(name, source)
+        catalog[name], bad = open_catalog(name, source)
         refused |= bad
         if source.terrain:
-            catalogue[TERRAIN + name], bad = open_catalogue(name, source, terrain=True)
+            catalog[TERRAIN + name], bad = open_catalog(name, source, terrain=True)
             refused |= bad
     grids = make_grids(
-        catalogue[settings.reference], settings.crs, settings.resolution, settings.tile
+        catalog[settings.reference], settings.crs, settings.resolution, settings.tile
     )
-    needed = [name for name in catalogue if name.removeprefix(TERRAIN) in settings.required]
+    needed = [name for name in catalog if name.removeprefix(TERRAIN) in settings.required]
     tiles: list[Tile] = []
     without = 0
     for grid in grids:
-        laid, lacking = _lay_tiles(grid, catalogue, settings.reference, needed, len(grids) > 1)
+        laid, lacking = _lay_tiles(grid, catalog, settings.reference, needed, len(grids) > 1)
         tiles += laid
         without += lacking
     return Plan(
         tiles=sorted(tiles, key=lambda tile: tile.name),
-        dtypes={name: _dtype(catalogue, name) for name in settings.sources},
-        bands={name: len(catalogue[name][0].source.bands) for name in settings.sources},
+        dtypes={name: _dtype(catalog, name) for name in settings.sources},
+        bands={name: len(catalog[name][0].source.bands) for name in settings.sources},
         refused=refused,
         no_overlap=without,
-        notes=tuple(describe_rasters(settings, catalogue)),
+        notes=tuple(describe_rasters(settings, catalog)),
     )
 
 
-def _dtype(catalogue: Mapping[str, Sequence[CataloguedRaster]], name: str) -> str:
-    if TERRAIN + name in catalogue:
+def _dtype(catalog: Mapping[str, Sequence[CatalogedRaster]], name: str) -> str:
+    if TERRAIN + name in catalog:
         return 'float32'
-    return common_dtype(raster.source.dtype for raster in catalogue[name])
+    return common_dtype(raster.source.dtype for raster in catalog[name])
 
 
 def _lay_tiles(
     grid: TargetGrid,
-    catalogue: Mapping[str, Sequence[CataloguedRaster]],
+    catalog: Mapping[str, Sequence[CatalogedRaster]],
     reference: str,
     needed: Sequence[str],
     several_grids: bool,
 ) -> tuple[list[Tile], int]:
     """The tiles of one grid, and how many of the reference's lack another modality."""
-    meets: dict[tuple[int, int], dict[str, list[CataloguedRaster]]] = {}
+    meets: dict[tuple[int, int], dict[str, list[CatalogedRaster]]] = {}
     boxes: dict[tuple[int, int], dict[str, Rect]] = {}
     area: Rect | None = None
-    for name, rasters in catalogue.items():
+    for name, rasters in catalog.items():
         for raster in rasters:
             if name == reference and several_grids and not _belongs(raster, grid):
                 continue
@@ -137,7 +137,7 @@ def _lay_tiles(
     return tiles, len(meets) - len(tiles)
 
 
-def _belongs(raster: CataloguedRaster, grid: TargetGrid) -> bool:
+def _belongs(raster: CatalogedRaster, grid: TargetGrid) -> bool:
     return same_coordinates(plane_crs(raster), grid.crs)
 
 

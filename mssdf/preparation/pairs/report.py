@@ -220,7 +220,7 @@ def draw(records: Sequence[Mapping[str, Any]], summary: Mapping[str, Any]) -> by
     return stream.getvalue()
 
 
-COLOURS = dict(train='#4477aa', val='#ee8866', empty='#dddddd', failed='#cc3311')
+COLORS = dict(train='#4477aa', val='#ee8866', empty='#dddddd', failed='#cc3311')
 
 
 def _draw_map(axes: Any, records: Sequence[Mapping[str, Any]]) -> None:
@@ -240,9 +240,9 @@ def _draw_map(axes: Any, records: Sequence[Mapping[str, Any]]) -> None:
             boxes.setdefault(kind, []).append(Rectangle((left, bottom), right - left, top - bottom))
     for kind, patches in boxes.items():
         axes.add_collection(
-            PatchCollection(patches, facecolor=COLOURS[kind], edgecolor='white', linewidth=0.5)
+            PatchCollection(patches, facecolor=COLORS[kind], edgecolor='white', linewidth=0.5)
         )
-        axes.plot([], [], 's', color=COLOURS[kind], label=f'{kind} ({len(patches)})')
+        axes.plot([], [], 's', color=COLORS[kind], label=f'{kind} ({len(patches)})')
     axes.autoscale_view()
     axes.set_aspect('equal')
     axes.ticklabel_format(useOffset=False, style='plain')
@@ -287,8 +287,8 @@ def _draw_shifts(
                 axes.plot(raster['cols'], raster['rows'], 'rx')
     axes.set_xlim(-reach * 1.2, reach * 1.2)
     axes.set_ylim(reach * 1.2, -reach * 1.2)
-    axes.axhline(0, color='grey', lw=0.5)
-    axes.axvline(0, color='grey', lw=0.5)
+    axes.axhline(0, color='gray', lw=0.5)
+    axes.axvline(0, color='gray', lw=0.5)
     axes.set_aspect('equal')
     axes.set_xlabel('columns')
     axes.set_ylabel('rows')

@@ -66,7 +66,7 @@ class BuildSettings:
         sources: by modality, the reference first.
         out: folder to write.
         crs: of the output, as GDAL understands it; None keeps the reference's files'.
-        resolution: metres per pixel; None keeps the reference's.
+        resolution: meters per pixel; None keeps the reference's.
         tile: side of a tile in pixels; one tile is one unit of work, and one pair at most.
         window: side of the windows in pixels.
         formats: some of :data:`FORMATS`.
@@ -138,7 +138,7 @@ class BuildSettings:
             if not low <= value <= high:
                 raise ValueError(f'{option}: expected {low} to {high}, found {value}')
         if self.resolution is not None and not self.resolution > 0:
-            raise ValueError(f'--resolution: expected metres above 0, found {self.resolution}')
+            raise ValueError(f'--resolution: expected meters above 0, found {self.resolution}')
 
     def place(self, *parts: str) -> Path:
         """A path in the folder to write, the only one where anything is written or removed.

@@ -9,15 +9,15 @@ from numpy.typing import NDArray
 from mssdf.rasters.crs import same_coordinates, turn_in_units
 from mssdf.rasters.grids import TOLERANCE
 
-from .catalogue import CataloguedRaster
+from .catalog import CatalogedRaster
 
 # Row, column, height and width in pixels of a raster; it may reach beyond the raster.
 Window = tuple[int, int, int, int]
-Read = Callable[[CataloguedRaster, Window], tuple[NDArray, NDArray[np.bool_]]]
+Read = Callable[[CatalogedRaster, Window], tuple[NDArray, NDArray[np.bool_]]]
 
 
 def read_supported(
-    raster: CataloguedRaster, beside: Sequence[CataloguedRaster], needed: Window, read: Read
+    raster: CatalogedRaster, beside: Sequence[CatalogedRaster], needed: Window, read: Read
 ) -> tuple[NDArray, NDArray[np.bool_], NDArray[np.bool_]]:
     """Read a window of a raster that may reach beyond it, filled from rasters of the same pixels.
 
@@ -58,7 +58,7 @@ def clip(window: Window, size: tuple[int, int]) -> Window | None:
     return (top, left, bottom - top, right - left) if bottom > top and right > left else None
 
 
-def _size(raster: CataloguedRaster) -> tuple[int, int]:
+def _size(raster: CatalogedRaster) -> tuple[int, int]:
     return raster.source.header.height, raster.source.header.width
 
 
@@ -79,8 +79,8 @@ def _fill(
 
 
 def _neighbors(
-    raster: CataloguedRaster, beside: Sequence[CataloguedRaster]
-) -> Iterator[tuple[CataloguedRaster, int, int]]:
+    raster: CatalogedRaster, beside: Sequence[CatalogedRaster]
+) -> Iterator[tuple[CatalogedRaster, int, int]]:
     """Rasters of the same pixels, and the row and column of ``raster`` where each begins."""
     turn = turn_in_units(raster.source.header.crs)
     for other in beside:
@@ -94,7 +94,7 @@ def _neighbors(
                 yield other, round(between.f), round(between.c)
 
 
-def _is_alike(raster: CataloguedRaster, other: CataloguedRaster) -> bool:
+def _is_alike(raster: CatalogedRaster, other: CatalogedRaster) -> bool:
     one, two = raster.source, other.source
     return (
         len(one.bands) == len(two.bands)

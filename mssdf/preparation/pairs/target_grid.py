@@ -14,14 +14,14 @@ from mssdf.rasters.crs import (
     describe_crs,
     horizontal_crs,
     is_local,
-    metres_per_unit,
+    meters_per_unit,
     same_coordinates,
     turn_in_units,
 )
 from mssdf.rasters.grids import TOLERANCE
 
-from .boxes import Bounds, CatalogueError
-from .catalogue import CataloguedRaster
+from .boxes import Bounds, CatalogError
+from .catalog import CatalogedRaster
 from .orientation import pixel_sides, upright
 
 # Rounding in coordinates must not add a row of pixels.
@@ -126,7 +126,7 @@ class TargetGrid:
 
 
 def make_grids(
-    rasters: Sequence[CataloguedRaster], crs: str | None, resolution: float | None, tile: int
+    rasters: Sequence[CatalogedRaster], crs: str | None, resolution: float | None, tile: int
 ) -> list[TargetGrid]:
     """One grid for each CRS of the reference's rasters, or one for all.
 
@@ -135,18 +135,18 @@ def make_grids(
     Args:
         rasters: of the reference.
         crs: of the output; None keeps the rasters', but brings degrees to the zone of UTM.
-        resolution: metres per pixel; None keeps that of the first raster of each CRS.
+        resolution: meters per pixel; None keeps that of the first raster of each CRS.
         tile: side of a tile in pixels.
 
     Raises:
-        CatalogueError: for a CRS that is none, or that counts in degrees.
+        CatalogError: for a CRS that is none, or that counts in degrees.
     """
-    first: dict[str, CataloguedRaster] = {}
+    first: dict[str, CatalogedRaster] = {}
     if crs is not None:
         try:
             wkt = horizontal_crs(CRS.from_user_input(crs).to_wkt())
         except Exception as error:
-            raise CatalogueError(f'--crs {crs}: not a coordinate reference system') from error
+            raise CatalogError(f'--crs {crs}: not a coordinate reference system') from error
         first[wkt] = rasters[0]
     else:
         for raster in rasters:
@@ -164,25 +164,25 @@ def _check_names(grids: Sequence[TargetGrid]) -> None:
     for grid in grids:
         other = by_code.setdefault(grid.code, grid)
         if other is not grid:
-            raise CatalogueError(
+            raise CatalogError(
                 f'expected CRSs with EPSG codes of their own, as files are named for them, found '
                 f'{describe_crs(other.crs)} and {describe_crs(grid.crs)}; choose one with --crs'
             )
 
 
 def _make_grid(
-    wkt: str, raster: CataloguedRaster, resolution: float | None, tile: int
+    wkt: str, raster: CatalogedRaster, resolution: float | None, tile: int
 ) -> TargetGrid:
-    metres = metres_per_unit(wkt)
-    if metres is None:
-        raise CatalogueError(
-            f'--crs: expected a CRS in metres or feet, found {describe_crs(wkt)}, in degrees'
+    meters = meters_per_unit(wkt)
+    if meters is None:
+        raise CatalogError(
+            f'--crs: expected a CRS in meters or feet, found {describe_crs(wkt)}, in degrees'
         )
     native, size = _native_grid(raster, wkt)
     width, height = pixel_sides(native)
     pixel = width
     if resolution is not None:
-        wanted = resolution / metres
+        wanted = resolution / meters
         # decimals of the file's own pixel size must not make another grid of it
         pixel = pixel if math.isclose(wanted, pixel, rel_tol=1e-4) else wanted
     keeps = (
@@ -195,7 +195,7 @@ def _make_grid(
     return TargetGrid(wkt, width, (native.c % width, native.f % height), tile, height / width)
 
 
-def _native_grid(raster: CataloguedRaster, wkt: str) -> tuple[Affine, tuple[int, int]]:
+def _native_grid(raster: CatalogedRaster, wkt: str) -> tuple[Affine, tuple[int, int]]:
     """The grid that a raster has, or would have in another CRS at its own resolution.
 
     Returns:
@@ -221,24 +221,24 @@ def _native_grid(raster: CataloguedRaster, wkt: str) -> tuple[Affine, tuple[int,
             y + height * rows / 2,
         )
     except (RasterioError, CPLE_BaseError, ValueError) as error:
-        raise CatalogueError(
+        raise CatalogError(
             f'{raster.path}: expected a raster that {describe_crs(wkt)} can hold, found bounds '
             f'{raster.bounds} in {describe_crs(header.crs)}: {" ".join(str(error).split())}'
         ) from error
     return found, (int(found_rows or 0), int(found_cols or 0))
 
 
-def plane_crs(raster: CataloguedRaster) -> str:
+def plane_crs(raster: CatalogedRaster) -> str:
     """The raster's horizontal CRS, or the zone of UTM of its middle where that is in degrees.
 
     Raises:
-        CatalogueError: for a CRS that is neither a plane nor in degrees.
+        CatalogError: for a CRS that is neither a plane nor in degrees.
     """
     crs = horizontal_crs(raster.source.header.crs)
-    if metres_per_unit(crs) is not None:
+    if meters_per_unit(crs) is not None:
         return crs
     if turn_in_units(crs) is None:
-        raise CatalogueError(
+        raise CatalogError(
             f'{raster.path}: expected a CRS of a plane or of longitude and latitude, found '
             f'{describe_crs(crs)}'
         )

@@ -13,11 +13,11 @@ from numpy.typing import NDArray
 from mssdf.rasters.fill_values import count_fills
 from mssdf.rasters.pool import RasterPool
 from mssdf.rasters.read_errors import READ_ERRORS
-from mssdf.rasters.units import METRE
+from mssdf.rasters.units import METER
 from mssdf.utils.atomic_file import write_atomically
 
 from .alignment import correlate_edges, edge_strength
-from .catalogue import CataloguedRaster
+from .catalog import CatalogedRaster
 from .filtering import judge_windows
 from .plan import TERRAIN, Tile
 from .records import checksum, empty_record, is_whole, load_record, record_path, remove_files
@@ -87,7 +87,7 @@ def _place_of(job: TileJob) -> dict[str, Any]:
 
 def _digest(job: TileJob, settings: BuildSettings) -> str:
     rasters = {
-        name: [(r.identity, r.source.bands, r.source.metres) for r in found]
+        name: [(r.identity, r.source.bands, r.source.meters) for r in found]
         for name, found in job.tile.rasters.items()
     }
     grid = job.tile.grid
@@ -187,13 +187,13 @@ def _read(
 def _note_fills(
     fills: dict[str, dict[str, float]],
     name: str,
-    rasters: Sequence[CataloguedRaster],
+    rasters: Sequence[CatalogedRaster],
     values: NDArray,
     valid: NDArray[np.bool_],
 ) -> None:
     """Count values that usually mark holes among warped heights (1, H, W)."""
-    for metres in {raster.source.metres[0] for raster in rasters if raster.source.may_be_heights}:
-        counts = count_fills(values[0], valid, metres)
+    for meters in {raster.source.meters[0] for raster in rasters if raster.source.may_be_heights}:
+        counts = count_fills(values[0], valid, meters)
         if counts:
             found = {f'{value:g}': count for value, count in counts.items()}
             fills.setdefault(name, {}).update(found)
@@ -245,7 +245,7 @@ def _write(
             if name not in values or not valid[name].any():
                 continue
             path = settings.place(job.part, 'patch', f'{tile.name}{source.suffix}')
-            lengths = any(METRE in raster.source.units for raster in tile.rasters[name])
+            lengths = any(METER in raster.source.units for raster in tile.rasters[name])
             write_cog(
                 path,
                 values[name],
@@ -253,7 +253,7 @@ def _write(
                 tile.grid.crs,
                 transform,
                 settings.compress,
-                METRE if source.is_height or lengths else None,
+                METER if source.is_height or lengths else None,
             )
             written.append(path)
     if SHARDS in settings.formats:

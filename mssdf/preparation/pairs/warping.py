@@ -19,7 +19,7 @@ from mssdf.rasters.read_errors import READ_ERRORS, read_reason
 from mssdf.rasters.resample import scale_values
 
 from .boxes import box_in, turns_to
-from .catalogue import CataloguedRaster
+from .catalog import CatalogedRaster
 from .orientation import turn_upright, upright
 from .support import read_supported
 from .target_grid import Rect, TargetGrid
@@ -36,7 +36,7 @@ CLEARLY_FINER = 1.25
 
 
 def warp_mosaic(
-    rasters: Sequence[CataloguedRaster],
+    rasters: Sequence[CatalogedRaster],
     grid: TargetGrid,
     rect: Rect,
     resampling: str,
@@ -46,7 +46,7 @@ def warp_mosaic(
     """Read a rectangle of the target grid from several rasters; the first valid one wins.
 
     Invalid pixels never take part in an interpolation; a pixel is valid when the source pixel at
-    its centre is.
+    its center is.
 
     Args:
         rasters: of one modality, all with C bands.
@@ -91,7 +91,7 @@ def warp_mosaic(
 
 
 def _placed_blocks(
-    raster: CataloguedRaster, grid: TargetGrid, rect: Rect
+    raster: CatalogedRaster, grid: TargetGrid, rect: Rect
 ) -> Iterator[tuple[Rect, float]]:
     """Parts of the rectangle, and what brings the raster there: whole turns of its longitudes."""
     crs = raster.source.header.crs
@@ -100,7 +100,7 @@ def _placed_blocks(
             yield block, shift
 
 
-def _blocks(raster: CataloguedRaster, grid: TargetGrid, rect: Rect) -> list[Rect]:
+def _blocks(raster: CatalogedRaster, grid: TargetGrid, rect: Rect) -> list[Rect]:
     """Parts of the rectangle that the raster meets, small enough to be read at once."""
     boxes = [grid.rect_of(b) for b in raster.boxes_in(grid.crs, grid.bounds(rect))]
     rect = rect & reduce(or_, boxes) if boxes else Rect(0, 0, 0, 0)
@@ -115,7 +115,7 @@ def _blocks(raster: CataloguedRaster, grid: TargetGrid, rect: Rect) -> list[Rect
     ]
 
 
-def _source_pixels_per_pixel(raster: CataloguedRaster, grid: TargetGrid, rect: Rect) -> float:
+def _source_pixels_per_pixel(raster: CatalogedRaster, grid: TargetGrid, rect: Rect) -> float:
     """Side of a target pixel in source pixels."""
     left, bottom, right, top = _source_bounds(raster, grid, rect)
     area = (right - left) * (top - bottom) / abs(raster.transform.determinant)
@@ -123,20 +123,20 @@ def _source_pixels_per_pixel(raster: CataloguedRaster, grid: TargetGrid, rect: R
 
 
 def _source_bounds(
-    raster: CataloguedRaster, grid: TargetGrid, rect: Rect
+    raster: CatalogedRaster, grid: TargetGrid, rect: Rect
 ) -> tuple[float, float, float, float]:
     """The box around a target rectangle in the raster's CRS."""
     return box_in(grid.crs, raster.source.header.crs, grid.bounds(rect))
 
 
 def _warp_block(
-    raster: CataloguedRaster,
+    raster: CatalogedRaster,
     grid: TargetGrid,
     block: Rect,
     resampling: str,
     pool: RasterPool,
     shift: float = 0.0,
-    beside: Sequence[CataloguedRaster] = (),
+    beside: Sequence[CatalogedRaster] = (),
 ) -> tuple[NDArray, NDArray[np.bool_]]:
     """(C, H, W) values and (H, W) validity of a block."""
     source, header = raster.source, raster.source.header
@@ -174,7 +174,7 @@ def _warp_block(
 
 
 def _read_scaled(
-    raster: CataloguedRaster, window: tuple[int, int, int, int], pool: RasterPool
+    raster: CatalogedRaster, window: tuple[int, int, int, int], pool: RasterPool
 ) -> tuple[NDArray, NDArray[np.bool_]]:
     """Values (C, H, W) in the raster's unit and validity (H, W) of a window inside it."""
     source = raster.source
@@ -198,7 +198,7 @@ def _widened(
 
 
 def _source_window(
-    raster: CataloguedRaster, grid: TargetGrid, block: Rect, margin: int, shift: float = 0.0
+    raster: CatalogedRaster, grid: TargetGrid, block: Rect, margin: int, shift: float = 0.0
 ) -> tuple[int, int, int, int] | None:
     """Row, column, height and width of the source pixels that a block needs."""
     header = raster.source.header
@@ -215,7 +215,7 @@ def _source_window(
     return first_row, first_col, last_row - first_row, last_col - first_col
 
 
-def _is_on_grid(raster: CataloguedRaster, grid: TargetGrid) -> bool:
+def _is_on_grid(raster: CatalogedRaster, grid: TargetGrid) -> bool:
     """Tell whether all pixels of a raster, turned upright, are whole pixels of the grid."""
     header = raster.source.header
     if not same_coordinates(header.crs, grid.crs):
@@ -280,16 +280,16 @@ def _reproject(
     reproject(
         marked, out, src_nodata=np.nan, dst_nodata=np.nan, resampling=resampling, **kernel, **places
     )
-    at_centre = np.zeros(size, dtype=np.uint8)
+    at_center = np.zeros(size, dtype=np.uint8)
     reproject(
         own.astype(np.uint8),
-        at_centre,
+        at_center,
         src_nodata=None,
         init_dest_nodata=False,
         resampling=Resampling.nearest,
         **places,
     )
-    return out, (at_centre > 0) & np.isfinite(out).all(axis=0)
+    return out, (at_center > 0) & np.isfinite(out).all(axis=0)
 
 
 def _cast(values: NDArray, dtype: np.dtype) -> NDArray:

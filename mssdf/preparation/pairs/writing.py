@@ -1,4 +1,4 @@
-"""Pairs as cloud-optimised GeoTIFFs."""
+"""Pairs as cloud-optimized GeoTIFFs."""
 
 import os
 from pathlib import Path
@@ -29,7 +29,7 @@ def write_cog(
     compress: str,
     unit: str | None = None,
 ) -> None:
-    """Write a cloud-optimised GeoTIFF, whole or not at all.
+    """Write a cloud-optimized GeoTIFF, whole or not at all.
 
     Floats have -9999 where they are invalid, integers an internal mask.
 
@@ -92,6 +92,6 @@ def write_cog(
 
 def _interpretations(count: int, dtype: np.dtype) -> list[ColorInterp]:
     if count >= 3 and dtype.kind == 'u':
-        colours = [ColorInterp.red, ColorInterp.green, ColorInterp.blue]
-        return colours + [ColorInterp.undefined] * (count - 3)
+        colors = [ColorInterp.red, ColorInterp.green, ColorInterp.blue]
+        return colors + [ColorInterp.undefined] * (count - 3)
     return [ColorInterp.gray] + [ColorInterp.undefined] * (count - 1)

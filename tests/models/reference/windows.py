@@ -97,24 +97,24 @@ def normalized(image: NDArray, known: NDArray, settings: dict) -> NDArray:
     return np.where(known, out, 0.0)
 
 
-def patch_score(grey: NDArray, known: NDArray, terms: tuple[str, ...]) -> float:
+def patch_score(gray: NDArray, known: NDArray, terms: tuple[str, ...]) -> float:
     """Score of one patch (p, p): mean Sobel magnitude plus variance, of its known pixels."""
     if not known.any():
         return 0.0
-    filled = np.where(known, grey, grey[known].mean())
+    filled = np.where(known, gray, gray[known].mean())
     gx, gy = cv2.Sobel(filled, cv2.CV_64F, 1, 0), cv2.Sobel(filled, cv2.CV_64F, 0, 1)
-    parts = dict(gradient=np.hypot(gx, gy)[known].mean(), variance=grey[known].var())
+    parts = dict(gradient=np.hypot(gx, gy)[known].mean(), variance=gray[known].var())
     return sum(parts[term] for term in terms)
 
 
 def window_score(image: NDArray, known: NDArray, recipe: Recipe, min_span: float) -> NDArray:
     """Scores (N,) of one window of one modality, on intensities of 0...255."""
-    grey = np.where(known[0], image.astype(np.float64).mean(axis=0), 0.0)
+    gray = np.where(known[0], image.astype(np.float64).mean(axis=0), 0.0)
     if not known.any():
         return np.zeros(len(patches_of(known, recipe.patch_size)))
-    low, high = np.percentile(grey[known[0]], [1, 99])
+    low, high = np.percentile(gray[known[0]], [1, 99])
     span = max(high - low, min_span)
-    scaled = np.clip((grey - low) * (255 / span if span else 0), 0, 255)
+    scaled = np.clip((gray - low) * (255 / span if span else 0), 0, 255)
     pairs = zip(
         patches_of(scaled[None], recipe.patch_size),
         patches_of(known, recipe.patch_size),

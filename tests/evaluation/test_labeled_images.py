@@ -5,12 +5,12 @@ import pytest
 import rasterio
 from PIL import Image
 
-from mssdf.evaluation import load_labelled_images, read_split, stratified_split
+from mssdf.evaluation import load_labeled_images, read_split, stratified_split
 
 
 @pytest.fixture
 def folder(tmp_path):
-    """Class ``a``: a PNG and a JPEG; class ``b``: a 4-band uint8 TIFF and a grey PNG."""
+    """Class ``a``: a PNG and a JPEG; class ``b``: a 4-band uint8 TIFF and a gray PNG."""
     rng = np.random.default_rng(0)
     pixels = rng.integers(0, 256, (8, 8, 3), np.uint8)
     for name in ('a', 'b', 'empty'):
@@ -26,7 +26,7 @@ def folder(tmp_path):
 
 def test_reads_rgb_of_every_format(folder):
     root, pixels = folder
-    data = load_labelled_images(root, 8)
+    data = load_labeled_images(root, 8)
     assert data.classes == ['a', 'b']
     assert data.labels.tolist() == [0, 0, 1, 1]
     assert data.paths == ['a/0.png', 'a/1.JPG', 'b/0.tif', 'b/1.png']
@@ -40,10 +40,10 @@ def test_reads_rgb_of_every_format(folder):
 
 def test_resizes(folder):
     root, pixels = folder
-    half = load_labelled_images(root, 4).images[0].numpy().transpose(1, 2, 0)
+    half = load_labeled_images(root, 4).images[0].numpy().transpose(1, 2, 0)
     means = pixels.reshape(4, 2, 4, 2, 3).astype(float).mean(axis=(1, 3))
     assert np.abs(half - means).max() <= 0.5
-    assert load_labelled_images(root, 16).images.shape == (4, 3, 16, 16)
+    assert load_labeled_images(root, 16).images.shape == (4, 3, 16, 16)
 
 
 def test_sixteen_bits_keep_their_values(folder):
@@ -51,7 +51,7 @@ def test_sixteen_bits_keep_their_values(folder):
     values = np.random.default_rng(1).integers(0, 10000, (3, 8, 8)).astype(np.uint16)
     with rasterio.open(root / 'b' / '2.tif', 'w', 'GTiff', 8, 8, 3, dtype='uint16') as raster:
         raster.write(values)
-    images = load_labelled_images(root, 8).images
+    images = load_labeled_images(root, 8).images
     assert images.dtype.is_floating_point
     np.testing.assert_array_equal(images[4].numpy(), values)
 
@@ -59,12 +59,12 @@ def test_sixteen_bits_keep_their_values(folder):
 def test_wrong_folders(folder, tmp_path):
     root, _ = folder
     with pytest.raises(FileNotFoundError, match='gone'):
-        load_labelled_images(root / 'gone', 8)
+        load_labeled_images(root / 'gone', 8)
     with pytest.raises(ValueError, match='two classes'):
-        load_labelled_images(root / 'a', 8)
+        load_labeled_images(root / 'a', 8)
     (root / 'a' / '9.png').write_text('no image')
     with pytest.raises(ValueError, match='9.png'):
-        load_labelled_images(root, 8)
+        load_labeled_images(root, 8)
 
 
 def test_split_is_stratified_whole_and_the_same_again():

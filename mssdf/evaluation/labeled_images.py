@@ -1,4 +1,4 @@
-"""A folder of labelled images, small enough to be kept in memory."""
+"""A folder of labeled images, small enough to be kept in memory."""
 
 import json
 import logging
@@ -28,7 +28,7 @@ SUFFIXES = ('.jpg', '.jpeg', '.png', *RASTERS)
 
 
 @dataclass
-class LabelledImages:
+class LabeledImages:
     """Images of one size with their classes.
 
     Attributes:
@@ -89,7 +89,7 @@ def resize(image: np.ndarray, size: int) -> np.ndarray:
     )
 
 
-def load_labelled_images(root: str | Path, img_size: int) -> LabelledImages:
+def load_labeled_images(root: str | Path, img_size: int) -> LabeledImages:
     """Read ``root/CLASS/*.{jpg,png,tif}``, resized to squares.
 
     Args:
@@ -102,7 +102,7 @@ def load_labelled_images(root: str | Path, img_size: int) -> LabelledImages:
     """
     root = Path(root)
     if not root.is_dir():
-        raise FileNotFoundError(f'{root}: expected a folder of labelled images, found none')
+        raise FileNotFoundError(f'{root}: expected a folder of labeled images, found none')
     found = {
         folder.name: [path for path in files_in(folder) if path.suffix.lower() in SUFFIXES]
         for folder in sorted(root.iterdir())
@@ -122,7 +122,7 @@ def load_labelled_images(root: str | Path, img_size: int) -> LabelledImages:
         print_log(f'{root}: {said}', logger='current', level=logging.WARNING)
     if any(image.dtype != np.uint8 for image in images):
         images = [image.astype(np.float32) for image in images]
-    return LabelledImages(
+    return LabeledImages(
         images=torch.from_numpy(np.stack(images)).permute(0, 3, 1, 2).contiguous(),
         labels=np.repeat(np.arange(len(found)), [len(files) for files in found.values()]),
         classes=list(found),

@@ -1,4 +1,4 @@
-"""Label maps in colours to indices."""
+"""Label maps in colors to indices."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -7,39 +7,39 @@ import numpy as np
 from numpy.typing import NDArray
 
 
-def indices_from_colours(
+def indices_from_colors(
     image: NDArray[np.uint8],
     palette: Sequence[Sequence[int]],
     path: str | Path,
     tolerance: int = 0,
 ) -> NDArray[np.uint8]:
-    """Replace each colour by its place in the palette.
+    """Replace each color by its place in the palette.
 
     Args:
         image: (H, W, 3) red, green and blue.
-        palette: colours, at most 255.
+        palette: colors, at most 255.
         path: of the image, for the error.
-        tolerance: how far each of red, green and blue may be from a colour of the palette.
+        tolerance: how far each of red, green and blue may be from a color of the palette.
 
     Returns:
         (H, W) indices.
 
     Raises:
-        ValueError: for an image that is not of three bands, or a colour that is not in the
+        ValueError: for an image that is not of three bands, or a color that is not in the
             palette; it names the first one.
     """
     if image.ndim != 3 or image.shape[2] != 3:
-        raise ValueError(f'{path}: expected labels as colours of 3 bands, found {image.shape}')
+        raise ValueError(f'{path}: expected labels as colors of 3 bands, found {image.shape}')
     labels = np.full(image.shape[:2], 255, np.uint8)
-    for index, colour in enumerate(palette):
-        distance = np.abs(image.astype(np.int16) - np.asarray(colour, np.int16)).max(axis=2)
+    for index, color in enumerate(palette):
+        distance = np.abs(image.astype(np.int16) - np.asarray(color, np.int16)).max(axis=2)
         labels[(distance <= tolerance) & (labels == 255)] = index
     unknown = labels == 255
     if unknown.any():
         row, col = np.argwhere(unknown)[0]
         raise ValueError(
-            f'{path}: expected the colours {[tuple(colour) for colour in palette]}, found '
+            f'{path}: expected the colors {[tuple(color) for color in palette]}, found '
             f'{tuple(int(value) for value in image[row, col])} at row {row}, column {col} '
-            f'({unknown.sum()} such pixels; --tolerance takes near colours)'
+            f'({unknown.sum()} such pixels; --tolerance takes near colors)'
         )
     return labels

@@ -19,12 +19,12 @@ from mssdf.rasters.reader_threads import reader_threads
 from mssdf.utils.folders import Listing, list_folder
 from mssdf.utils.progress import track
 
-from .boxes import Bounds, CatalogueError, boxes_near
+from .boxes import Bounds, CatalogError, boxes_near
 from .settings import SourceSettings
 
 
 @dataclass(frozen=True)
-class CataloguedRaster:
+class CatalogedRaster:
     """A raster, and how its pixels are read.
 
     Attributes:
@@ -63,27 +63,27 @@ class CataloguedRaster:
             near: left, bottom, right and top of interest in that CRS; None for all.
 
         Raises:
-            CatalogueError: when there is no way from the raster's CRS.
+            CatalogError: when there is no way from the raster's CRS.
         """
         try:
             return list(boxes_near(self.source.header.crs, crs, self.bounds, near))
-        except CatalogueError as error:
-            raise CatalogueError(f'{self.path}: {error}') from error
+        except CatalogError as error:
+            raise CatalogError(f'{self.path}: {error}') from error
 
     def bounds_in(self, crs: str) -> Bounds:
         """The box around the whole raster in another CRS.
 
         Raises:
-            CatalogueError: when there is none.
+            CatalogError: when there is none.
         """
         for box in self.boxes_in(crs):
             return box
-        raise CatalogueError(f'{self.path}: expected a raster that the CRS of the output can hold')
+        raise CatalogError(f'{self.path}: expected a raster that the CRS of the output can hold')
 
 
-def open_catalogue(
+def open_catalog(
     modality: str, settings: SourceSettings, *, terrain: bool = False
-) -> tuple[list[CataloguedRaster], dict[str, str]]:
+) -> tuple[list[CatalogedRaster], dict[str, str]]:
     """Read the headers of a modality's rasters, many at once.
 
     Args:
@@ -95,14 +95,14 @@ def open_catalogue(
         The rasters in the order given, and the reason for each that cannot be used.
 
     Raises:
-        CatalogueError: when none of them can.
+        CatalogError: when none of them can.
     """
     paths = settings.terrain if terrain else settings.files
     listing = cache(list_folder)
     jobs = {
         path: reader_threads().submit(_open, path, settings, terrain, listing) for path in paths
     }
-    usable: list[CataloguedRaster] = []
+    usable: list[CatalogedRaster] = []
     refused: dict[str, str] = {}
     for path, job in track(jobs.items(), len(jobs), f'reading headers of {modality}'):
         try:
@@ -111,17 +111,17 @@ def open_catalogue(
             refused[path] = ' '.join(str(error).split())
     if not usable:
         first = next(iter(refused.values()), 'no file given')
-        raise CatalogueError(f'{modality}: none of {len(paths)} rasters can be used: {first}')
+        raise CatalogError(f'{modality}: none of {len(paths)} rasters can be used: {first}')
     bands = {len(raster.source.bands) for raster in usable}
     if len(bands) > 1:
-        raise CatalogueError(
+        raise CatalogError(
             f'{modality}: expected rasters of one number of bands, found {sorted(bands)}; choose '
             f'with --bands {modality}=...'
         )
     return usable, refused
 
 
-def _open(path: str, settings: SourceSettings, terrain: bool, listing: Listing) -> CataloguedRaster:
+def _open(path: str, settings: SourceSettings, terrain: bool, listing: Listing) -> CatalogedRaster:
     header = read_header(path)
     require_grid(header)
     bands: Sequence[int] | None = (1,) if terrain else settings.bands
@@ -135,4 +135,4 @@ def _open(path: str, settings: SourceSettings, terrain: bool, listing: Listing) 
     identity: list[Any] = [*facts]
     if not is_complete(facts):
         identity += [header.height, header.width, *header.transform]
-    return CataloguedRaster(source, tuple(identity), find_fills(source))
+    return CatalogedRaster(source, tuple(identity), find_fills(source))
