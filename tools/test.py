@@ -142,12 +142,11 @@ def test(config: Any, weights: str, tell: Callable[[dict[str, Any]], None]) -> d
         weights: checkpoint of the trained model.
         tell: function that takes the scores, before pictures are drawn.
     """
-    from mmengine.model import BaseTTAModel
     from mmengine.registry import RUNNERS
     from mmengine.runner import Runner
 
+    from mssdf.distributed import unwrap
     from mssdf.engine.data_check import build_loops
-    from mssdf.engine.hooks.progress_hook import unwrap
     from mssdf.engine.hooks.scores_hook import ScoresHook
     from mssdf.engine.process_group import leave_process_group
 
@@ -155,8 +154,7 @@ def test(config: Any, weights: str, tell: Callable[[dict[str, Any]], None]) -> d
     try:
         with one_line_before(Progress(), config):
             runner = RUNNERS.build(config) if 'runner_type' in config else Runner.from_cfg(config)
-            model = unwrap(runner.model)
-            load_weights(model.module if isinstance(model, BaseTTAModel) else model, weights)
+            load_weights(unwrap(runner.model), weights)
             runner.register_hook(ScoresHook(tell))
             build_loops(runner, 'test')
         return runner.test()

@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from mmengine import dist
 from mmengine.logging import print_log
 from numpy.typing import NDArray
 
+from mssdf.distributed import main_process_first
 from mssdf.rasters.failures import FailureLog
 from mssdf.rasters.fill_values import count_fills, describe_fills
 from mssdf.rasters.formats import check_units, common_dtype, converted_units, differing_types, some
@@ -159,17 +159,8 @@ class MultiModalRasterDataset(WindowDataset):
         if self._fully_initialized:
             return
         found = self._find_scenes()
-        main = dist.get_rank() == 0
-        if not main:
-            dist.barrier()
-        try:
+        with main_process_first():
             self._load(found)
-        except Exception:
-            if main:  # let the others find the same error instead of waiting for ever
-                dist.barrier()
-            raise
-        if main:
-            dist.barrier()
         self._fully_initialized = True
 
     def _find_scenes(self) -> list[SceneFiles]:

@@ -11,6 +11,8 @@ from rasterio.errors import NotGeoreferencedWarning, RasterioError
 from torch import nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
+from mssdf.distributed import unwrap
+
 from .data_check import DataCheckError
 
 MOST_SIZES = 16  # sizes of images that are put through the pipeline
@@ -58,8 +60,7 @@ def smallest_batch(loader: Any) -> int:
 
 def norms_of_single_values(model: Any) -> Iterator[str]:
     """Names of batch norms that see one value of each sample, and of no other process."""
-    while hasattr(model, 'module'):
-        model = model.module
+    model = unwrap(model)
     pooled = [
         f'{name}.{place}'
         for name, module in model.named_modules()
@@ -97,8 +98,7 @@ def check_sizes(name: str, loader: Any, model: Any) -> None:
     Raises:
         DataCheckError: with the key and two of the images.
     """
-    while hasattr(model, 'module'):
-        model = model.module
+    model = unwrap(model)
     size = getattr(loader, 'batch_size', None) or 0
     if size < 2 or not hasattr(model, 'decode_head'):
         return

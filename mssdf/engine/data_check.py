@@ -10,6 +10,7 @@ from mmengine.runner import Runner
 from torch import Tensor, nn
 
 from mssdf.datasets.annotations import check_annotations
+from mssdf.distributed import unwrap
 from mssdf.errors import UsageError
 
 IGNORE = 255
@@ -71,8 +72,7 @@ class Expectations:
 
 def expectations_of(model: Any) -> Expectations:
     """Look at a model of mmpretrain, mmseg, mmdet or mmrotate."""
-    while hasattr(model, 'module'):  # distributed, or test-time augmentation
-        model = model.module
+    model = unwrap(model)
     bands, bands_key = _bands_of(model)
     preprocessor: Any = getattr(model, 'data_preprocessor', None)
     normalizes = getattr(preprocessor, '_enable_normalize', False)

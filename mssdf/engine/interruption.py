@@ -13,8 +13,7 @@ from contextlib import contextmanager
 from types import FrameType, TracebackType
 from typing import Any
 
-import torch
-from torch import distributed
+from mssdf.distributed import max_over_ranks
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1)
 # sysexits.h: "temporary failure; the user is invited to retry". Not os.EX_TEMPFAIL, which other
@@ -132,12 +131,7 @@ class StopRequest:
 
     def agreed(self) -> bool:
         """Whether any rank was asked to stop. All ranks call it at the same iteration."""
-        if not distributed.is_initialized() or distributed.get_world_size() == 1:
-            return bool(self.signum)
-        on_gpu = self.group is None and distributed.get_backend() == 'nccl'
-        asked = torch.tensor(self.signum, device='cuda' if on_gpu else 'cpu')
-        distributed.all_reduce(asked, op=distributed.ReduceOp.MAX, group=self.group)
-        agreed = int(asked.item())
+        agreed = max_over_ranks(self.signum, self.group)
         if agreed:  # else a signal that came meanwhile stays, for the next time: others do not know
             self.signum = agreed
         return bool(agreed)

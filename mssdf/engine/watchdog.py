@@ -22,6 +22,7 @@ from typing import Any
 
 from torch import distributed
 
+from mssdf.distributed import from_main_process
 from mssdf.engine.interruption import current_request
 
 from .phases import CHECKPOINT, DATA, END, EVALUATION, HOOKS, START, VALIDATION, activity
@@ -143,17 +144,16 @@ def connect() -> Any:
     rank = distributed.get_rank()
     timeout = timedelta(seconds=300)
     host = os.environ.get('MASTER_ADDR') or '127.0.0.1'
-    address: list[Any] = [None]
-    store = None
+    port, store = 0, None
     if rank == 0:
         store = distributed.TCPStore(
             host, 0, is_master=True, wait_for_workers=False, timeout=timeout
         )
-        address = [store.port]
-    distributed.broadcast_object_list(address, src=0)
+        port = store.port
+    port = from_main_process(port)
     if store is None:
         store = distributed.TCPStore(
-            host, address[0], is_master=False, wait_for_workers=False, timeout=timeout
+            host, port, is_master=False, wait_for_workers=False, timeout=timeout
         )
     return store
 

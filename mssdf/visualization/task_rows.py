@@ -9,6 +9,8 @@ import numpy as np
 from mmengine.visualization.utils import tensor2ndarray
 from numpy.typing import NDArray
 
+from mssdf.distributed import unwrap
+
 from .panel import Cell, Color, Row
 from .pretrain_panel import stretch
 from .task_cells import (
@@ -48,8 +50,7 @@ class Inputs:
     @classmethod
     def of(cls, model: Any) -> 'Inputs':
         """Ask a model, inside wrappers or not."""
-        while hasattr(model, 'module'):  # distributed, or test-time augmentation
-            model = model.module
+        model = unwrap(model)
         preprocessor = getattr(model, 'data_preprocessor', None)
         return cls(
             bgr=bool(

@@ -1,8 +1,9 @@
 import numpy as np
 import pytest
-from mmengine import dist
 
 from mssdf.datasets import ResumableSampler, SampleIndex
+from mssdf.datasets.samplers import resumable
+from mssdf.distributed import Ranks
 
 
 def indices(sampler):
@@ -47,11 +48,11 @@ def test_state_of_numpy_does_not_matter():
 def test_ranks_share_the_epoch_evenly(monkeypatch, size, round_up, each):
     parts = []
     for rank in range(3):
-        monkeypatch.setattr(dist, 'get_dist_info', lambda rank=rank: (rank, 3))
+        monkeypatch.setattr(resumable, 'rank_and_world_size', lambda rank=rank: Ranks(rank, 3))
         sampler = ResumableSampler(range(size), seed=7, round_up=round_up)
         parts.append(indices(sampler))
         assert len(parts[-1]) == len(sampler) == each
     merged = [index for step in zip(*parts, strict=True) for index in step]
-    monkeypatch.setattr(dist, 'get_dist_info', lambda: (0, 1))
+    monkeypatch.setattr(resumable, 'rank_and_world_size', Ranks)
     order = indices(ResumableSampler(range(size), seed=7))
     assert merged == (order * 2)[: 3 * each]

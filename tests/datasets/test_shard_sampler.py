@@ -2,9 +2,10 @@
 
 import numpy as np
 import pytest
-from mmengine import dist
 
 from mssdf.datasets import SampleIndex, ShardSampler
+from mssdf.datasets.samplers import resumable
+from mssdf.distributed import Ranks
 
 
 class Shards:
@@ -22,7 +23,7 @@ def make(count=200, seed=0):
 
 
 def on_rank(monkeypatch, rank, world, dataset, **options):
-    monkeypatch.setattr(dist, 'get_dist_info', lambda: (rank, world))
+    monkeypatch.setattr(resumable, 'rank_and_world_size', lambda: Ranks(rank, world))
     return ShardSampler(dataset, seed=5, **options)
 
 

@@ -215,10 +215,11 @@ def test_a_signal_while_the_ranks_agree_counts_the_next_time(monkeypatch):
         asked.append(tensor.item())
         signal.raise_signal(signal.SIGUSR1)
 
-    monkeypatch.setattr('mssdf.engine.interruption.distributed.is_initialized', lambda: True)
-    monkeypatch.setattr('mssdf.engine.interruption.distributed.get_world_size', lambda: 2)
-    monkeypatch.setattr('mssdf.engine.interruption.distributed.get_backend', lambda: 'gloo')
-    monkeypatch.setattr('mssdf.engine.interruption.distributed.all_reduce', all_reduce)
+    monkeypatch.setattr('torch.distributed.is_initialized', lambda: True)
+    monkeypatch.setattr('torch.distributed.get_rank', lambda: 0)
+    monkeypatch.setattr('torch.distributed.get_world_size', lambda: 2)
+    monkeypatch.setattr('torch.distributed.get_backend', lambda: 'gloo')
+    monkeypatch.setattr('torch.distributed.all_reduce', all_reduce)
     with StopRequest() as stop:
         assert not stop.agreed()  # the other rank was not told
         assert stop.agreed()

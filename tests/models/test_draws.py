@@ -3,6 +3,7 @@
 import pytest
 import torch
 
+from mssdf.distributed import Ranks
 from mssdf.models.data_preprocessors import masking_data_preprocessor
 from mssdf.models.utils.draws import BatchGenerator, exponential, uniform
 
@@ -16,7 +17,7 @@ CPU = torch.device('cpu')
 def test_a_window_has_the_same_numbers_on_any_number_of_ranks(draw, world_size):
     def batch(rank: int, size: int) -> torch.Tensor:
         generator = torch.Generator().manual_seed(7)
-        return draw((8 // size, 5), CPU, BatchGenerator(generator, rank, size))
+        return draw((8 // size, 5), CPU, BatchGenerator(generator, Ranks(rank, size)))
 
     whole = batch(0, 1)
     parts = torch.stack([batch(rank, world_size) for rank in range(world_size)], dim=1)
@@ -44,7 +45,8 @@ def test_masks_of_a_batch_dealt_to_two_ranks(monkeypatch, target, complementary)
     data = drop(tiny_batch(6, ('rgb', 'dsm', 'ms')), 'dsm', [4])
 
     def masked(rank: int, world_size: int):
-        monkeypatch.setattr(masking_data_preprocessor, 'get_dist_info', lambda: (rank, world_size))
+        ranks = Ranks(rank, world_size)
+        monkeypatch.setattr(masking_data_preprocessor, 'rank_and_world_size', lambda: ranks)
         torch.manual_seed(rank)  # of no account
         preprocessor.seed_next_batch(11)
         part = {

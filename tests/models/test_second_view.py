@@ -5,6 +5,7 @@ from copy import deepcopy
 import pytest
 import torch
 
+from mssdf.distributed import Ranks
 from mssdf.models import MaskingDataPreprocessor
 from mssdf.models.data_preprocessors import masking_data_preprocessor
 from mssdf.models.utils.crops import crop, crop_parameters, source_points
@@ -109,7 +110,8 @@ def test_views_do_not_depend_on_the_number_of_ranks(monkeypatch, kind):
     data = drop(tiny_batch(6, NAMES), 'dsm', [4])
 
     def masked(rank: int, world_size: int) -> MaskedBatch:
-        monkeypatch.setattr(masking_data_preprocessor, 'get_dist_info', lambda: (rank, world_size))
+        ranks = Ranks(rank, world_size)
+        monkeypatch.setattr(masking_data_preprocessor, 'rank_and_world_size', lambda: ranks)
         torch.manual_seed(rank)  # of no account
         part = {
             key: {m: tensor[rank::world_size] for m, tensor in data[key].items()}

@@ -3,10 +3,11 @@
 from collections.abc import Iterator, Sized
 
 import numpy as np
-from mmengine import dist
+from mmengine.dist import sync_random_seed
 from numpy.typing import NDArray
 from torch.utils.data import Sampler
 
+from mssdf.distributed import rank_and_world_size
 from mssdf.registry import DATA_SAMPLERS
 
 from ..sample_index import SampleIndex
@@ -14,7 +15,7 @@ from ..sample_index import SampleIndex
 
 @DATA_SAMPLERS.register_module()
 class ResumableSampler(Sampler[SampleIndex]):
-    """Indices of one epoch, split among the ranks: rank r takes every world-th from the r-th.
+    """Indices of one epoch, dealt to the ranks by :class:`~mssdf.distributed.Ranks`.
 
     Every rank gets the same number, so that no process waits for another at the end of an epoch.
 
@@ -33,27 +34,26 @@ class ResumableSampler(Sampler[SampleIndex]):
         seed: int | None = None,
         round_up: bool = False,
     ) -> None:
-        self.rank, self.world_size = dist.get_dist_info()
+        self.ranks = rank_and_world_size()
         self.dataset = dataset
         self.shuffle = shuffle
-        self.seed = dist.sync_random_seed() if seed is None else seed
+        self.seed = sync_random_seed() if seed is None else seed
         self.epoch = 0
         self.start = 0
         self.round_up = round_up
-        count = self._count()
-        self.num_samples = -(-count // self.world_size) if round_up else count // self.world_size
+        count, ranks = self._count(), self.ranks.world_size
+        self.num_samples = -(-count // ranks) if round_up else count // ranks
         if self.num_samples == 0:
             raise ValueError(
-                f'expected at least one sample per rank ({self.world_size}), found a dataset of '
+                f'expected at least one sample per rank ({ranks}), found a dataset of '
                 f'{len(dataset)}'
             )
 
     def __iter__(self) -> Iterator[SampleIndex]:
         start, self.start = self.start, 0
         # Repeats (round_up) or cuts, so that each rank has num_samples.
-        mine = np.resize(self._order(), self.num_samples * self.world_size)[
-            self.rank :: self.world_size
-        ]
+        even = np.resize(self._order(), self.num_samples * self.ranks.world_size)
+        mine = self.ranks.share(even)
         epoch = self.epoch
         return (SampleIndex(int(index), epoch) for index in mine[start:])
 

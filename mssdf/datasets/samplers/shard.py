@@ -19,9 +19,9 @@ class ShardSampler(ResumableSampler):
     The shards are permuted and their windows laid end to end. That sequence is cut into ``streams``
     parts of equal length. Within each, windows are shuffled among the next ``buffer`` shards'
     worth. Position p of the epoch comes from stream p mod ``streams``, so that neighbors come
-    from different shards. The order depends on the seed and the epoch alone; rank r takes every
-    world-th position from the r-th. Where ``streams`` is a multiple of the number of ranks, a rank
-    reads its own streams only, hence its own share of the shards.
+    from different shards. The order depends on the seed and the epoch alone, and is
+    dealt to the ranks by :class:`~mssdf.distributed.Ranks`. Where ``streams`` is a multiple of the
+    number of ranks, a rank reads its own streams only, hence its own share of the shards.
 
     The same number is taken of each stream: fewer than ``streams`` windows of an epoch are left
     out, others in each epoch (with ``round_up`` the first ones are repeated instead).
@@ -57,9 +57,10 @@ class ShardSampler(ResumableSampler):
         self.streams = min(streams, len(self.chunk_sizes)) if shuffle else 1
         self.buffer = buffer
         super().__init__(dataset, shuffle, seed, round_up)
-        if shuffle and self.streams % self.world_size:
+        if shuffle and self.streams % self.ranks.world_size:
             print_log(
-                f'sampler.streams: {self.streams} is no multiple of the {self.world_size} ranks, '
+                f'sampler.streams: {self.streams} is no multiple of the '
+                f'{self.ranks.world_size} ranks, '
                 f'so that each reads all shards',
                 logger='current',
                 level=30,

@@ -3,11 +3,11 @@
 from datetime import timedelta
 from typing import Any
 
-import torch
 from mmengine.hooks import Hook
 from mmengine.runner import Runner
 from torch import distributed
 
+from mssdf.distributed import has_other_ranks, max_over_ranks
 from mssdf.engine.interruption import StopRequest, TrainingInterrupted, current_request
 from mssdf.registry import HOOKS
 
@@ -50,10 +50,9 @@ class InterruptionHook(Hook):
             stop = self._own = StopRequest().__enter__()
         stop.training = True
         self.stop = stop
-        if distributed.is_initialized() and distributed.get_world_size() > 1:
-            if distributed.get_backend() != 'gloo':
-                waits = timedelta(seconds=self.timeout)
-                stop.share(distributed.new_group(backend='gloo', timeout=waits))
+        if has_other_ranks() and distributed.get_backend() != 'gloo':
+            waits = timedelta(seconds=self.timeout)
+            stop.share(distributed.new_group(backend='gloo', timeout=waits))
         wait = BatchWait(stop, runner.optim_wrapper.should_update, lambda: self._stop_all(runner))
         wait_through(runner.train_loop, wait)
         if runner.val_loop is not None:
@@ -78,10 +77,7 @@ class InterruptionHook(Hook):
         """Agree on how often to ask."""
         activity.enter(VALIDATION)
         mine = len(runner.val_loop.dataloader)
-        iterations = torch.tensor(mine)
-        if distributed.is_initialized() and distributed.get_world_size() > 1:
-            distributed.all_reduce(iterations, op=distributed.ReduceOp.MAX, group=self.stop.group)
-        self._val_iters = int(iterations.item())
+        self._val_iters = max_over_ranks(mine, self.stop.group)
         if mine == 0:
             self._ask(runner, self._val_iters)
 

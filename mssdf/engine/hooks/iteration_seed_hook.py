@@ -6,10 +6,9 @@ from mmengine.dist import get_rank
 from mmengine.hooks import Hook
 from mmengine.runner import Runner
 
+from mssdf.distributed import unwrap
 from mssdf.registry import HOOKS
 from mssdf.utils.randomness import seed_all, seed_from
-
-from .progress_hook import unwrap
 
 SHARED = 1  # keeps the shared draws apart from those of a rank
 

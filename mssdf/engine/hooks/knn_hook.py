@@ -10,6 +10,7 @@ from mmengine.dist import is_main_process, master_only
 from mmengine.runner import Runner
 from torch import Tensor, nn
 
+from mssdf.distributed import unwrap
 from mssdf.engine.interruption import unless_stopped
 from mssdf.evaluation import (
     LabeledImages,
@@ -27,7 +28,6 @@ from mssdf.utils.randomness import preserved_rng
 
 from ..phases import EVALUATION, activity
 from .periodic_hook import PeriodicHook
-from .progress_hook import unwrap
 
 
 def normalization(preprocessor: nn.Module) -> tuple[Tensor, Tensor]:

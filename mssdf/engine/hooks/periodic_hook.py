@@ -6,7 +6,7 @@ from mmengine.dist import is_main_process
 from mmengine.hooks import Hook
 from mmengine.runner import Runner
 
-from mssdf.models.losses.reduction import alone
+from mssdf.distributed import alone
 
 from ..whole_model import whole_model
 

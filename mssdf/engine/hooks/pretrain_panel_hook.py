@@ -11,12 +11,12 @@ from PIL import Image
 from torch import Tensor
 
 from mssdf.datasets.sample_index import SampleIndex
+from mssdf.distributed import unwrap
 from mssdf.registry import HOOKS
 from mssdf.utils.randomness import preserved_rng
 from mssdf.visualization import PanelData, draw_pretrain_panel, figure_to_array
 
 from .periodic_hook import PeriodicHook
-from .progress_hook import unwrap
 
 
 def to_array(value: Any) -> Any:

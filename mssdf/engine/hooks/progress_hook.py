@@ -3,18 +3,12 @@
 from typing import Any
 
 from mmengine.hooks import Hook
-from mmengine.model import is_model_wrapper
 from mmengine.runner import Runner
-from torch import nn
 
+from mssdf.distributed import unwrap
 from mssdf.registry import HOOKS
 
 from ..schedules import cosine, staircase
-
-
-def unwrap(model: nn.Module) -> Any:
-    """Return the model inside a distributed wrapper."""
-    return model.module if is_model_wrapper(model) else model
 
 
 @HOOKS.register_module()

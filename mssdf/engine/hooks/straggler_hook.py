@@ -9,11 +9,10 @@ import torch
 from mmengine.dist import get_comm_device, get_world_size
 from mmengine.hooks import Hook
 from mmengine.runner import Runner
-from torch import distributed, nn
+from torch import nn
 
+from mssdf.distributed import gather_from_ranks, unwrap
 from mssdf.registry import HOOKS
-
-from .progress_hook import unwrap
 
 COLUMNS = ('data', 'encoder', 'step')
 
@@ -134,9 +133,6 @@ class StragglerHook(Hook):
         encoder = self._clock.read() if self._clock else 0.0
         mine = torch.tensor([self._data, encoder, self._step]) / self._iterations
         self._forget()
-        mine = mine.to(get_comm_device())
-        all_times = [torch.empty_like(mine) for _ in range(get_world_size())]
-        distributed.all_gather(all_times, mine)
-        times = torch.stack(all_times).cpu().numpy()
+        times = gather_from_ranks(mine.to(get_comm_device())).cpu().numpy()
         runner.message_hub.update_scalar('train/slowest_data', float(times[:, 0].max()))
         runner.logger.info(summarize(times))

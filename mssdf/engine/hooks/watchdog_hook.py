@@ -4,8 +4,8 @@ import math
 
 from mmengine.hooks import Hook
 from mmengine.runner import Runner
-from torch import distributed
 
+from mssdf.distributed import has_other_ranks
 from mssdf.registry import HOOKS
 
 from ..watchdog import end_watch, watch
@@ -53,7 +53,7 @@ class WatchdogHook(Hook):
 
     def before_train(self, runner: Runner) -> None:
         """Begin to watch."""
-        if distributed.is_initialized() and distributed.get_world_size() > 1:
+        if has_other_ranks():
             watch(**self.settings)
 
     def after_train(self, runner: Runner) -> None:

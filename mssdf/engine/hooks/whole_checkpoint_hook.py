@@ -7,9 +7,8 @@ from mmengine.runner import Runner
 
 from mssdf.checkpoints.position_grid import stored_grid
 from mssdf.checkpoints.strict_load import CheckpointError, compare, resize_positions
+from mssdf.distributed import unwrap
 from mssdf.registry import HOOKS
-
-from .progress_hook import unwrap
 
 
 @HOOKS.register_module()

@@ -5,9 +5,9 @@ from dataclasses import replace
 from typing import Any
 
 import torch
-from mmengine.dist import get_dist_info
 from torch import Tensor
 
+from mssdf.distributed import rank_and_world_size
 from mssdf.registry import MODELS
 from mssdf.structures import MaskedBatch
 
@@ -129,7 +129,7 @@ class MaskingDataPreprocessor(MultiModalDataPreprocessor):
         seed, self._next_seed = self._next_seed, None
         if seed is None:
             return None
-        return BatchGenerator(torch.Generator(device).manual_seed(seed), *get_dist_info())
+        return BatchGenerator(torch.Generator(device).manual_seed(seed), rank_and_world_size())
 
     def forward(self, data: dict, training: bool = False) -> dict:
         """Prepare a collated batch.

@@ -4,7 +4,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from .reduction import masked_mean, sum_over_ranks
+from mssdf.distributed import sum_over_ranks
+
+from .reduction import masked_mean
 
 
 @torch.no_grad()

@@ -5,7 +5,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from .reduction import gather_windows, rank_and_world_size, sum_with_gradient
+from mssdf.distributed import gather_windows, rank_and_world_size, sum_with_gradient
 
 NOT_ELIGIBLE = 2.0  # above any random number
 
@@ -53,12 +53,12 @@ def sample_locations(eligible: Tensor, count: int, noise: Tensor | None = None) 
     """
     if noise is None:
         noise = torch.rand(eligible.shape, device=eligible.device)
-    rank, world_size = rank_and_world_size()
+    ranks = rank_and_world_size()
     order = gather_windows(noise.masked_fill(~eligible, NOT_ELIGIBLE)).flatten()
     drawn = order.topk(min(count, order.numel()), largest=False, sorted=False)
     window, location = drawn.indices // eligible.shape[1], drawn.indices % eligible.shape[1]
     return Locations(
-        indices=window // world_size * eligible.shape[1] + location,
+        indices=ranks.places(window) * eligible.shape[1] + location,
         valid=drawn.values < NOT_ELIGIBLE,
-        mine=window % world_size == rank,
+        mine=ranks.owns(window),
     )

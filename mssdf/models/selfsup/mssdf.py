@@ -11,6 +11,12 @@ from mmpretrain.models import BaseSelfSupervisor
 from mmpretrain.structures import DataSample
 from torch import Tensor, nn
 
+from mssdf.distributed import (
+    gather_windows,
+    gather_windows_with_gradient,
+    own_windows,
+    rank_and_world_size,
+)
 from mssdf.registry import MODELS
 from mssdf.structures import MaskedBatch
 
@@ -24,12 +30,6 @@ from ..losses import (
     modality_loss,
 )
 from ..losses.pixels import TARGETS, patch_range, reconstruct
-from ..losses.reduction import (
-    gather_windows,
-    gather_windows_with_gradient,
-    own_windows,
-    rank_and_world_size,
-)
 from ..utils.attention import checkpoint_layers
 from ..utils.positions import gather_tokens, visible_indices
 from .loss_terms import TERMS, Ramp, parse_loss_terms

@@ -6,16 +6,17 @@ from itertools import combinations
 import torch
 from torch import Tensor
 
-from ..losses.alignment import info_nce, location_info_nce
-from ..losses.hsic import linear_hsic
-from ..losses.locations import sample_locations
-from ..losses.reduction import (
+from mssdf.distributed import (
     gather_windows,
     gather_windows_with_gradient,
     own_windows,
     rank_and_world_size,
     sum_over_ranks,
 )
+
+from ..losses.alignment import info_nce, location_info_nce
+from ..losses.hsic import linear_hsic
+from ..losses.locations import sample_locations
 
 GOLDEN = 0.6180339887
 CHOICES = dict(features=('predicted', 'encoder'), negatives=('all', 'location'))

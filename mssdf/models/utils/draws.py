@@ -6,24 +6,24 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from mssdf.distributed import Ranks
+
 
 @dataclass(frozen=True)
 class BatchGenerator:
     """A generator that all ranks seed alike, of whose numbers each takes its own windows'.
 
-    Every rank draws for the whole batch and keeps the rows of its windows: window j of rank r is
-    number j * world_size + r of the batch, as :class:`~mssdf.datasets.ResumableSampler` deals
-    them out. The numbers of a window are then the same on one rank and on many.
+    Every rank draws for the whole batch and keeps the rows of its windows, as
+    :class:`~mssdf.distributed.Ranks` deals them out. The numbers of a window are then the same on
+    one rank and on many.
 
     Args:
         generator: in the same state on every rank, on the device that draws.
-        rank: of this process.
-        world_size: number of ranks; each has as many windows.
+        ranks: this process among those of the run; each has as many windows.
     """
 
     generator: torch.Generator
-    rank: int = 0
-    world_size: int = 1
+    ranks: Ranks = Ranks()
 
 
 Source = torch.Generator | BatchGenerator | None
@@ -50,5 +50,5 @@ def _draw(
 ) -> Tensor:
     if not isinstance(source, BatchGenerator):
         return kind(torch.empty(shape, device=device), generator=source)
-    everyone = torch.empty((shape[0] * source.world_size, *shape[1:]), device=device)
-    return kind(everyone, generator=source.generator)[source.rank :: source.world_size]
+    everyone = torch.empty((shape[0] * source.ranks.world_size, *shape[1:]), device=device)
+    return source.ranks.share(kind(everyone, generator=source.generator))
