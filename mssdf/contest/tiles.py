@@ -141,14 +141,14 @@ def read_tiles(dataset: MultiModalRasterDataset, relative: Sequence[str] = ()) -
 
 
 def _to_tensor(image: NDArray, valid: NDArray[np.bool_], relative: bool) -> Tensor:
-    """Bring one image (H, W, C) to (C, H, W) in the type that its tiles are kept in."""
+    """Bring one image (C, H, W) to the type that its tiles are kept in."""
     if relative:
         values = image.astype(np.float64)
-        median = np.median(values[valid]) if valid.any() else 0.0
-        image = np.where(valid[..., None], values - median, 0.0).astype(np.float16)
+        median = np.median(values[:, valid]) if valid.any() else 0.0
+        image = np.where(valid, values - median, 0.0).astype(np.float16)
     elif image.dtype != np.uint8:
         image = image.astype(np.float32)
-    return torch.from_numpy(np.ascontiguousarray(image.transpose(2, 0, 1)))
+    return torch.from_numpy(np.ascontiguousarray(image))
 
 
 def read_tiles_of_folders(

@@ -324,7 +324,7 @@ class MultiModalRasterDataset(WindowDataset):
     def read_modality(
         self, scene: int, modality: str, window: Window
     ) -> tuple[NDArray, NDArray[np.bool_]] | None:
-        """(H, W, C) values and (H, W) validity; None when too little of it is valid.
+        """(C, H, W) values and (H, W) validity; None when too little of it is valid.
 
         Raises:
             OSError: when the file is unreadable.
@@ -385,7 +385,7 @@ class MultiModalRasterDataset(WindowDataset):
                 images[modality], valid[modality] = read
                 good |= self.settings.judge_by == 'any' or modality == scene.reference
             else:
-                shape = (*window[2:], self.num_bands[modality])
+                shape = (self.num_bands[modality], *window[2:])
                 images[modality] = np.zeros(shape, dtype=self.dtypes[modality])
                 valid[modality] = np.zeros(window[2:], dtype=bool)
         if not good:
@@ -401,7 +401,7 @@ class MultiModalRasterDataset(WindowDataset):
     def _read_modality(
         self, scene: Scene, modality: str, window: Window
     ) -> tuple[NDArray, NDArray[np.bool_]] | None:
-        """(H, W, C) values and (H, W) validity; None when too little of it is valid."""
+        """(C, H, W) values and (H, W) validity; None when too little of it is valid."""
         source = scene.sources[modality]
         values, valid = self._reader.read(
             source.path,
@@ -420,7 +420,7 @@ class MultiModalRasterDataset(WindowDataset):
             self._look_for_fills(modality, source, values, valid)
         if not usable(np.count_nonzero(valid) / valid.size, self.settings.max_invalid):
             return None
-        return values.astype(self.dtypes[modality], copy=False).transpose(1, 2, 0), valid
+        return values.astype(self.dtypes[modality], copy=False), valid
 
     def _look_for_fills(
         self, modality: str, source: BandSource, values: NDArray, valid: NDArray[np.bool_]

@@ -226,14 +226,14 @@ class ShardDataset(WindowDataset):
         valid: dict[str, NDArray[np.bool_]] = {}
         for name, bands in self._bands.items():
             if name in stored['images']:
-                planes = stored['images'][name].transpose(2, 0, 1)
+                planes = stored['images'][name]
                 planes = planes if bands is None else planes[bands]
                 # A copy: it may be written to, and the mapped file may be closed.
-                images[name] = np.array(planes, dtype=self.dtypes[name]).transpose(1, 2, 0)
+                images[name] = np.array(planes, dtype=self.dtypes[name])
                 valid[name] = stored['valid'][name]
             else:
                 size = self._reader.index.window
-                images[name] = np.zeros((*size, self.num_bands[name]), dtype=self.dtypes[name])
+                images[name] = np.zeros((self.num_bands[name], *size), dtype=self.dtypes[name])
                 valid[name] = np.zeros(size, dtype=bool)
         if not any(name in stored['images'] for name in self._bands):
             return None

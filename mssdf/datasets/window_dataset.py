@@ -22,10 +22,10 @@ MAX_DRAWS = 1000
 class WindowDataset(Dataset, ABC):
     """Windows of scenes, drawn, read and put through a pipeline.
 
-    A transform of the pipeline gets a dict with ``images`` (name to (H, W, C) array, its bands one
-    after the other in memory as the network wants them), ``valid``
-    (name to (H, W) bool), ``rng`` (the sample's own numpy Generator), ``scene``, ``window`` (row,
-    column, height, width in reference pixels) and ``files`` (name to path).
+    A transform of the pipeline gets a dict with ``images`` (modality to (C, H, W) array, the layout
+    from the file to the network), ``valid`` (modality to (H, W) bool), ``rng`` (the sample's own
+    NumPy generator), ``scene`` (name), ``window`` (row, column, height, width in reference pixels)
+    and ``files`` (modality to path).
 
     Args:
         seed: with the epoch and the index it decides everything random about a sample.

@@ -278,7 +278,7 @@ def _relative_values(part: Part) -> Iterator[tuple[NDArray, int]]:
         read = _dataset.read_modality(part.scene, part.modality, window)
         if read is not None:
             image, valid = read
-            values = image[valid].T.astype(np.float32)
+            values = image[:, valid].astype(np.float32)
             yield values - np.median(values), valid.size
 
 

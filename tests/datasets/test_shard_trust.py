@@ -18,7 +18,7 @@ MODALITIES = dict(rgb=dict(suffix='_dom.tif'))
 
 def sample(number=0):
     return dict(
-        images=dict(rgb=np.full((16, 16, 3), number, np.uint8)),
+        images=dict(rgb=np.full((3, 16, 16), number, np.uint8)),
         valid={},
         scene='a',
         window=(0, 0, 16, 16),

@@ -36,10 +36,10 @@ def read_windows(data_root, count=6):
         assert (rgb.transform, rgb.shape) == (dsm.transform, dsm.shape)
         for i in range(count):
             window = rasterio.windows.Window(SIZE * i, 2 * SIZE, SIZE, SIZE)
-            images, valid = dict(rgb=rgb.read(window=window).transpose(1, 2, 0)), {}
+            images, valid = dict(rgb=rgb.read(window=window)), {}
             if i % 3 != 2:
                 heights = dsm.read(1, window=window)
-                images['dsm'], valid['dsm'] = heights[..., None], heights != dsm.nodata
+                images['dsm'], valid['dsm'] = heights[None], heights != dsm.nodata
             samples.append(
                 dict(
                     images=images,
@@ -57,12 +57,10 @@ def read_windows(data_root, count=6):
 def check_same(found, sample):
     assert set(found['images']) == set(found['valid']) == set(sample['images'])
     for modality, image in sample['images'].items():
-        valid = sample['valid'].get(modality, np.ones(image.shape[:2], dtype=bool))
+        valid = sample['valid'].get(modality, np.ones(image.shape[1:], dtype=bool))
         assert found['images'][modality].dtype == image.dtype
         np.testing.assert_array_equal(found['valid'][modality], valid)
-        np.testing.assert_array_equal(
-            found['images'][modality], np.where(valid[..., None], image, 0)
-        )
+        np.testing.assert_array_equal(found['images'][modality], np.where(valid, image, 0))
     for key in ('scene', 'window', 'crs', 'transform', 'files'):
         assert found[key] == sample[key], key
 
@@ -71,10 +69,10 @@ def check_same(found, sample):
 def test_every_type_comes_back_bit_by_bit(dtype):
     rng = np.random.default_rng(0)
     bits = rng.integers(0, 256, size=7 * 5 * 4 * np.dtype(dtype).itemsize, dtype=np.uint8)
-    image = bits.view(dtype).reshape(7, 5, 4)
+    image = bits.view(dtype).reshape(4, 7, 5)
     valid = rng.random((7, 5)) < 0.8
     if dtype == 'float32':
-        valid &= np.isfinite(image).all(axis=2)
+        valid &= np.isfinite(image).all(axis=0)
     sample = dict(
         images={'ms': image},
         valid={'ms': valid},
@@ -86,8 +84,34 @@ def test_every_type_comes_back_bit_by_bit(dtype):
     )
     found = decode_sample(encode_sample(sample))
     check_same(found, sample)
-    kept = np.where(valid[..., None], image, image.dtype.type(0))
+    kept = np.where(valid, image, image.dtype.type(0))
     assert found['images']['ms'].tobytes() == kept.tobytes()  # signs of zeros too
+
+
+def test_the_bytes_are_those_of_the_documented_format():
+    """Shards of earlier versions read the same: each array lies in its place, band after band."""
+    image = np.arange(3 * 4 * 5, dtype=np.uint16).reshape(3, 4, 5)
+    valid = image[0] % 3 != 1
+    data = encode_sample(
+        dict(
+            images=dict(ms=image),
+            valid=dict(ms=valid),
+            scene='a',
+            window=(0, 0, 4, 5),
+            crs='',
+            transform=(1, 0, 0, 0, -1, 0),
+            files={},
+        )
+    )
+    (length,) = struct.unpack_from('<I', data, 8)
+    entry = json.loads(data[16 : 16 + length])['arrays']['ms']
+    blobs = data[16 + length :]
+    first, size = entry['image']
+    kept = [int(v) * int(valid[r, c]) for band in image for (r, c), v in np.ndenumerate(band)]
+    assert list(struct.unpack_from('<60H', blobs, first)) == kept and size == 120
+    first, size = entry['valid']
+    bits = ''.join(f'{byte:08b}' for byte in blobs[first : first + size])
+    assert [bit == '1' for bit in bits[:20]] == valid.ravel().tolist()
 
 
 def test_any_changed_byte_is_seen(data_root):
@@ -193,15 +217,15 @@ def test_verify(data_root, tmp_path):
 def test_samples_that_do_not_fit(data_root, tmp_path):
     good = read_windows(data_root, 2)
     image = good[0]['images']['rgb']
-    broken = np.full((SIZE, SIZE, 1), np.nan, dtype=np.float32)
+    broken = np.full((1, SIZE, SIZE), np.nan, dtype=np.float32)
     plain = dict(good[0], valid={})
     for change, message in (
-        (dict(images=dict(rgb=image[..., :2])), '3 band'),
+        (dict(images=dict(rgb=image[:2])), '3 band'),
         (dict(images=dict(rgb=image.astype(np.uint16))), 'uint8'),
         (dict(images=dict(rgb=image.astype(np.float64))), 'float32'),
         (dict(images=dict(rgb=image, dsm=broken), valid={}), 'finite'),
         (dict(images={}, valid={}), 'one image at least'),
-        (dict(images=dict(rgb=image[:50]), window=(0, 0, 50, SIZE), valid={}), 'windows of'),
+        (dict(images=dict(rgb=image[:, :50]), window=(0, 0, 50, SIZE), valid={}), 'windows of'),
         (dict(valid=dict(rgb=np.ones((2, 2), dtype=bool))), 'validity'),
         (dict(transform=(1, 2)), 'transform of 6'),
     ):

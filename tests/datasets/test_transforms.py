@@ -22,9 +22,9 @@ def results(seed=0, size=(24, 24), dtypes=('uint8', 'float32', 'uint16', 'int16'
     number = np.arange(size[0] * size[1]).reshape(size)
     images, valid = {}, {}
     for bands, dtype in enumerate(dtypes, 1):
-        image = (number[..., None] + 17 * np.arange(bands)) % 199 + 1
+        image = (number + 17 * np.arange(bands)[:, None, None]) % 199 + 1
         valid[dtype] = number % 7 != bands
-        images[dtype] = np.where(valid[dtype][..., None], image, 0).astype(dtype)
+        images[dtype] = np.where(valid[dtype], image, 0).astype(dtype)
     return dict(
         images=images,
         valid=valid,
@@ -48,7 +48,7 @@ def test_flips_are_numpy_s_and_one_for_all():
         before, after = results(seed), MultiModalRandomFlip()(results(seed))
         options = {
             axes: np.array_equal(after['images']['uint8'], np.flip(before['images']['uint8'], axes))
-            for axes in ((), (0,), (1,), (0, 1))
+            for axes in ((), (-2,), (-1,), (-2, -1))
         }
         (axes,) = [axes for axes, equal in options.items() if equal]
         assert_same_geometry(before, after, lambda a, axes=axes: np.flip(a, axes))
@@ -58,11 +58,15 @@ def test_flips_are_numpy_s_and_one_for_all():
 
 def test_one_direction_only():
     before, after = results(), MultiModalRandomFlip(1.0, ['vertical'])(results())
-    assert_same_geometry(before, after, np.flipud)
+    assert_same_geometry(before, after, lambda a: a[..., ::-1, :])
     before, after = results(), MultiModalRandomFlip(1.0, ['horizontal'])(results())
-    assert_same_geometry(before, after, np.fliplr)
+    assert_same_geometry(before, after, lambda a: a[..., ::-1])
     with pytest.raises(ValueError, match='diagonal'):
         MultiModalRandomFlip(directions=['diagonal'])
+
+
+def turned(array, quarters):
+    return np.rot90(array, quarters, axes=(-2, -1))
 
 
 def test_turns_are_numpy_s_and_one_for_all():
@@ -72,9 +76,9 @@ def test_turns_are_numpy_s_and_one_for_all():
         (turns,) = [
             k
             for k in range(4)
-            if np.array_equal(after['images']['uint8'], np.rot90(before['images']['uint8'], k))
+            if np.array_equal(after['images']['uint8'], turned(before['images']['uint8'], k))
         ]
-        assert_same_geometry(before, after, lambda a, k=turns: np.rot90(a, k))
+        assert_same_geometry(before, after, lambda a, k=turns: turned(a, k))
         seen.add(turns)
     assert seen == {0, 1, 2, 3}
 
@@ -96,11 +100,11 @@ def test_crop_at_its_own_size_is_a_part_of_the_window():
             for r in range(13)
             for c in range(13)
             if np.array_equal(
-                after['images']['uint16'], before['images']['uint16'][r : r + 12, c : c + 12]
+                after['images']['uint16'], before['images']['uint16'][:, r : r + 12, c : c + 12]
             )
         ]
         r, c = place
-        assert_same_geometry(before, after, lambda a, r=r, c=c: a[r : r + 12, c : c + 12])
+        assert_same_geometry(before, after, lambda a, r=r, c=c: a[..., r : r + 12, c : c + 12])
         places.add(place)
     assert len(places) > 15
 
@@ -117,15 +121,15 @@ def test_crop_follows_scale_and_ratio():
 
 def test_resize_is_bilinear_and_keeps_units():
     rng = np.random.default_rng(0)
-    heights = rng.normal(1500, 20, (13, 17, 1)).astype(np.float32)
+    heights = rng.normal(1500, 20, (1, 13, 17)).astype(np.float32)
     out, valid = resize(heights, np.ones((13, 17), bool), (32, 40))
     expected = torch.nn.functional.interpolate(
-        torch.from_numpy(heights).permute(2, 0, 1)[None].double(),
+        torch.from_numpy(heights)[None].double(),
         size=(32, 40),
         mode='bilinear',
         align_corners=False,
     )[0, 0]
-    np.testing.assert_allclose(out[..., 0], expected, atol=2e-3)
+    np.testing.assert_allclose(out[0], expected, atol=2e-3)
     assert valid.all()
 
 
@@ -133,32 +137,33 @@ def test_resize_is_bilinear_and_keeps_units():
 def test_resize_weights_with_validity(dtype):
     rng = np.random.default_rng(1)
     valid = rng.random((21, 21)) < 0.6
-    image = rng.integers(50, 200, (21, 21, 6)).astype(dtype)
-    image[~valid] = 0
+    image = rng.integers(50, 200, (6, 21, 21)).astype(dtype)
+    image[:, ~valid] = 0
     out, known = resize(image, valid, (50, 44))  # no output pixel between two
     rows = ((np.arange(50) + 0.5) * 21 / 50).astype(int)
     cols = ((np.arange(44) + 0.5) * 21 / 44).astype(int)
     np.testing.assert_array_equal(known, valid[np.ix_(rows, cols)])  # the nearest pixel's
-    assert out.dtype == dtype and out.shape == (50, 44, 6)
-    assert out[known].min() >= 49.999 and out[known].max() <= 199.001  # no invalid zero
-    assert (out[~known] == 0).all()
+    assert out.dtype == dtype and out.shape == (6, 50, 44)
+    assert out[:, known].min() >= 49.999 and out[:, known].max() <= 199.001  # no invalid zero
+    assert (out[:, ~known] == 0).all()
 
     def bilinear(array):
         tensor = torch.from_numpy(array.astype(np.float64))[None, None]
         return torch.nn.functional.interpolate(tensor, (50, 44), mode='bilinear')[0, 0].numpy()
 
-    expected = bilinear(image[..., 2]) / np.where(known, bilinear(valid), 1)
-    np.testing.assert_allclose(out[known][:, 2], expected[known], atol=0.51)
+    expected = bilinear(image[2]) / np.where(known, bilinear(valid), 1)
+    np.testing.assert_allclose(out[2, known], expected[known], atol=0.51)
 
 
 def test_shrinking_averages():
     rng = np.random.default_rng(0)
-    image = rng.normal(size=(40, 40, 2)).astype(np.float32)
+    image = rng.normal(size=(2, 40, 40)).astype(np.float32)
     valid = np.ones((40, 40), bool)
     valid[:10] = False
-    image[~valid] = 0
+    image[:, ~valid] = 0
     out, known = resize(image, valid, (10, 10))
-    np.testing.assert_allclose(out[3:], image.reshape(10, 4, 10, 4, 2).mean((1, 3))[3:], atol=1e-5)
+    expected = image.reshape(2, 10, 4, 10, 4).mean((2, 4))
+    np.testing.assert_allclose(out[:, 3:], expected[:, 3:], atol=1e-5)
     np.testing.assert_array_equal(known, valid[2::4, 2::4])
 
 
@@ -169,18 +174,17 @@ def test_crop_looks_for_valid_pixels():
         for modality, valid in given['valid'].items():
             valid[:] = False
             valid[:20] = True
-            given['images'][modality][20:] = 0
+            given['images'][modality][:, 20:] = 0
         assert any(v.mean() > 0.8 or v.mean() == 0.5 for v in transform(given)['valid'].values())
 
 
 def test_jitter_equals_torchvision_where_nothing_clips():
     rng = np.random.default_rng(0)
-    image = rng.integers(90, 150, (32, 32, 3)).astype(np.uint8)
+    image = rng.integers(90, 150, (3, 32, 32)).astype(np.uint8)
     out = jitter(image, np.ones((32, 32), bool), 1.1, 0.8, 0.7)
-    tensor = torch.from_numpy(image).permute(2, 0, 1).double() / 255
+    tensor = torch.from_numpy(image).double() / 255
     expected = tv.adjust_saturation(tv.adjust_contrast(tv.adjust_brightness(tensor, 1.1), 0.8), 0.7)
-    found = out.transpose(2, 0, 1) / 255
-    np.testing.assert_allclose(found, expected, atol=0.6 / 255 + 1e-3)
+    np.testing.assert_allclose(out / 255, expected, atol=0.6 / 255 + 1e-3)
 
 
 def test_jitter_keeps_to_the_range_and_leaves_invalid_pixels():
@@ -188,15 +192,15 @@ def test_jitter_keeps_to_the_range_and_leaves_invalid_pixels():
     valid = rng.random((20, 20)) < 0.8
     for dtype in ('uint8', 'uint16', 'int16', 'float32'):
         image = rng.integers(
-            300 if dtype != 'uint8' else 10, 250 if dtype == 'uint8' else 4000, (20, 20, 3)
+            300 if dtype != 'uint8' else 10, 250 if dtype == 'uint8' else 4000, (3, 20, 20)
         ).astype(dtype)
-        image[~valid] = 0
-        low, high = image[valid].min(), image[valid].max()
+        image[:, ~valid] = 0
+        low, high = image[:, valid].min(), image[:, valid].max()
         out = jitter(image, valid, 1.5, 1.4, 1.3)
-        assert out.dtype == dtype and (out[~valid] == 0).all()
+        assert out.dtype == dtype and (out[:, ~valid] == 0).all()
         assert not np.array_equal(out, image)
         if dtype != 'uint8':
-            assert out[valid].min() >= low and out[valid].max() <= high
+            assert out[:, valid].min() >= low and out[:, valid].max() <= high
         same = jitter(image, valid, 1.0, 1.0, 1.0)
         np.testing.assert_allclose(same, image, atol=1e-3 if dtype == 'float32' else 0)
 
@@ -246,7 +250,7 @@ def test_pack_gives_tensors_that_own_their_memory():
     given = MultiModalRandomFlip(1.0)(results())
     packed = PackMultiModalInputs()(given)
     for modality, image in given['images'].items():
-        np.testing.assert_array_equal(packed['inputs'][modality].numpy(), image.transpose(2, 0, 1))
+        np.testing.assert_array_equal(packed['inputs'][modality].numpy(), image)
         np.testing.assert_array_equal(
             packed['valid'][modality][0].numpy(), given['valid'][modality]
         )

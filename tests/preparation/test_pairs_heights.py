@@ -123,7 +123,7 @@ def test_what_comes_out_is_not_converted_again(write, build, surface, texture):
     dataset = MultiModalRasterDataset(
         modalities=dict(dsm={}), scenes=[dict(dsm=str(path))], window_size=16, cache_dir=''
     )
-    window = dataset.read_window(0)['images']['dsm'][..., 0]
+    window = dataset.read_window(0)['images']['dsm'][0]
     np.testing.assert_array_equal(window, expected[:16, :16])
 
 

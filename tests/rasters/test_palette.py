@@ -37,7 +37,7 @@ def test_colors_not_indices(palette, bands, dtype):
     )
     order = [band - 1 for band in bands or [1, 2, 3]]
     image = dataset.read_window(0)['images']['rgb']
-    np.testing.assert_array_equal(image, COLORS[indices[:, :40]][..., order])
+    np.testing.assert_array_equal(image, COLORS[indices[:, :40]][..., order].transpose(2, 0, 1))
     assert image.dtype == np.uint8
 
 
@@ -51,7 +51,9 @@ def test_averages_are_those_of_the_colors(palette, write_raster):
         cache_dir='',
     )
     colors = COLORS[indices[:, :40], :3].reshape(20, 2, 20, 2, 3).mean(axis=(1, 3))
-    np.testing.assert_allclose(dataset.read_window(0)['images']['rgb'], colors, atol=0.5)
+    np.testing.assert_allclose(
+        dataset.read_window(0)['images']['rgb'], colors.transpose(2, 0, 1), atol=0.5
+    )
 
 
 def test_nodata_counts_for_the_index_and_transparent_colors_are_invalid(palette):

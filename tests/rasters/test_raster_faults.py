@@ -355,7 +355,7 @@ def test_no_measurement_is_invalid_and_reaches_no_weight(pairs, tmp_path, value)
     expected = np.ones((SIDE, SIDE), bool)
     expected[::2, : SIDE // 2] = expected[-1, -1] = False
     np.testing.assert_array_equal(window['valid']['dsm'], expected)
-    assert (window['images']['dsm'][~expected] == 0).all()
+    assert (window['images']['dsm'][0, ~expected] == 0).all()
     train_on(pairs, tmp_path)
 
 
@@ -381,7 +381,7 @@ def test_damaged_numbers_within_bounds_reach_no_weight_as_nan(pairs, tmp_path, v
         rewrite(pair['dsm'], lambda x: poison(value)(x if value > 1 else x * 0), nodata=None)
     window = make(pairs).read_window(0)
     damaged = window['images']['dsm'] == np.float32(value)
-    assert damaged[::2, : SIDE // 2].all() and window['valid']['dsm'].all()
+    assert damaged[0, ::2, : SIDE // 2].all() and window['valid']['dsm'].all()
     runner = trained_on(pairs, tmp_path, epochs=2)
     assert non_finite(runner.model, runner.optim_wrapper.optimizer) == []
     assert runner.epoch == 2 and len(runner.train_dataloader.dataset.scenes) == PAIRS

@@ -94,7 +94,7 @@ def test_heights_come_in_meters(write_raster, rng, crs, units, meters, dtype):
     )
     expected = array.astype(np.float64) * meters
     expected[3, 4] = 0
-    np.testing.assert_allclose(sample['images']['dsm'][..., 0], expected, rtol=1e-6)
+    np.testing.assert_allclose(sample['images']['dsm'][0], expected, rtol=1e-6)
     assert not sample['valid']['dsm'][3, 4] and sample['valid']['dsm'].sum() == 1599
 
 
@@ -105,7 +105,7 @@ def test_scale_and_offset_of_the_file_come_first(write_raster, rng):
         modalities=dict(dsm={}), scenes=[dict(dsm=path)], window_size=16, cache_dir=''
     )
     expected = (array * 0.1 + 50) * INTERNATIONAL
-    np.testing.assert_allclose(dataset[0]['images']['dsm'][..., 0], expected, rtol=1e-6)
+    np.testing.assert_allclose(dataset[0]['images']['dsm'][0], expected, rtol=1e-6)
 
 
 def test_an_orthophoto_with_a_vertical_crs_stays_what_it_is(write_raster, rng):

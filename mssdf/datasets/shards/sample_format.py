@@ -42,7 +42,7 @@ def encode_sample(sample: Mapping[str, Any]) -> bytes:
     """Make bytes of a window.
 
     Args:
-        sample: ``images`` (modality to (H, W, C) of uint8, uint16, int16 or float32), ``valid``
+        sample: ``images`` (modality to (C, H, W) of uint8, uint16, int16 or float32), ``valid``
             (modality to (H, W) bool; a modality without one is valid throughout), ``scene``,
             ``window`` (row, column, height, width), ``crs`` (WKT or EPSG code), ``transform``
             (six numbers, of the window's first pixel) and ``files`` (modality to path). Invalid
@@ -70,8 +70,8 @@ def encode_sample(sample: Mapping[str, Any]) -> bytes:
     for modality, image in sample['images'].items():
         valid = sample['valid'].get(modality)
         image, valid = _check(f'{where} {modality}', image, valid, (height, width))
-        entry: dict[str, Any] = dict(dtype=image.dtype.name, bands=image.shape[2])
-        planes = np.ascontiguousarray(image.transpose(2, 0, 1))
+        entry: dict[str, Any] = dict(dtype=image.dtype.name, bands=len(image))
+        planes = np.ascontiguousarray(image)
         entry['image'] = _append(parts, planes.astype(planes.dtype.newbyteorder('<')).tobytes())
         entry['valid'] = None if valid is None else _append(parts, np.packbits(valid).tobytes())
         arrays[modality] = entry
@@ -96,8 +96,8 @@ def decode_sample(data: bytes | memoryview) -> dict[str, Any]:
         data: what :func:`encode_sample` gave.
 
     Returns:
-        The sample, with ``images`` in views (H, W, C) of the bytes, which cannot be written to,
-        their bands one after the other in memory, and ``valid`` of every modality that is there.
+        The sample, with ``images`` in views (C, H, W) of the bytes, which cannot be written to, and
+        ``valid`` of every modality that is there.
 
     Raises:
         BrokenSampleError: when a byte differs from what was written.
@@ -123,7 +123,7 @@ def decode_sample(data: bytes | memoryview) -> dict[str, Any]:
         dtype = np.dtype(entry['dtype']).newbyteorder('<')
         planes = np.frombuffer(_part(blobs, entry['image']), dtype=dtype)
         planes = planes.reshape(entry['bands'], height, width)
-        images[modality] = planes.astype(entry['dtype'], copy=False).transpose(1, 2, 0)
+        images[modality] = planes.astype(entry['dtype'], copy=False)
         if entry['valid'] is None:
             valid[modality] = np.ones((height, width), dtype=bool)
         else:
@@ -143,15 +143,15 @@ def _check(
     where: str, image: NDArray, valid: NDArray[np.bool_] | None, size: tuple[int, int]
 ) -> tuple[NDArray, NDArray[np.bool_] | None]:
     """The image with zeros where it is invalid, and its validity if it has an invalid pixel."""
-    if image.ndim != 3 or image.shape[:2] != size or image.dtype.name not in DTYPES:
+    if image.ndim != 3 or image.shape[1:] != size or image.dtype.name not in DTYPES:
         raise ValueError(
-            f'{where}: expected (H, W, C) = ({size[0]}, {size[1]}, …) of one of {DTYPES}, found '
+            f'{where}: expected (C, H, W) = (…, {size[0]}, {size[1]}) of one of {DTYPES}, found '
             f'{image.shape} {image.dtype}'
         )
     if valid is not None and (valid.shape != size or valid.dtype != bool):
         raise ValueError(f'{where}: expected a bool validity {size}, found {valid.shape}')
     if valid is not None and not valid.all():
-        image = np.where(valid[..., None], image, image.dtype.type(0))
+        image = np.where(valid, image, image.dtype.type(0))
     else:
         valid = None
     if image.dtype.kind == 'f' and not np.isfinite(image).all():

@@ -118,7 +118,7 @@ class _Summary:
             raise ValueError(f'{where}: expected windows of {self.window}, found {window}')
         self.window = window
         for modality, image in sample['images'].items():
-            bands, dtype = image.shape[2], image.dtype.name
+            bands, dtype = len(image), image.dtype.name
             known = self.modalities.get(modality, ModalityInfo(bands, dtype, 0))
             if (known.bands, known.dtype) != (bands, dtype):
                 raise ValueError(

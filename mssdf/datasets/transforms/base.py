@@ -32,13 +32,17 @@ def present(results: Results) -> list[str]:
 
 
 def map_planes(change: Callable[[NDArray], NDArray], array: NDArray) -> NDArray:
-    """Apply an OpenCV function to each band of (H, W, C), or to (H, W), bool as uint8.
+    """Apply an OpenCV function to each band of an image, or to a single plane.
 
-    Bands stay one after the other in memory: images come from the file that way and go to the
-    network that way, and turning them round twice costs more than the change itself.
+    Args:
+        change: function of a plane (H, W) that returns a plane, possibly of another size.
+        array: image (C, H, W), or plane (H, W); a plane of bool is handed over as uint8.
+
+    Returns:
+        The changed image (C, H', W') or plane (H', W'), of the given type.
     """
     if array.ndim == 2:
         return change(array.view(np.uint8)).view(bool) if array.dtype == bool else change(array)
-    if array.shape[2] == 1:
-        return change(array[..., 0])[..., None]
-    return np.stack([change(array[..., c]) for c in range(array.shape[2])]).transpose(1, 2, 0)
+    if len(array) == 1:
+        return change(array[0])[None]
+    return np.stack([change(plane) for plane in array])

@@ -64,10 +64,10 @@ class MultiModalColorJitter:
         image = results['images'].get(self.modality)
         if image is None:
             raise KeyError(f'modality {self.modality!r}: expected one of {list(results["images"])}')
-        if image.shape[2] != 3:
+        if len(image) != 3:
             raise ValueError(
                 f'modality {self.modality!r}: expected 3 bands (red, green, blue) for color '
-                f'jitter, found {image.shape[2]}'
+                f'jitter, found {len(image)}'
             )
         return image, results['valid'][self.modality]
 
@@ -88,16 +88,16 @@ def jitter(
     """Apply the three factors in one affine map of the colors, so that nothing clips between.
 
     Args:
-        image: (H, W, 3).
+        image: (3, H, W).
         valid: (H, W), true somewhere.
         brightness: factor; 1 leaves as is.
         contrast: factor.
         saturation: factor.
 
     Returns:
-        (H, W, 3) of the same type.
+        (3, H, W) of the same type.
     """
-    image = cv2.merge([image[..., band] for band in range(3)])  # to pixel by pixel
+    image = cv2.merge(list(image))  # (H, W, 3), as OpenCV's color functions want it
     whole = np.count_nonzero(valid) == valid.size
     inside = None if whole else valid.astype(np.uint8)
     mean = float(np.dot(LUMA, cv2.mean(image, mask=inside)[:3]))
@@ -116,4 +116,4 @@ def jitter(
         np.clip(out, low_, high_, out=out)
     if not whole:
         out[~valid] = 0
-    return np.stack(cv2.split(out)).transpose(1, 2, 0)  # and back to band by band
+    return np.stack(cv2.split(out))

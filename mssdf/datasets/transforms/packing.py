@@ -26,7 +26,7 @@ class PackMultiModalInputs:
         for modality, image in results['images'].items():
             if image.dtype == np.uint16:  # hardly any operation of PyTorch takes it
                 image = image.astype(np.int32)
-            inputs[modality] = _tensor(image.transpose(2, 0, 1))
+            inputs[modality] = _tensor(image)
             valid[modality] = _tensor(results['valid'][modality][None])
         sample = DataSample()
         meta = dict(

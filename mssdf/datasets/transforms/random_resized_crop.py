@@ -51,14 +51,14 @@ class MultiModalRandomResizedCrop:
         height, width = window_shape(results)
         for _ in range(MAX_DRAWS):
             top, left, rows, cols = self._draw(results['rng'], height, width)
-            part = (slice(top, top + rows), slice(left, left + cols))
+            part = (..., slice(top, top + rows), slice(left, left + cols))
             if any(
                 np.count_nonzero(valid[part]) >= max(1, self.min_valid * rows * cols)
                 for valid in results['valid'].values()
             ):
                 break
         else:
-            part = (slice(0, height), slice(0, width))
+            part = (..., slice(0, height), slice(0, width))
         resized = {
             modality: resize(image[part], results['valid'][modality][part], self.size)
             for modality, image in results['images'].items()
@@ -89,19 +89,18 @@ def resize(
     """Resize values, weighted with their validity, and validity by the nearest pixel.
 
     Args:
-        image: (h, w, C), uint8, uint16, int16 or float32.
+        image: (C, h, w), uint8, uint16, int16 or float32.
         valid: (h, w).
         size: (H, W).
 
     Returns:
-        (H, W, C) of the same type, zero at invalid pixels, and (H, W).
+        (C, H, W) of the same type, zero at invalid pixels, and (H, W).
     """
     if valid.shape == size:
         return image, valid
     known = np.count_nonzero(valid)
     if known == 0:
-        shape = (*size, image.shape[2])
-        return np.zeros(shape, dtype=image.dtype), np.zeros(size, dtype=bool)
+        return np.zeros((len(image), *size), dtype=image.dtype), np.zeros(size, dtype=bool)
     shrinks = size[0] <= valid.shape[0] and size[1] <= valid.shape[1]
     method = cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR
     target = size[::-1]

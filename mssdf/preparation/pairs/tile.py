@@ -284,14 +284,11 @@ def _samples(
     """The kept windows of a tile, as shards take them."""
     side, tile = settings.window, job.tile
     for row, col in windows:
-        place = (slice(row, row + side), slice(col, col + side))
+        place = (..., slice(row, row + side), slice(col, col + side))
         there = [name for name in values if valid[name][place].any()]
         top, left = job.rect.top + row, job.rect.left + col
         yield dict(
-            images={
-                name: np.ascontiguousarray(values[name][:, place[0], place[1]].transpose(1, 2, 0))
-                for name in there
-            },
+            images={name: np.ascontiguousarray(values[name][place]) for name in there},
             valid={name: valid[name][place] for name in there},
             scene=tile.name,
             window=(row, col, side, side),
