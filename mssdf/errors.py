@@ -2,4 +2,4 @@
 
 
 class UsageError(Exception):
-    """Something the user can put right."""
+    """An error that the user can correct."""

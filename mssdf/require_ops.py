@@ -1,6 +1,6 @@
-"""Imported by the configs of detection: one clear line where mmcv has no compiled ops.
+"""Check for mmcv's compiled ops, imported by the configs of detection.
 
-Without this, a run fails somewhere inside a model or its loss, by the name of an op.
+Without the ops, a run would fail inside a model or its loss with the name of an op.
 """
 
 from mssdf.utils.compiled_ops import require_compiled_ops

@@ -1,4 +1,4 @@
-"""What the data preprocessor hands to the algorithm."""
+"""Batches that the data preprocessor hands to the algorithm."""
 
 from dataclasses import dataclass
 
@@ -14,20 +14,20 @@ class MaskedBatch:
 
     Attributes:
         images: normalized values (B, C_m, H, W), zero where invalid.
-        pixel_valid: (B, 1, H, W) bool, true at pixels with data.
-        patch_valid: (B, N) bool, true at patches with enough valid pixels.
-        masks: (B, N) bool, true where the patch is hidden from the student.
-        score: (B, N) information score, summed over the modalities present; 0 in training with
-            equal weights, which make no use of it.
-        num_visible: the largest number of visible patches of any window, known on the host.
-        num_hidden: the largest number of masked, valid patches of any window, known on the host.
+        pixel_valid: validity of each pixel, (B, 1, H, W) bool, true at pixels with data.
+        patch_valid: validity of each patch, (B, N) bool, true at patches with enough valid pixels.
+        masks: masks (B, N) bool, true where the patch is hidden from the student.
+        score: information score (B, N), summed over the modalities present; 0 in training with
+            equal weights, which do not use it.
+        num_visible: largest number of visible patches of any window, known on the host.
+        num_hidden: largest number of masked, valid patches of any window, known on the host.
         ragged: whether some window may have fewer visible patches than ``num_visible``.
         same_masks: whether one mask was drawn for all modalities.
-        grid: rows and columns of patches.
-        noise: (B, N) random numbers in 0...1, from which the pairwise terms draw their
-            locations; None leaves that to them.
-        second: another view of the same windows (other masks or another part), None unless the
-            data preprocessor is asked for it.
+        grid: numbers of rows and columns of patches.
+        noise: random numbers (B, N) in 0...1 from which the pairwise terms draw their locations;
+            None lets them draw by themselves.
+        second: another view of the same windows (other masks or another part); None unless the data
+            preprocessor makes it.
     """
 
     images: dict[str, Tensor]
@@ -66,5 +66,5 @@ class MaskedBatch:
         return min(self.score.shape[1], max(counts) if self.same_masks else sum(counts))
 
     def present(self, modality: str) -> Tensor:
-        """(B,) bool: which windows have the modality at all."""
+        """Find the windows that have a modality, as (B,) bool."""
         return self.patch_valid[modality].any(dim=1)

@@ -1,9 +1,9 @@
-"""Give an environment packages of another: their files, hard-linked, are on the disk once.
+"""Give an environment the packages of another one, as hard links to the same files.
 
-Run it with the interpreter of the environment that has them:
+Run it with the interpreter of the environment that has the packages:
     .venv/bin/python scripts/_link_packages.py .venv-runtime/bin/python torch torchvision
-What the packages require comes along. Commands do not (``bin/torchrun``): they name their
-interpreter.
+The requirements of the packages are linked too; commands (``bin/torchrun``) are not, as they name
+their interpreter.
 """
 
 import json
@@ -28,7 +28,7 @@ DESCRIBE = (
 
 
 def with_requirements(names: list[str]) -> dict[str, Distribution]:
-    """The packages and all that they require and that is installed here, by name."""
+    """Find the packages and all their installed requirements, by name."""
     found: dict[str, Distribution] = {}
     wanted = list(names)
     while wanted:
@@ -48,7 +48,7 @@ def with_requirements(names: list[str]) -> dict[str, Distribution]:
 
 
 def link(source: Path, target: Path) -> None:
-    """Hard-link a file, or copy it where the two are on different file systems."""
+    """Link a file, or copy it where source and target are on different file systems."""
     target.parent.mkdir(parents=True, exist_ok=True)
     target.unlink(missing_ok=True)
     try:
@@ -58,7 +58,7 @@ def link(source: Path, target: Path) -> None:
 
 
 def files_of(package: Distribution) -> list[PackagePath]:
-    """Its files in ``site-packages``, relative to that."""
+    """List the files of a package in ``site-packages``, as paths relative to it."""
     if package.files is None:
         raise SystemExit(f'{package.name}: no list of its files (RECORD), so it cannot be taken')
     return [file for file in package.files if '..' not in file.parts]

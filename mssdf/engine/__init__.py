@@ -1,4 +1,4 @@
-"""Running: the loop, its hooks, checkpoints and resuming."""
+"""Training loop, hooks, optimizer parts, resuming and supervision of the ranks."""
 
 from mssdf.engine.interruption import TrainingInterrupted
 

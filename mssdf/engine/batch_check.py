@@ -1,4 +1,4 @@
-"""Batches that a model cannot take, told before the first iteration."""
+"""Checks, before the first iteration, for batches that a model cannot process."""
 
 import warnings
 from collections.abc import Iterator
@@ -15,18 +15,18 @@ from mssdf.distributed import unwrap
 
 from .data_check import DataCheckError
 
-MOST_SIZES = 16  # sizes of images that are put through the pipeline
+MOST_SIZES = 16  # largest number of image sizes that are put through the pipeline
 
 
 def check_smallest_batch(loader: Any, model: Any) -> None:
     """Refuse training batches of one sample where a batch norm sees one value per sample.
 
     Args:
-        loader: training loader.
-        model: model to train; a strategy has not built it yet, and its config is left unchecked.
+        loader: data loader of the training.
+        model: model to train; a config, which a strategy has not built yet, is not checked.
 
     Raises:
-        DataCheckError: with the key, before PyTorch fails in the middle of training.
+        DataCheckError: if there is such a batch, which PyTorch would refuse during training.
     """
     if smallest_batch(loader) != 1 or not isinstance(model, nn.Module):
         return
@@ -46,7 +46,7 @@ def check_smallest_batch(loader: Any, model: Any) -> None:
 
 
 def smallest_batch(loader: Any) -> int:
-    """Samples in the smallest batch that a loader gives."""
+    """Return the number of samples in the smallest batch of a loader."""
     size = getattr(loader, 'batch_size', None)
     size = size or getattr(getattr(loader, 'batch_sampler', None), 'batch_size', None) or 0
     sampler = getattr(loader, 'sampler', None)
@@ -59,7 +59,7 @@ def smallest_batch(loader: Any) -> int:
 
 
 def norms_of_single_values(model: Any) -> Iterator[str]:
-    """Names of batch norms that see one value of each sample, and of no other process."""
+    """Yield the names of batch norms that see one value per sample of this process alone."""
     model = unwrap(model)
     pooled = [
         f'{name}.{place}'
@@ -68,7 +68,7 @@ def norms_of_single_values(model: Any) -> Iterator[str]:
         for place in range(1, len(module))
         if _gives_one_value(module[place - 1])
     ]
-    # of mmpretrain, where necks and heads come after pooling
+    # In mmpretrain's models, necks and heads come after the pooling.
     flat = isinstance(getattr(model, 'head', None), nn.Module)
     for name, module in model.named_modules():
         if not isinstance(module, _BatchNorm):
@@ -81,6 +81,7 @@ def norms_of_single_values(model: Any) -> Iterator[str]:
 
 
 def _gives_one_value(module: nn.Module) -> bool:
+    """Tell whether a layer pools an image to one value per channel."""
     pools = (nn.AdaptiveAvgPool2d, nn.AdaptiveMaxPool2d)
     return isinstance(module, pools) and module.output_size in (1, (1, 1), [1, 1])
 
@@ -88,15 +89,15 @@ def _gives_one_value(module: nn.Module) -> bool:
 def check_sizes(name: str, loader: Any, model: Any) -> None:
     """Refuse batches of images of several sizes, which mmseg's models cannot test.
 
-    The headers of all images are read; those of one size each go through the pipeline.
+    The headers of all images are read; one image of each size goes through the pipeline.
 
     Args:
-        name: name of the loader, for the error.
-        loader: loader of a validation or test.
+        name: name of the loader in the config, for the error.
+        loader: data loader of the validation or test.
         model: model to test.
 
     Raises:
-        DataCheckError: with the key and two of the images.
+        DataCheckError: if two inputs of one batch may differ in size; the error names two images.
     """
     model = unwrap(model)
     size = getattr(loader, 'batch_size', None) or 0
@@ -116,7 +117,7 @@ def check_sizes(name: str, loader: Any, model: Any) -> None:
 
 
 def _one_of_each_size(dataset: Any) -> Iterator[tuple[int, str]]:
-    """Index and file of the first image of each size on disk."""
+    """Yield the index and the file of the first image of each size on disk."""
     seen = set()
     for index in range(len(dataset)):
         path = str(dataset.get_data_info(index).get('img_path'))
@@ -126,7 +127,7 @@ def _one_of_each_size(dataset: Any) -> Iterator[tuple[int, str]]:
                 with rasterio.open(path) as image:
                     shape = image.shape
         except RasterioError:
-            continue  # reading it as a sample will say so
+            continue  # the error shows when the image is read as a sample
         if shape not in seen:
             seen.add(shape)
             yield index, path

@@ -1,4 +1,4 @@
-"""Waiting for batches, in any of MMEngine's loops: how long, and no longer than a stop allows."""
+"""Waiting for batches in any of MMEngine's loops, measured and cut short by a stop."""
 
 import time
 from collections.abc import Callable, Iterator
@@ -14,15 +14,17 @@ from .worker_signals import shield_workers, signals_held_back
 
 
 class BatchWait:
-    """What happens while a batch is waited for.
+    """A wait for a batch that is measured and that a request to stop ends.
 
     Args:
-        stop: cuts the wait short.
-        may_stop: whether training may end here; not between two accumulated gradients.
-        stopped: called when a stop was asked for meanwhile; ends training by an exception.
+        stop: request to stop, which cuts the wait short.
+        may_stop: function that tells whether training may end here; between two accumulated
+            gradients it may not.
+        stopped: function that is called after a stop during the wait; it ends training by an
+            exception.
 
     Attributes:
-        seconds: that the last batch was waited for.
+        seconds: seconds that the last batch was waited for.
     """
 
     def __init__(
@@ -45,18 +47,18 @@ class BatchWait:
                     batch = next(batches)
             except Abandoned:
                 self.stopped()
-                raise  # not reached: one who was asked has all agree
+                raise  # not reached: a rank that was asked to stop makes all ranks stop
         self.seconds = time.perf_counter() - start
         activity.enter(STEP)
         return batch
 
 
 class WaitedIterator:
-    """An iterator over batches that is waited for.
+    """An iterator over batches that waits through a :class:`BatchWait`.
 
     Args:
-        batches: the iterator; its other attributes are passed on.
-        wait: how.
+        batches: iterator over batches, whose other attributes are passed on.
+        wait: wait that is used for each batch.
     """
 
     def __init__(self, batches: Iterator[Any], wait: BatchWait) -> None:
@@ -74,11 +76,11 @@ class WaitedIterator:
 
 
 class WaitedLoader:
-    """A data loader whose batches are waited for.
+    """A data loader whose batches are waited for through a :class:`BatchWait`.
 
     Args:
-        loader: the loader; its attributes are passed on.
-        wait: how.
+        loader: data loader, whose other attributes are passed on.
+        wait: wait that is used for each batch.
     """
 
     def __init__(self, loader: DataLoader, wait: BatchWait) -> None:
@@ -98,7 +100,7 @@ class WaitedLoader:
 
 
 def wait_through(loop: Any, wait: BatchWait) -> None:
-    """Let a training loop wait for its batches so; ``loop.batch_wait`` is ``wait`` then."""
+    """Let a training loop wait for its batches through ``wait``, as ``loop.batch_wait``."""
     shield_workers(loop.dataloader)
     if isinstance(loop, IterBasedTrainLoop):
         loop.dataloader_iterator = WaitedIterator(loop.dataloader_iterator, wait)

@@ -1,4 +1,4 @@
-"""MMEngine's way to sharded training, on PyTorch's ``fully_shard``."""
+"""MMEngine strategy for sharded training on PyTorch's ``fully_shard``."""
 
 import time
 from collections.abc import Callable
@@ -38,25 +38,28 @@ CHECKPOINTS = ('sharded', 'full')
 
 @STRATEGIES.register_module()
 class FSDPStrategy(DDPStrategy):
-    """Parameters, gradients and optimizer spread over all ranks.
+    """A strategy that shards parameters, gradients and optimizer state over all ranks.
 
-    MMEngine's own strategy of that name is on PyTorch's first FSDP, which needs an accelerator,
-    shards a model through flat parameters and writes checkpoints that only the same number of
-    ranks can read. This one takes PyTorch's second, ``fully_shard``: the model stays what it is.
+    MMEngine's own strategy of that name is built on PyTorch's first FSDP, which needs an
+    accelerator, shards a model through flat parameters and writes checkpoints that only the same
+    number of ranks can read. This strategy is built on PyTorch's second, ``fully_shard``, under
+    which a model keeps its modules and the names of its parameters.
 
     Args:
-        checkpoints: ``'sharded'``: a folder that each rank writes its part of; ``'full'``: one
-            file, the same as without sharding, gathered by rank 0. Either resumes on any number
-            of ranks, with or without sharding.
-        layers: see :func:`~mssdf.engine.sharding.shard_model`, as the next ones.
-        param_dtype: likewise.
-        reduce_dtype: likewise.
-        cpu_offload: likewise.
-        reshard_after_forward: likewise.
-        **kwargs: see :class:`mmengine._strategy.DDPStrategy`.
+        checkpoints: ``'sharded'`` for a folder to which each rank writes its part, or ``'full'``
+            for one file, gathered by rank 0, that equals the one written without sharding. Either
+            resumes on any number of ranks, with or without sharding.
+        layers: class names, or names of base classes, of the layers that are sharded one by one;
+            see :func:`~mssdf.engine.sharding.shard_model` for this and the next four arguments.
+        param_dtype: number type in which the layers' parameters are gathered and used.
+        reduce_dtype: number type in which the layers' gradients are averaged.
+        cpu_offload: whether parameters, gradients and optimizer state are kept in the CPU's memory.
+        reshard_after_forward: whether a layer's parameters are freed between forward and backward
+            pass.
+        **kwargs: arguments for :class:`mmengine._strategy.DDPStrategy`.
 
     Raises:
-        ValueError: for another kind of checkpoints.
+        ValueError: if ``checkpoints`` is neither ``'sharded'`` nor ``'full'``.
     """
 
     def __init__(
@@ -103,20 +106,21 @@ class FSDPStrategy(DDPStrategy):
         extra_ckpt: dict | None = None,
         callback: Callable | None = None,
     ) -> None:
-        """Save; all ranks call it together.
+        """Save a checkpoint; all ranks call this together.
 
         Args:
-            filename: file, or folder of a sharded checkpoint.
-            save_optimizer: keep the optimizer's state.
-            save_param_scheduler: keep the schedules.
-            extra_ckpt: what the runner adds.
-            callback: may change what is written.
+            filename: path of the file, or of the folder of a sharded checkpoint.
+            save_optimizer: whether the optimizer's state is saved.
+            save_param_scheduler: whether the state of the learning-rate schedules is saved.
+            extra_ckpt: further entries that the runner adds to the checkpoint.
+            callback: function that may change the content before it is written.
         """
         content: dict[str, Any] = dict(state_dict=dict(self.model.state_dict()))
         if save_optimizer and hasattr(self, 'optim_wrapper'):
             content['optimizer'] = self.optim_state_dict()
         if save_param_scheduler and hasattr(self, 'param_schedulers'):
             content['param_schedulers'] = self.scheduler_state_dict()
+
         extra = dict(extra_ckpt or {})
         extra['meta'] = dict(
             extra.get('meta', {}),
@@ -125,9 +129,12 @@ class FSDPStrategy(DDPStrategy):
             mmengine_version=mmengine.__version__,
         )
         content.update(extra)
+
         if callback is not None:
             callback(content)
         tensors, rest = split_checkpoint(content)
+
+        # Tensors are written by all ranks, the rest once.
         if self.checkpoints == 'full':
             self._save_full(tensors, rest, filename)
         else:
@@ -157,40 +164,45 @@ class FSDPStrategy(DDPStrategy):
         revise_keys: list | None = None,
         callback: Callable | None = None,
     ) -> dict:
-        """Load the weights of a full or sharded checkpoint; all ranks call it together.
+        """Load the weights of a full or sharded checkpoint; all ranks call this together.
 
         Args:
-            filename: file, or folder of a sharded checkpoint.
-            map_location: ignored; every rank reads its own parts.
-            strict: ignored; all weights must be there.
+            filename: path of the file, or of the folder of a sharded checkpoint.
+            map_location: ignored, as every rank reads its own part.
+            strict: ignored, as all weights must be there.
             revise_keys: ignored.
-            callback: gets what is returned.
+            callback: function that is called with the returned content.
 
         Returns:
-            Everything but the weights.
+            Content of the checkpoint without the weights.
 
         Raises:
-            CheckpointError: if the weights are not the model's.
+            CheckpointError: if names or shapes of the weights differ from those of the model.
         """
         filename = filename.removeprefix(SCHEME).removeprefix(WEIGHTS_SCHEME)
         self.logger.info(f'Load checkpoint from {filename}')
         model = dict(self.model.state_dict())
+
         if is_sharded(filename):
             rest = read_rest(Path(filename) / REST)
             paths = rest.pop(TENSORS)
+
             index = read_index(filename)
             prefix = 'state_dict/'
             self._check(
                 {path[len(prefix) :]: index[path][0] for path in paths if path.startswith(prefix)},
                 stored_grid(rest),
             )
+
+            # A rank reads only its own part of each tensor, straight into place.
             targets = {prefix + name: tensor for name, tensor in model.items()}
             targets |= self._empty_optimizer_state({path: index[path] for path in paths})
             read_into(targets, filename, alone=False)
+
             checkpoint = join(
                 {path: targets[path] for path in paths if not path.startswith(prefix)}, rest
             )
-            checkpoint.pop('state_dict', None)  # of which all has been taken
+            checkpoint.pop('state_dict', None)  # all weights have been read
         else:
             checkpoint = read_rest(filename)
             weights = checkpoint.pop('state_dict')
@@ -199,12 +211,13 @@ class FSDPStrategy(DDPStrategy):
             with torch.no_grad():
                 for name, tensor in model.items():
                     tensor.copy_(part_of(weights[name], tensor))
+
         if callback is not None:
             callback(checkpoint)
         return checkpoint
 
     def _check(self, found: dict[str, torch.Size], grid: Grid | None) -> None:
-        """Hold names, shapes and the sides of grids of positions against the model's."""
+        """Check names, shapes and position grids of weights against those of the model."""
         expected = {name: value.shape for name, value in self.model.state_dict().items()}
         for name in (*expected, *found):
             if expected.get(name) != found.get(name):
@@ -222,14 +235,14 @@ class FSDPStrategy(DDPStrategy):
                 )
 
     def _parameters(self) -> dict[int, Tensor]:
-        """The optimizer's parameters, numbered as in its state."""
+        """Return the optimizer's parameters by their numbers in its state."""
         groups = self.optim_wrapper.optimizer.param_groups
         return dict(enumerate(value for group in groups for value in group['params']))
 
     def _empty_optimizer_state(
         self, index: dict[str, tuple[torch.Size, torch.dtype]]
     ) -> dict[str, Tensor]:
-        """Tensors for the optimizer's state in a checkpoint: spread as their parameters."""
+        """Make tensors for the stored state of the optimizer, sharded like their parameters."""
         if not hasattr(self, 'optim_wrapper'):
             return {}
         parameters, state = self._parameters(), {}
@@ -245,7 +258,7 @@ class FSDPStrategy(DDPStrategy):
 
     @torch.no_grad()
     def load_optim_state_dict(self, state_dict: dict) -> None:
-        """Load the optimizer's state, each tensor spread as its parameter."""
+        """Load the optimizer's state, with each tensor sharded like its parameter."""
         state_dict = regroup_state(
             self.optim_wrapper.optimizer, state_dict, trained_parameters(self.model)
         )

@@ -1,7 +1,7 @@
-"""Stopping between two iterations when the user or the scheduler asks for it.
+"""Stop of a run between two iterations at the request of the user or the scheduler.
 
-One :class:`StopRequest` at a time takes note of the signals of a process; the loop, its hooks and
-whatever takes long ask it. On a cluster the whole way is described in docs/cluster.md.
+One :class:`StopRequest` at a time takes note of the signals of a process. The loop, its hooks and
+all long operations ask it. docs/cluster.md describes the complete procedure on a cluster.
 """
 
 import os
@@ -16,18 +16,18 @@ from typing import Any
 from mssdf.distributed import max_over_ranks
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1)
-# sysexits.h: "temporary failure; the user is invited to retry". Not os.EX_TEMPFAIL, which other
-# systems than Unix lack.
+# sysexits.h: "temporary failure; the user is invited to retry". os.EX_TEMPFAIL is not used, as only
+# Unix has it.
 REQUEUE = 75
 
 
 class TrainingInterrupted(KeyboardInterrupt):
-    """Training stopped on request, with all completed iterations saved.
+    """An exception after a requested stop, with all completed iterations saved.
 
     Args:
-        checkpoint: where they are; '' if none was completed.
-        iteration: how many are completed.
-        signum: what asked for it.
+        checkpoint: path of the checkpoint that holds them; '' if no iteration was completed.
+        iteration: number of completed iterations.
+        signum: number of the signal that asked for the stop.
     """
 
     def __init__(self, checkpoint: str, iteration: int, signum: int) -> None:
@@ -39,24 +39,24 @@ class TrainingInterrupted(KeyboardInterrupt):
 
     @property
     def exit_code(self) -> int:
-        """130 for the user's Ctrl-C; for the scheduler's signals 75: start the same run again."""
+        """Exit code: 130 after Ctrl-C; 75, for a restart, after a scheduler's signal."""
         return 128 + signal.SIGINT if self.signum == signal.SIGINT else REQUEUE
 
 
 class Abandoned(KeyboardInterrupt):
-    """Leaves work that is not worth finishing, as a stop was asked for."""
+    """An exception that leaves work that is not worth finishing after a request to stop."""
 
 
 class StopRequest:
-    """Take note of SIGINT, SIGTERM and SIGUSR1 instead of dying.
+    """A context that takes note of SIGINT, SIGTERM and SIGUSR1 instead of ending the process.
 
-    A second SIGINT acts as usual. SIGTERM and SIGUSR1 may come again and again, as launchers and
-    schedulers send them to the whole process group and once more at the time limit.
+    A second SIGINT acts as usual. SIGTERM and SIGUSR1 may come repeatedly: launchers and schedulers
+    send them to the whole process group and once more at the time limit.
 
-    A context manager, for the main thread; elsewhere signals are left alone.
+    It takes signals in the main thread only; in other threads it leaves them alone.
 
     Attributes:
-        signum: the signal that asked for a stop, 0 as long as none did.
+        signum: number of the signal that asked for a stop; 0 if none did.
         training: whether there is something to save; before that, a signal ends the process.
     """
 
@@ -94,8 +94,9 @@ class StopRequest:
                 signal.signal(signum, handler)  # type: ignore[arg-type]
 
     def _note(self, signum: int, frame: FrameType | None) -> None:
+        """Take note of a signal; this is the signal handler."""
         if os.getpid() != self._pid:
-            return  # a data worker, forked from here: its main process decides
+            return  # a data worker, forked from this process, leaves the decision to it
         first, self.signum = not self.signum, self.signum or signum
         if signum == signal.SIGINT:
             self._restore(signum)
@@ -105,7 +106,7 @@ class StopRequest:
             raise TrainingInterrupted('', 0, signum)
         if first:
             again = '; once more: stop at once' if signum == signal.SIGINT else ''
-            # not through logging or print: a handler may have interrupted either
+            # Logging and print are not used: the handler may have interrupted either.
             os.write(
                 sys.__stderr__.fileno() if sys.__stderr__ else 2,
                 f'\nStopping after this iteration and saving{again}.\n'.encode(),
@@ -116,7 +117,10 @@ class StopRequest:
 
     @contextmanager
     def abandonable(self) -> Iterator[None]:
-        """Inside, a stop that is asked for raises :class:`Abandoned`, at once if it has been."""
+        """Enter a block in which a request to stop raises :class:`Abandoned` at once.
+
+        A request that came before the block raises it on entry.
+        """
         try:
             self._abandonable = True
             if self.signum:
@@ -126,11 +130,11 @@ class StopRequest:
             self._abandonable = False
 
     def share(self, group: Any) -> None:
-        """Agree through a process group of CPU tensors, so that no device is waited for."""
+        """Set a process group of CPU tensors for the agreement, so that no device is waited for."""
         self.group = group
 
     def agreed(self) -> bool:
-        """Whether any rank was asked to stop. All ranks call it at the same iteration."""
+        """Tell whether any rank was asked to stop; all ranks call this at the same iteration."""
         agreed = max_over_ranks(self.signum, self.group)
         if agreed:  # else a signal that came meanwhile stays, for the next time: others do not know
             self.signum = agreed
@@ -141,15 +145,15 @@ _current: StopRequest | None = None
 
 
 def current_request() -> StopRequest | None:
-    """The request that takes note of this process's signals now, if any does."""
+    """Return the request that takes note of this process's signals; None if there is none."""
     return _current
 
 
 def unless_stopped(act: Callable[[], None]) -> bool:
-    """Do something that a stop may leave undone, or leave it where it is as soon as one is asked.
+    """Run a function that a request to stop abandons at once.
 
     Returns:
-        Whether it was done.
+        True if the function was completed.
     """
     if _current is None:
         act()

@@ -1,4 +1,4 @@
-"""Values of all labels in the batches of the first epoch."""
+"""Checks of all labels in the batches of the first epoch."""
 
 from typing import Any
 
@@ -11,11 +11,11 @@ def check_batch(batch: Any, expected: Expectations) -> None:
     """Refuse a batch with labels that the model does not have.
 
     Args:
-        batch: ``data_samples`` among others, as the loader collates it.
-        expected: what the model takes.
+        batch: batch as the loader collates it, with ``data_samples`` among its keys.
+        expected: expectations of the model.
 
     Raises:
-        DataCheckError: with the files of the sample and the first such values.
+        DataCheckError: if there are such labels; the sample's files and the first labels are named.
     """
     samples = batch.get('data_samples') if isinstance(batch, dict) else None
     if not isinstance(samples, (list, tuple)):

@@ -1,4 +1,4 @@
-"""Layer-wise learning-rate decay for whatever has one of our backbones, or mmpretrain's ViT."""
+"""Layer-wise decay of the learning rate for models with a backbone of ours or mmpretrain's ViT."""
 
 from functools import partial
 from typing import Any
@@ -13,12 +13,12 @@ from .parameter_groups import MergedGroups
 
 @OPTIM_WRAPPER_CONSTRUCTORS.register_module()
 class LayerDecayOptimWrapperConstructor(MergedGroups, LearningRateDecayOptimWrapperConstructor):
-    """mmpretrain's constructor, for models of mmseg, mmdet and mmrotate too.
+    """A constructor with layer-wise decay for mmseg, mmdet and mmrotate as well.
 
-    There is one parameter group per distinct rate and weight decay.
-
-    Those do not tell how deep a parameter lies; their backbone does. ``paramwise_cfg`` takes
-    ``layer_decay_rate`` and the rest of mmpretrain's.
+    mmpretrain's constructor asks the model for the depth of a parameter, which models of the other
+    libraries do not tell; this one asks their backbone. ``paramwise_cfg`` takes
+    ``layer_decay_rate`` and mmpretrain's other keys. There is one parameter group per distinct rate
+    and weight decay.
 
     Raises:
         ValueError: if neither the model nor its backbone has ``get_layer_depth``.
@@ -32,7 +32,7 @@ class LayerDecayOptimWrapperConstructor(MergedGroups, LearningRateDecayOptimWrap
         get_layer_depth: Any = None,
         **kwargs: Any,
     ) -> None:
-        """Add the parameters of a module and its children, each with its rate."""
+        """Add the parameters of a module and its children, each with its learning rate."""
         if get_layer_depth is None:
             backbone: Any = getattr(module, 'backbone', None)
             if not hasattr(backbone, 'get_layer_depth'):

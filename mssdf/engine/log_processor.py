@@ -1,4 +1,4 @@
-"""Log lines with as many digits as a value needs."""
+"""Formats of log lines, with as many digits as a value needs."""
 
 from typing import Any
 
@@ -8,7 +8,7 @@ from mssdf.registry import LOG_PROCESSORS
 
 
 class Compact(float):
-    """A number that shows four significant digits where a fixed number of decimals is asked for.
+    """A number shown with four significant digits where fixed decimals are asked for.
 
     ``visible_rgb: 100`` and ``hsic: 0.0003142`` instead of ``100.0000`` and ``0.0003``.
     """
@@ -22,19 +22,19 @@ class Compact(float):
 
 @LOG_PROCESSORS.register_module()
 class CompactLogProcessor(LogProcessor):
-    """MMEngine's log processor with values of very different size made readable.
+    """A log processor that keeps values of very different size readable.
 
-    It also bounds what is kept of them: MMEngine keeps the last million values of every scalar and
-    copies them all in each iteration, which in a long run costs hundreds of megabytes and, in the
-    end, more time than a step.
+    It also bounds the history: MMEngine keeps the last million values of every scalar and copies
+    all of them in each iteration, which costs hundreds of megabytes in a long run and, in the end,
+    more time than a training step.
 
     Args:
-        history_size: how many values of each scalar are kept, at least ``window_size``. All are
+        history_size: number of values kept of each scalar, at least ``window_size``; all are kept
             where ``custom_cfg`` asks for an average over an epoch or the whole run.
-        **kwargs: of ``mmengine.runner.LogProcessor``.
+        **kwargs: arguments for ``mmengine.runner.LogProcessor``.
 
     Raises:
-        ValueError: if fewer are kept than a line of the log averages.
+        ValueError: if fewer values are kept than a line of the log averages.
     """
 
     def __init__(self, history_size: int = 10_000, **kwargs: Any) -> None:
@@ -52,11 +52,11 @@ class CompactLogProcessor(LogProcessor):
             self.history_size = max(history_size, *windows)
 
     def get_log_after_iter(self, runner: Runner, batch_idx: int, mode: str) -> tuple[dict, str]:
-        """What MMEngine's says; then forget old values."""
+        """Return MMEngine's log line and bound the history of each scalar."""
         result = super().get_log_after_iter(runner, batch_idx, mode)
         if self.history_size is not None:
             for history in runner.message_hub.log_scalars.values():
-                history.max_length = self.history_size  # held to at the next value
+                history.max_length = self.history_size  # takes effect at the next value
         return result
 
     def _collect_scalars(

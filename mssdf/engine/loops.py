@@ -1,4 +1,4 @@
-"""A training loop that goes on inside an epoch as if it had never stopped."""
+"""Training loop that resumes inside an epoch without repeating or skipping a sample."""
 
 import logging
 from collections.abc import Iterable, Iterator
@@ -25,8 +25,8 @@ class _Rest:
     """A batch sampler without its first batches.
 
     Args:
-        batches: the batch sampler.
-        first: how many it leaves out.
+        batches: batch sampler.
+        first: number of batches that are left out.
     """
 
     def __init__(self, batches: Iterable[list], first: int) -> None:
@@ -38,7 +38,7 @@ class _Rest:
 
 
 def without_first(loader: Any, first: int) -> Any:
-    """The same loader, copied, but for its first batches, which are not read."""
+    """Copy a data loader without its first batches, which are not read."""
     wait = getattr(loader, 'wait', None)
     loader = getattr(loader, 'loader', loader)
     settings = {name: getattr(loader, name) for name in SETTINGS if name != 'persistent_workers'}
@@ -48,20 +48,21 @@ def without_first(loader: Any, first: int) -> Any:
 
 @LOOPS.register_module()
 class ResumableEpochTrainLoop(EpochBasedTrainLoop):
-    """Epochs, resumable at any iteration, that can be interrupted without losing one.
+    """An epoch-based training loop that can be interrupted and resumed at any iteration.
 
-    A checkpoint made inside an epoch is continued there: the sampler skips what was seen, nothing
-    of it is read again. The order must follow from the seed and the epoch's number, as it does
-    with MMEngine's ``DefaultSampler``; with ``mssdf.ResumableSampler`` what is random about each
-    sample follows from them as well. It always has an :class:`~mssdf.engine.InterruptionHook`.
+    A checkpoint from inside an epoch is resumed there: the sampler skips the samples that were seen
+    without reading them. The order must follow from the seed and the number of the epoch, as it
+    does with MMEngine's ``DefaultSampler``; with ``mssdf.ResumableSampler`` the random draws of
+    each sample follow from them as well. The loop always has an
+    :class:`~mssdf.engine.InterruptionHook`.
 
     Args:
-        runner: the runner.
-        dataloader: of a fixed number of batches an epoch.
+        runner: runner of the training.
+        dataloader: data loader with a fixed number of batches per epoch.
         max_epochs: number of epochs.
-        max_skipped_steps: iterations of the whole run whose loss may be NaN or infinite; they are
-            skipped with a warning, the next one stops the run.
-        **kwargs: see :class:`mmengine.runner.EpochBasedTrainLoop`.
+        max_skipped_steps: number of iterations in the whole run whose loss may be NaN or infinite;
+            each is skipped with a warning, and one more stops the run.
+        **kwargs: arguments for :class:`mmengine.runner.EpochBasedTrainLoop`.
     """
 
     _iter: int
@@ -86,7 +87,7 @@ class ResumableEpochTrainLoop(EpochBasedTrainLoop):
         self._first = 0
 
     def run(self) -> nn.Module:
-        """Train."""
+        """Train, and restore the signal handlers at the end."""
         self._first = self._resumed_position()
         hook = require_interruption_hook(self.runner)
         try:
@@ -95,14 +96,14 @@ class ResumableEpochTrainLoop(EpochBasedTrainLoop):
             hook.leave()
 
     def _resumed_position(self) -> int:
-        """Iterations of the current epoch that the loaded checkpoint has behind it."""
+        """Return the number of iterations of this epoch that the checkpoint has completed."""
         length = len(self.dataloader)
         infos = self.runner.message_hub.runtime_info
         if self._iter == 0:
             return 0
         if POSITION in infos:
             done, of = infos[POSITION]
-        else:  # a checkpoint of another loop
+        else:  # the checkpoint comes from another loop
             done, of = max(self._iter - self._epoch * length, 0), length
         position = min(done if of == length else done * length // of, length)
         expected = self._epoch * length + position
@@ -131,7 +132,7 @@ class ResumableEpochTrainLoop(EpochBasedTrainLoop):
         self._epoch += 1
 
     def _batches(self, first: int) -> Iterator[Any]:
-        """The batches of this epoch from the ``first`` on; nothing before it is read."""
+        """Return this epoch's batches from ``first`` on; earlier ones are not read."""
         sampler = self.dataloader.sampler
         if not hasattr(sampler, 'set_start'):
             sampler = getattr(self.dataloader.batch_sampler, 'sampler', None)
@@ -140,7 +141,7 @@ class ResumableEpochTrainLoop(EpochBasedTrainLoop):
         if hasattr(sampler, 'set_start'):
             sampler.set_start(first * self.dataloader.batch_sampler.batch_size)
             return iter(self.dataloader)
-        # any other sampler that draws an epoch from its number: what it drew is left out
+        # Any other sampler draws the whole epoch from its number; the first batches are left out.
         return iter(without_first(self.dataloader, first))
 
     def _next(self, batches: Iterator[Any]) -> Any:
@@ -156,7 +157,7 @@ class ResumableEpochTrainLoop(EpochBasedTrainLoop):
         """Run one iteration.
 
         Raises:
-            NonFiniteLossError: with the iteration, if no more steps may be skipped.
+            NonFiniteLossError: if the loss is not finite and no more steps may be skipped.
         """
         self.runner.call_hook('before_train_iter', batch_idx=idx, data_batch=data_batch)
         try:
@@ -173,7 +174,7 @@ class ResumableEpochTrainLoop(EpochBasedTrainLoop):
         self._iter += 1
 
     def _skip(self, error: NonFiniteLossError) -> None:
-        """Leave the step out, or give up."""
+        """Skip a step whose loss is not finite, or raise the error at the limit."""
         hub, optim_wrapper = self.runner.message_hub, self.runner.optim_wrapper
         skipped = hub.runtime_info.get(SKIPPED, 0) + 1
         message = f'iteration {self._iter + 1}: {error}'
@@ -182,7 +183,7 @@ class ResumableEpochTrainLoop(EpochBasedTrainLoop):
             raise error
         hub.update_info(SKIPPED, skipped)
         optim_wrapper.zero_grad()
-        optim_wrapper._inner_count += 1  # the iteration counts, also where steps are accumulated
+        optim_wrapper._inner_count += 1  # a skipped iteration counts too
         print_log(
             f'{message}. Step skipped, {skipped} of at most {self.max_skipped_steps}.',
             logger='current',

@@ -1,4 +1,4 @@
-"""Parameter groups without the teacher."""
+"""Parameter groups without the teacher's parameters."""
 
 from typing import Any
 
@@ -11,7 +11,7 @@ from .parameter_groups import MergedGroups
 
 
 class _SkipFrozen(DefaultOptimWrapperConstructor):
-    """MMEngine's constructor, leaving out whole modules without gradient."""
+    """A constructor that leaves out whole modules without gradient."""
 
     def add_params(self, params: list[dict], module: nn.Module, *args: Any, **kwargs: Any) -> None:
         """Add the parameters of a module and its children, if any of them is trained."""
@@ -21,8 +21,8 @@ class _SkipFrozen(DefaultOptimWrapperConstructor):
 
 @OPTIM_WRAPPER_CONSTRUCTORS.register_module()
 class TrainableOptimWrapperConstructor(MergedGroups, _SkipFrozen):
-    """MMEngine's constructor without frozen modules, and with one group per distinct setting.
+    """A constructor without frozen modules, with one group per distinct setting.
 
-    MMEngine's own makes a parameter group of each parameter, and warns of every frozen one: for a
-    teacher, hundreds.
+    MMEngine's own makes a group of each parameter and warns of every frozen one, which gives
+    hundreds of warnings for a teacher.
     """

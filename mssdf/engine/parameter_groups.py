@@ -1,4 +1,4 @@
-"""Optimizer with one parameter group per distinct setting, instead of one per parameter."""
+"""Optimizers with one parameter group per distinct setting instead of one per parameter."""
 
 from collections.abc import Iterable, Sequence
 from functools import partial
@@ -10,24 +10,24 @@ from torch.optim import Optimizer
 
 from mssdf.checkpoints.safe_load import CheckpointError
 
-# What MMEngine and mmpretrain note in a group beside what the optimizer reads.
+# Keys that MMEngine and mmpretrain add to a group and the optimizer does not read.
 NOTES = ('lr_mult', 'decay_mult', 'lr_scale', 'layer_id', 'param_name')
 
 
 def settings_of(group: dict[str, Any]) -> dict[str, Any]:
-    """Everything in a parameter group that the optimizer reads, its parameters apart."""
+    """Return what the optimizer reads from a parameter group, except the parameters."""
     return {key: value for key, value in group.items() if key not in ('params', *NOTES)}
 
 
 def merge_groups(groups: Iterable[dict[str, Any]], defaults: dict[str, Any]) -> list[dict]:
-    """Join the groups of equal settings; groups and parameters keep their order.
+    """Merge groups of equal settings; groups and parameters keep their order.
 
     Args:
-        groups: parameter groups, as a constructor makes them.
-        defaults: settings of the optimizer that a group may leave out.
+        groups: parameter groups as a constructor makes them.
+        defaults: optimizer settings for groups that lack them.
 
     Returns:
-        One group for each distinct setting.
+        One group per distinct setting.
     """
     merged: list[dict] = []
     for group in groups:
@@ -49,20 +49,20 @@ def trained_parameters(model: nn.Module) -> list[nn.Parameter]:
 def regroup_state(
     optimizer: Optimizer, state: dict[str, Any], order: Sequence[nn.Parameter]
 ) -> dict[str, Any]:
-    """Fit the state of an optimizer with one group per parameter to merged groups.
+    """Convert the state of an optimizer with one group per parameter to merged groups.
 
     Checkpoints of earlier versions hold such states.
 
     Args:
         optimizer: optimizer with merged groups.
         state: state dictionary of an optimizer.
-        order: trained parameters in the model's order, which is that of the old groups.
+        order: trained parameters in the model's order, which is the order of the old groups.
 
     Returns:
-        The state as the optimizer takes it; the one given if its groups are the optimizer's.
+        State with the optimizer's groups; ``state`` itself if it has them already.
 
     Raises:
-        CheckpointError: if the groups are others, or rates that differ would get lost.
+        CheckpointError: if the groups fit neither way, or different learning rates would be lost.
     """
     groups = optimizer.param_groups
     sizes = [len(group['params']) for group in state['param_groups']]
@@ -77,7 +77,7 @@ def regroup_state(
     places = {parameter: place for place, parameter in enumerate(order)}
     old = {place: group for place, group in enumerate(state['param_groups'])}
     rates = {group.get('initial_lr', group['lr']) for group in old.values()}
-    if len(rates) > 1:  # the schedules' states have one entry per group, which can not follow
+    if len(rates) > 1:  # the schedules' states have one entry per group and cannot be merged
         raise CheckpointError(
             'optimizer: the checkpoint has one parameter group per parameter and different '
             'learning rates, as an earlier version wrote it: finish the run with that version, or '
@@ -98,10 +98,10 @@ def regroup_state(
 
 
 class MergedGroups:
-    """Mixin for MMEngine's constructors of optimizers: groups of equal settings are merged.
+    """A mixin for MMEngine's optimizer constructors that merges groups of equal settings.
 
-    It takes the many small steps out of an optimizer's step. The state of an optimizer that was
-    saved with one group per parameter is loaded too.
+    Fewer groups mean fewer kernel launches in each step. A state that was saved with one group per
+    parameter is loaded too.
     """
 
     base_lr: float | None
@@ -110,7 +110,7 @@ class MergedGroups:
     def add_params(
         self, params: list[dict], module: nn.Module, prefix: str = '', **kwargs: Any
     ) -> None:
-        """Add the parameters of a module and its children, merged once all are there."""
+        """Add the parameters of a module and its children; merge the groups at the end."""
         super().add_params(params, module, prefix=prefix, **kwargs)  # type: ignore[misc]
         if prefix == '':
             base = dict(lr=self.base_lr, weight_decay=self.base_wd)

@@ -1,4 +1,4 @@
-"""What this process is doing now, for those who watch it from another thread or another rank."""
+"""Current activity of this process, for observers in another thread or on another rank."""
 
 import time
 from collections.abc import Iterator
@@ -19,12 +19,12 @@ DATA, STEP, HOOKS, VALIDATION, CHECKPOINT, EVALUATION, START, END = (
 
 @dataclass
 class Activity:
-    """Iteration and phase of the training thread.
+    """The iteration and the phase of the training thread.
 
     Attributes:
-        iteration: completed iterations.
-        phase: one of the names above.
-        since: when it began, by ``time.monotonic``.
+        iteration: number of completed iterations.
+        phase: name of the phase, one of those above.
+        since: start of the phase by ``time.monotonic``, in seconds.
     """
 
     iteration: int = 0
@@ -32,14 +32,14 @@ class Activity:
     since: float = field(default_factory=time.monotonic)
 
     def enter(self, phase: str, iteration: int | None = None) -> None:
-        """Begin a phase; that of the same name anew."""
+        """Begin a phase; a phase of the same name begins anew."""
         if iteration is not None:
             self.iteration = iteration
         self.phase, self.since = phase, time.monotonic()
 
     @contextmanager
     def within(self, phase: str) -> Iterator[None]:
-        """A phase inside another one, which goes on afterwards."""
+        """Enter a phase inside another one, which is restored afterwards."""
         outer = self.phase
         self.enter(phase)
         try:
@@ -48,5 +48,5 @@ class Activity:
             self.enter(outer)
 
 
-#: of this process; it trains one model at a time
+#: Activity of this process, which trains one model at a time.
 activity = Activity()

@@ -1,4 +1,4 @@
-"""From which checkpoint a run goes on."""
+"""Choice of the checkpoint to resume from."""
 
 import re
 import warnings
@@ -17,14 +17,14 @@ from mssdf.checkpoints.training_state import check_resumable, read_rest, read_tr
 from mssdf.utils.allowances import ALLOW, allowed, lies_below
 from mssdf.utils.atomic_file import put_back_replaced_folders
 
-# Before a path in load_from: our own readers, of checkpoints to resume from and of weights alone.
+# Prefixes of a path in load_from that select our readers: of a training state, of weights alone.
 SCHEME, WEIGHTS_SCHEME = 'mssdf-state:', 'mssdf-weights:'
-# Written beside the resumable ones: without optimizer (best_*), or published (name-1a2b3c4d).
+# Files beside resumable checkpoints: without optimizer (best_*) or published (name-1a2b3c4d).
 NOT_RESUMABLE = re.compile(r'^best_.*|.*-[0-9a-f]{8}$')
 
 
 def is_readable(path: str | Path) -> bool:
-    """Tell whether a checkpoint is whole: its directory of records stands and every CRC fits."""
+    """Tell whether a checkpoint is complete: its directory of records exists and every CRC fits."""
     if Path(path).is_dir():
         return is_whole(path)
     try:
@@ -36,7 +36,7 @@ def is_readable(path: str | Path) -> bool:
 
 
 def _named_last(work_dir: Path) -> Path | None:
-    """What ``last_checkpoint`` names; inside ``work_dir`` if it is there, as runs get moved."""
+    """Return the path in ``last_checkpoint``; if moved with the run, the one in ``work_dir``."""
     try:
         text = (work_dir / 'last_checkpoint').read_text().strip()
     except (OSError, UnicodeDecodeError):
@@ -48,6 +48,7 @@ def _named_last(work_dir: Path) -> Path | None:
 
 
 def _may_be_followed(last: Path, work_dir: Path, folders: Sequence[str | Path] | None) -> bool:
+    """Tell whether a checkpoint named by ``last_checkpoint`` may be opened from its folder."""
     return (
         folders is None
         or allowed('outside')
@@ -60,25 +61,26 @@ def find_resumable_checkpoint(
 ) -> str | None:
     """Find the newest readable checkpoint of a run.
 
-    A torn one (cut off, damaged) or one that ``last_checkpoint`` names and is gone is passed over
-    with one warning that names the file.
+    A torn checkpoint (cut off, damaged) and a missing one that ``last_checkpoint`` names are passed
+    over, with one warning that names the files.
 
     Args:
-        work_dir: folder of the run.
-        folders: further folders that ``last_checkpoint`` may point into; None lets it point
-            anywhere.
+        work_dir: work directory of the run.
+        folders: further folders that ``last_checkpoint`` may point into; None allows any folder.
 
     Returns:
-        Its path, or None if there is none.
+        Path of the checkpoint; None if there is none.
     """
     work_dir = Path(work_dir)
     put_back_replaced_folders(work_dir)
+
     last = _named_last(work_dir)
     candidates = {
         path: path.stat().st_mtime_ns
         for path in work_dir.glob('*.pth')
         if (path.is_file() or is_sharded(path)) and not NOT_RESUMABLE.match(path.stem)
     }
+
     passed_over = []
     if last is not None:
         if not _may_be_followed(last, work_dir, folders):
@@ -87,30 +89,33 @@ def find_resumable_checkpoint(
             candidates[last] = last.stat().st_mtime_ns
         else:
             passed_over.append(f'{last} (missing)')
+
     found = None
     for path in sorted(candidates, key=lambda path: (candidates[path], path == last), reverse=True):
         if is_readable(path):
             found = str(path)
             break
         passed_over.append(f'{path} (torn)')
+
     if passed_over:
         instead = f'going on from {found}' if found else 'no other checkpoint is there'
         warnings.warn(
             f'cannot resume from {", ".join(passed_over)}: {instead}', RuntimeWarning, stacklevel=2
         )
+
     return found
 
 
 def read_meta(path: str | Path) -> dict[str, Any]:
-    """Read the ``meta`` of one of this run's own checkpoints, without reading its tensors."""
+    """Read ``meta`` from one of this run's own checkpoints without reading its tensors."""
     return _read_rest(path).get('meta', {})
 
 
 def read_resumable_meta(path: str | Path) -> dict[str, Any]:
-    """Read the ``meta`` of a checkpoint that a run is to go on from.
+    """Read ``meta`` from a checkpoint that a run resumes from.
 
     Raises:
-        CheckpointError: if it cannot be read, or lacks what the run needs to go on.
+        CheckpointError: if it cannot be read or lacks what a run needs to resume.
     """
     content = _read_rest(path)
     check_resumable(content, path)
@@ -123,22 +128,22 @@ def _read_rest(path: str | Path) -> dict[str, Any]:
 
 @CheckpointLoader.register_scheme(prefixes=SCHEME)
 def load_training_state(filename: str, map_location: Any = None) -> dict[str, Any]:
-    """Read a checkpoint of training for MMEngine's runner: a sharded one too, and no code run.
+    """Read a checkpoint of training, sharded or not, for MMEngine's runner; run no code.
 
     Args:
-        filename: its path, with :data:`SCHEME` in front.
-        map_location: ignored; it is read to the CPU.
+        filename: path of the checkpoint, prefixed with :data:`SCHEME`.
+        map_location: ignored, as the checkpoint is read to the CPU.
     """
     return read_training_state(filename.removeprefix(SCHEME))
 
 
 @CheckpointLoader.register_scheme(prefixes=WEIGHTS_SCHEME)
 def load_weights(filename: str, map_location: Any = None) -> dict[str, Any]:
-    """Read a checkpoint's weights for MMEngine's ``load_from``, of any library; no code is run.
+    """Read the weights of any library's checkpoint for MMEngine's ``load_from``; run no code.
 
     Args:
-        filename: its path, with :data:`WEIGHTS_SCHEME` in front.
-        map_location: ignored; they are read to the CPU.
+        filename: path of the checkpoint, prefixed with :data:`WEIGHTS_SCHEME`.
+        map_location: ignored, as the weights are read to the CPU.
     """
     path = filename.removeprefix(WEIGHTS_SCHEME)
     content = read_checkpoint(path)

@@ -1,4 +1,4 @@
-"""Random numbers of a sample that follow from its place in training, for any dataset."""
+"""Random numbers of a sample from its place in training, for any dataset."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -26,7 +26,7 @@ class SeededIndex(int):
 
     Args:
         index: index of the sample.
-        epoch: epoch that it is drawn in; 0 where a sampler knows none.
+        epoch: epoch in which it is drawn; 0 where the sampler knows no epoch.
         place: number of indices that the sampler gave before it in the epoch.
     """
 
@@ -34,14 +34,14 @@ class SeededIndex(int):
     place: int
 
     def __new__(cls, index: int, epoch: int = 0, place: int = 0) -> 'SeededIndex':
-        """Keep the place beside the number."""
+        """Make the index and attach its place."""
         self = super().__new__(cls, index)
         self.epoch, self.place = epoch, place
         return self
 
 
 class SeededSampler(Sampler[SeededIndex]):
-    """A sampler that tells each index its place; all else is that of the sampler inside.
+    """A sampler that attaches to each index its place, and otherwise acts as the wrapped one.
 
     Args:
         sampler: sampler of integers.
@@ -65,7 +65,7 @@ class SeededSampler(Sampler[SeededIndex]):
         return self._skip if name == 'skip' else value
 
     def _skip(self, num_samples: int) -> None:
-        """Begin after so many indices, as MMEngine's sampler of iterations does on resuming."""
+        """Start after some indices, as MMEngine's sampler of iterations does on resuming."""
         self.sampler.skip(num_samples)
         self._first = num_samples
 
@@ -73,7 +73,7 @@ class SeededSampler(Sampler[SeededIndex]):
 class SeededDataset(Dataset):
     """A dataset that seeds Python, NumPy and PyTorch for each sample from its place in training.
 
-    Samples of plain indices are drawn as ever. All else is that of the dataset inside.
+    Samples of plain indices are drawn unseeded. Otherwise it acts as the wrapped dataset.
 
     Args:
         dataset: dataset whose transforms draw random numbers.
@@ -101,16 +101,16 @@ class SeededDataset(Dataset):
 
 
 def seeded_loader(loader: DataLoader, seed: int, rank: int) -> DataLoader:
-    """Copy a data loader so that what is random about its samples follows from their place.
+    """Copy a data loader so that the random draws of its samples follow from their place.
 
     Args:
-        loader: loader that nothing has been read from.
+        loader: data loader from which nothing has been read.
         seed: seed of the run.
         rank: rank of this process.
 
     Returns:
-        The copy, with the same order, or the loader itself where a sampler hands out more than
-        integers, as those of pre-training, whose datasets seed by themselves.
+        The copy, with the same order; the loader itself where a sampler yields more than integers,
+        as in pre-training, whose datasets seed by themselves.
     """
     batches: Any = loader.batch_sampler
     if not hasattr(batches, 'sampler') or hasattr(batches.sampler, 'set_start'):

@@ -1,4 +1,4 @@
-"""Spreading a model's parameters over ranks (FSDP2), and tensors from and to such a model."""
+"""Sharding of a model's parameters over ranks (FSDP2), and conversion of sharded tensors."""
 
 from collections.abc import Iterable, Mapping
 from typing import Any
@@ -8,21 +8,21 @@ from mmengine.device import get_device
 from mmengine.model import BaseDataPreprocessor
 from torch import Tensor, nn
 
-# of torch.distributed, what takes long to import is imported where it is used
+# Slow parts of torch.distributed are imported where they are used.
 
 LAYERS = ('TransformerEncoderLayer',)
 
 
 def layers_of(model: nn.Module, names: Iterable[str], key: str) -> list[nn.Module]:
-    """A model's layers of some classes.
+    """Find a model's layers of some classes.
 
     Args:
-        model: where to look.
-        names: of the classes, or of base classes.
-        key: of the config that names them, for an error.
+        model: model that has the layers.
+        names: names of the classes or of base classes.
+        key: config key that gives the names, for the error.
 
     Raises:
-        ValueError: if there is none.
+        ValueError: if the model has no such layer.
     """
     wanted = set(names)
     found = [
@@ -39,7 +39,7 @@ def layers_of(model: nn.Module, names: Iterable[str], key: str) -> list[nn.Modul
 
 
 def is_sharded_model(model: nn.Module) -> bool:
-    """Whether parameters are spread over ranks."""
+    """Tell whether a model's parameters are sharded over ranks."""
     return any(hasattr(parameter, 'full_tensor') for parameter in model.parameters())
 
 
@@ -53,18 +53,18 @@ def shard_model(
 ) -> nn.Module:
     """Shard a model in place: each layer by itself, and the rest together.
 
-    A layer's parameters are gathered when it runs and freed afterwards; keys of the state
-    dictionary stay as they are, and each parameter is a part of the whole one on every rank.
-    Checkpointing and compiling happen inside a layer, and so before sharding.
+    A layer's parameters are gathered for its run and freed afterwards. Keys of the state dictionary
+    stay as they are, and each rank holds one part of each parameter. Activation checkpointing and
+    compiling act inside a layer and so come before sharding.
 
     Args:
-        model: with the same weights on every rank.
-        layers: class names, or those of base classes, of the layers.
-        param_dtype: number type in which the layers' parameters are gathered and used (the other
-            parameters stay as they are), to go with autocast to the same type.
-        reduce_dtype: number type in which their gradients are averaged.
-        cpu_offload: keep parameters, gradients and optimizer in the CPU's memory.
-        reshard_after_forward: free a layer's parameters until its backward pass; else keep them.
+        model: model with the same weights on every rank.
+        layers: class names, or names of base classes, of the layers.
+        param_dtype: number type in which the layers' parameters are gathered and used, to go with
+            autocast to the same type; the other parameters keep theirs.
+        reduce_dtype: number type in which the layers' gradients are averaged.
+        cpu_offload: whether parameters, gradients and optimizer state are kept in the CPU's memory.
+        reshard_after_forward: whether a layer's parameters are freed until its backward pass.
 
     Raises:
         ValueError: if no layer has such a name.
@@ -74,13 +74,13 @@ def shard_model(
     device = get_device()
     for module in model.modules():
         if isinstance(module, BaseDataPreprocessor):
-            module.to(device)  # it remembers where
+            module.to(device)  # it remembers the device, to which it casts the data
     found = layers_of(model, layers, 'strategy.layers')
     settings = _settings(device, cpu_offload)
     precision = MixedPrecisionPolicy(
         param_dtype=_dtype('param_dtype', param_dtype),
         reduce_dtype=_dtype('reduce_dtype', reduce_dtype),
-        cast_forward_inputs=False,  # autocast does, and leaves the sum of the layers in float32
+        cast_forward_inputs=False,  # autocast casts, and keeps the residual sum in float32
     )
     for module in found:
         fully_shard(
@@ -99,6 +99,7 @@ def _settings(device: str, cpu_offload: bool) -> dict[str, Any]:
 
 
 def _dtype(key: str, name: str | None) -> torch.dtype | None:
+    """Return the number type of a name; None for None."""
     dtype = None if name is None else getattr(torch, name, None)
     if name is not None and not isinstance(dtype, torch.dtype):
         raise ValueError(f'strategy.{key}: expected a number type such as bfloat16, found {name!r}')
@@ -106,10 +107,10 @@ def _dtype(key: str, name: str | None) -> torch.dtype | None:
 
 
 def gather(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """The whole tensors in the memory of rank 0; all ranks call it together.
+    """Gather whole tensors in the memory of rank 0; all ranks call this together.
 
     Returns:
-        All of them on rank 0, none on the others.
+        All tensors on rank 0; an empty dictionary on the other ranks.
     """
     from torch.distributed.tensor import DTensor
 
@@ -124,11 +125,11 @@ def gather(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
 
 
 def part_of(whole: Tensor, like: Tensor) -> Tensor:
-    """This rank's part of a whole tensor, spread as another one; no communication.
+    """Return this rank's part of a whole tensor, sharded like another one, without communication.
 
     Args:
-        whole: the same on every rank.
-        like: a tensor of the same shape, distributed or not.
+        whole: whole tensor, the same on every rank.
+        like: tensor of the same shape, distributed or not.
     """
     from torch.distributed.tensor import DTensor, distribute_tensor
 

@@ -1,9 +1,9 @@
-"""Watching all ranks from each: one that died or hangs ends the job, and is named.
+"""Watchdog over the ranks: a rank that died or hangs ends the job and is named.
 
-Every rank tells the others, through a small store on rank 0, which iteration and phase its training
-thread is in. A thread on every rank looks at all of it at a low frequency. It needs neither the
-process group nor the device, so it also works while the training thread is blocked in a collective
-that will never return; the process then ends by ``os._exit``, as no exception reaches that thread.
+Every rank reports, through a small store on rank 0, the iteration and the phase of its training
+thread. On every rank, a thread reads all reports at intervals. It needs neither the process group
+nor the device, so it also works while the training thread is blocked in a collective that never
+returns. No exception reaches a blocked thread, so the process then ends by ``os._exit``.
 """
 
 import json
@@ -27,27 +27,27 @@ from mssdf.engine.interruption import current_request
 
 from .phases import CHECKPOINT, DATA, END, EVALUATION, HOOKS, START, VALIDATION, activity
 
-#: phases in which the other ranks may wait long for one
+#: Phases in which the other ranks may wait a long time for one rank.
 LONG = (START, CHECKPOINT, EVALUATION, VALIDATION, HOOKS)
 FAILED = 'failed'
 GAVE_UP = 'ended because of another rank'
-#: exit code of a rank that ends because of another one
+#: Exit code of a rank that ends because of another one.
 BROKEN = 1
 
 
 @dataclass
 class Beat:
-    """What one rank says of itself.
+    """A report of one rank on itself.
 
     Attributes:
-        number: rises with every beat.
-        iteration: completed iterations.
-        phase: of :mod:`mssdf.engine.phases`, or one of the two above.
+        number: number of the beat, which rises with every beat.
+        iteration: number of completed iterations.
+        phase: name of the phase, from :mod:`mssdf.engine.phases` or one of the two names above.
         age: seconds since the phase began.
         host: name of the machine.
-        pid: of the process there.
-        stop: the signal that asked it to stop, or 0.
-        note: the error, if it failed; what it found, if it gave up.
+        pid: process id on that machine.
+        stop: number of the signal that asked the rank to stop; 0 if none did.
+        note: text of the error if the rank failed; the verdict if it gave up; else empty.
     """
 
     number: int
@@ -61,7 +61,7 @@ class Beat:
 
 
 def describe(rank: int, beat: Beat | None) -> str:
-    """Name a rank, where it runs and how far it came."""
+    """Name a rank, the machine and process that it runs in, and its position in training."""
     if beat is None:
         return f'rank {rank}'
     return (
@@ -71,7 +71,7 @@ def describe(rank: int, beat: Beat | None) -> str:
 
 
 def alive(beat: Beat) -> bool:
-    """Whether the process is there, as far as can be told from this machine."""
+    """Tell whether the process exists, as far as this machine can tell."""
     if beat.host != socket.gethostname():
         return True
     try:
@@ -92,42 +92,52 @@ def find_culprit(
     long_timeout: float,
     is_alive: Callable[[Beat], bool] = alive,
 ) -> str | None:
-    """What is wrong with the job, in one line, or None.
+    """Judge the state of the job from the beats of all ranks.
 
     Args:
         beats: last beat of each rank; None before its first.
-        silences: seconds since each rank's last beat came.
-        silence: how many of them a rank may have.
-        timeout: seconds that a rank may wait for data, or all may be in a step.
-        long_timeout: seconds of a phase that one rank has for itself (checkpoint, evaluation).
-        is_alive: tells a process that is gone.
+        silences: seconds since the last beat of each rank arrived.
+        silence: seconds without a beat after which a rank counts as dead or stopped.
+        timeout: seconds that a rank may wait for data, or that all ranks may be in one step.
+        long_timeout: seconds that one rank may spend in a long phase (checkpoint, evaluation).
+        is_alive: function that tells whether the process of a beat exists.
+
+    Returns:
+        One line that names the rank at fault and the fault; None if nothing is wrong.
     """
     for rank, beat in beats.items():
         if beat is not None and beat.phase == FAILED:
             return f'{describe(rank, beat)}: {beat.note}'
+
     for beat in beats.values():
         if beat is not None and beat.phase == GAVE_UP:
-            return beat.note  # the first to find out is right: what it did follows from it
+            return beat.note  # the first verdict names the cause; later faults follow from it
+
     for rank, beat in beats.items():
         if beat is not None and beat.phase != END and not is_alive(beat):
             return f'{describe(rank, beat)} is dead: its process is gone'
+
     for rank, beat in beats.items():
         if silences[rank] > silence and (beat is None or beat.phase != END):
             return (
                 f'{describe(rank, beat)} is dead or stopped: no sign of life for '
                 f'{silences[rank]:.0f} s'
             )
+
+    # Only one rank may be busy with something long (a checkpoint, an evaluation): the others wait.
     there = {rank: beat for rank, beat in beats.items() if beat is not None and beat.phase != END}
     for rank, beat in there.items():
         if beat.phase in LONG and beat.age > long_timeout:
             return f'{describe(rank, beat)} hangs: in this phase for {beat.age:.0f} s'
     if any(beat.phase in LONG for beat in there.values()):
-        return None  # the others wait for it
+        return None  # the other ranks wait for this one
+
     for rank, beat in there.items():
         if beat.phase == DATA and beat.age > timeout:
             return f'{describe(rank, beat)} hangs: in this phase for {beat.age:.0f} s'
+
     if there and all(beat.age > timeout for beat in there.values()):
-        # in a collective that does not return; whoever did not come so far holds the others up
+        # A collective does not return: the rank with the fewest iterations holds the others up.
         rank = min(there, key=lambda rank: (there[rank].iteration, -there[rank].age))
         age = there[rank].age
         if all(beat.iteration == there[rank].iteration for beat in there.values()):
@@ -136,11 +146,12 @@ def find_culprit(
                 f'{age:.0f} s'
             )
         return f'{describe(rank, there[rank])} hangs: in this phase for {age:.0f} s'
+
     return None
 
 
 def connect() -> Any:
-    """A store on rank 0, for these beats alone, on a free port."""
+    """Open a store on a free port of rank 0 that serves the beats alone."""
     rank = distributed.get_rank()
     timeout = timedelta(seconds=300)
     host = os.environ.get('MASTER_ADDR') or '127.0.0.1'
@@ -150,22 +161,24 @@ def connect() -> Any:
             host, 0, is_master=True, wait_for_workers=False, timeout=timeout
         )
         port = store.port
+
     port = from_main_process(port)
     if store is None:
         store = distributed.TCPStore(
             host, port, is_master=False, wait_for_workers=False, timeout=timeout
         )
+
     return store
 
 
 class Watchdog:
-    """Beats for this rank, and watches all.
+    """A thread that reports on this rank and one that watches all ranks.
 
     Args:
         interval: seconds between two beats.
-        silence: see :func:`find_culprit`.
-        timeout: see :func:`find_culprit`.
-        long_timeout: see :func:`find_culprit`.
+        silence: seconds without a beat after which a rank counts as dead or stopped.
+        timeout: seconds that a rank may wait for data, or that all ranks may be in one step.
+        long_timeout: seconds that one rank may spend in a long phase (checkpoint, evaluation).
     """
 
     def __init__(
@@ -190,32 +203,36 @@ class Watchdog:
         self._lock = threading.Lock()
 
     def start(self) -> None:
-        """Begin to beat and to watch: in two threads, as a store that hangs holds up the first."""
+        """Start to report and to watch, in two threads.
+
+        A store that hangs then blocks the reports only, and the watch goes on.
+        """
         for target in (self._beat_on, self._look_on):
             threading.Thread(target=target, name='watchdog', daemon=True).start()
 
     def stop(self) -> None:
-        """Tell the others that this rank ends in peace, and watch no more.
+        """Tell the other ranks that this one has ended as planned, and stop watching.
 
-        Rank 0, which holds the store, waits until the others have done so, but no longer than
-        ``silence`` seconds.
+        Rank 0 holds the store. It waits until the others have stopped too, for at most ``silence``
+        seconds.
         """
         activity.enter(END)
         self._ended.set()
         self._within(2.0, self._exchange)
         self._within(2.0, lambda: self._store.add('ended', 1))
+
         if self.rank == 0:
             deadline = time.monotonic() + self.silence
             while time.monotonic() < deadline and self._store.add('ended', 0) < self.world_size:
                 time.sleep(0.05)
 
     def fail(self, error: BaseException) -> str | None:
-        """Tell the others that this rank fails, or find out which other one did so before.
+        """Tell the other ranks that this one fails, or find the rank that failed before it.
 
         Returns:
-            What is wrong with another rank, if this one's error follows from it.
+            The fault of another rank, if this rank's error follows from it; else None.
         """
-        if is_broken_communication(error):  # another one is gone: it shows within two beats
+        if is_broken_communication(error):  # another rank is gone, which shows within two beats
             deadline = time.monotonic() + 2 * self.interval + 2
             while time.monotonic() < deadline:
                 found = self._judge()
@@ -223,22 +240,25 @@ class Watchdog:
                     self.give_up(found)
                     return found
                 time.sleep(min(0.2, self.interval))
+
         lines = [line for line in str(error).splitlines() if line.strip()] or ['']
         self._note = f'{type(error).__name__}: {lines[0]}'
         self._ended.set()
         self._within(2.0, self._exchange)
-        if self.rank == 0:  # it holds the store: the others should hear of it
+
+        if self.rank == 0:  # the others read the error from the store on rank 0
             time.sleep(2 * self.interval)
         return None
 
     def give_up(self, found: str) -> None:
-        """Stay until the others have found out as well, else they would blame this rank."""
+        """Stay until the other ranks have reached a verdict, as they would blame this one."""
         self._ended.set()
         self._verdict = found
         self._within(2.0, self._exchange)
         time.sleep(2 * self.interval)
 
     def _mine(self) -> Beat:
+        """Make the next beat of this rank."""
         self._number += 1
         phase = FAILED if self._note else GAVE_UP if self._verdict else activity.phase
         stop = current_request()
@@ -254,7 +274,7 @@ class Watchdog:
         )
 
     def _exchange(self) -> None:
-        """Give this rank's beat, take all that are there."""
+        """Store this rank's beat and read the beats of all ranks that have begun."""
         with self._lock:
             self._store.set(f'beat/{self.rank}', json.dumps(asdict(self._mine())))
             begun = [
@@ -270,7 +290,10 @@ class Watchdog:
                     self.beats[rank], self._arrived[rank] = beat, now
 
     def _within(self, seconds: float, act: Callable[[], Any]) -> None:
-        """Try it, without waiting for a store that is gone or hangs."""
+        """Run a function, and wait for it no longer than some seconds.
+
+        A store that is gone or hangs does not hold up this thread.
+        """
 
         def attempt() -> None:
             with suppress(Exception):
@@ -281,32 +304,37 @@ class Watchdog:
         thread.join(seconds)
 
     def _beat_on(self) -> None:
+        """Report at intervals until the watch ends or rank 0 is gone."""
         while True:
             try:
                 self._exchange()
-            except Exception:  # torch raises several kinds; rank 0 is gone
+            except Exception:  # torch raises several types when rank 0 is gone
                 self._broken = self.rank != 0
                 return
             if self._ended.wait(self.interval):
                 return
 
     def _judge(self) -> str | None:
+        """Judge the job from the beats that this rank has received."""
         if self._broken:
             return f'{describe(0, self.beats[0])} is dead: it has closed its connections'
+
         now = time.monotonic()
         silences = {rank: now - arrived for rank, arrived in self._arrived.items()}
         silences[self.rank] = 0.0
+
         beats = self.beats
         if self.rank and min(v for r, v in silences.items() if r != self.rank) > self.silence:
-            beats = {0: beats[0]}  # it holds the store through which all beats come
+            beats = {0: beats[0]}  # all beats come through rank 0's store, so rank 0 is to blame
         return find_culprit(beats, silences, self.silence, self.timeout, self.long_timeout)
 
     def _look_on(self) -> None:
+        """Judge the job at intervals; end this process once a rank is at fault."""
         while not self._ended.wait(self.interval):
             stop = current_request()
             if stop is not None and not stop.signum:
                 if any(beat is not None and beat.stop for beat in self.beats.values()):
-                    os.kill(os.getpid(), signal.SIGUSR1)  # one was asked: all should know
+                    os.kill(os.getpid(), signal.SIGUSR1)  # so all ranks stop
             found = self._judge()
             if found and not self._ended.is_set():
                 self.give_up(found)
@@ -314,7 +342,7 @@ class Watchdog:
 
 
 def is_broken_communication(error: BaseException) -> bool:
-    """Whether an error comes from talking to other ranks, so that it may not be the cause."""
+    """Tell whether an error comes from communication and so from another rank."""
     if isinstance(error, distributed.DistError):
         return True
     words = ('gloo', 'nccl', 'connection', 'socket', 'timed out', 'process group', 'store')
@@ -322,7 +350,7 @@ def is_broken_communication(error: BaseException) -> bool:
 
 
 def end_now(rank: int, found: str) -> None:
-    """Say what is wrong and end this process, whatever its main thread is blocked in."""
+    """Report the fault and end this process, even if its main thread is blocked."""
     frame = sys._current_frames().get(threading.main_thread().ident or 0)
     where = ''.join(traceback.format_stack(frame, limit=3)) if frame else ''
     report(f'rank {rank} ends: {found}\nrank {rank} was here:\n{where.rstrip()}')
@@ -330,7 +358,7 @@ def end_now(rank: int, found: str) -> None:
 
 
 def report(message: str) -> None:
-    """Write to the standard error, past locks that another thread may hold."""
+    """Write to the standard error without taking locks that another thread may hold."""
     os.write(sys.__stderr__.fileno() if sys.__stderr__ else 2, f'\n{message}\n'.encode())
 
 
@@ -338,14 +366,14 @@ _current: Watchdog | None = None
 
 
 def watch(**settings: float) -> None:
-    """Watch the ranks from here on."""
+    """Start to watch the ranks."""
     global _current
     _current = Watchdog(**settings)
     _current.start()
 
 
 def end_watch() -> None:
-    """Watch no more: this rank ends in peace. Nothing happens where nothing is watched."""
+    """End the watch as planned; without a watch, do nothing."""
     global _current
     if _current is not None:
         _current.stop()
@@ -353,7 +381,7 @@ def end_watch() -> None:
 
 
 def tell_the_others(error: BaseException) -> None:
-    """Let the other ranks name this one, which fails; or name the one that failed before it.
+    """Report an error of this rank, or name the rank that failed before it.
 
     In the latter case, the process ends here: its process group is broken and cannot be left.
     """

@@ -1,4 +1,4 @@
-"""A sharded model put together again, for what one process does by itself."""
+"""Gathering of a sharded model for work that one process does alone."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -16,10 +16,10 @@ from .sharding import gather, is_sharded_model
 
 @contextmanager
 def whole_model(runner: Runner) -> Iterator[None]:
-    """Inside, rank 0 has the model whole, as ``runner.model``; all ranks enter together.
+    """Gather the whole model as ``runner.model`` on rank 0; all ranks enter together.
 
-    A model that is not sharded stays as it is. Of a sharded one, a layer run by one rank alone
-    would wait for the others for ever.
+    The sharded model is back after the block; a model that is not sharded is left as it is. A layer
+    of a sharded model that one rank runs alone would wait for the others forever.
     """
     sharded = runner.model
     if not is_sharded_model(sharded):
@@ -27,12 +27,12 @@ def whole_model(runner: Runner) -> Iterator[None]:
         return
     weights = gather(sharded.state_dict())
     if is_main_process():
-        with preserved_rng():  # building draws weights
+        with preserved_rng():  # building a model draws its weights
             model = MODELS.build(deepcopy(runner.cfg.model))
         model.load_state_dict(weights)
         model.to(get_device())
         model.train(sharded.training)
-        # it has no parameters, and hooks have changed its settings
+        # The data preprocessor has no parameters, but hooks have changed its settings.
         model.data_preprocessor = sharded.data_preprocessor
         runner.model = model
     try:

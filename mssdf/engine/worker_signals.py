@@ -1,7 +1,7 @@
-"""Data workers outlive the signals that a scheduler sends to every process of a job.
+"""Protection of data workers from signals that a scheduler sends to every process of a job.
 
-Slurm and torchrun signal whole process groups. A worker that dies of it takes its main process
-along, before that could save.
+Slurm and torchrun signal whole process groups. A worker that dies of a signal ends its main process
+too, before that can save.
 """
 
 import os
@@ -18,7 +18,7 @@ HELD_BACK = (*WAITED_FOR, signal.SIGINT)
 
 
 def _heed_the_parent_alone(parent: int) -> None:
-    """Wait for signals for ever; end with SIGTERM from the parent, which is how it stops us."""
+    """Wait for signals; exit only after SIGTERM from the parent."""
     while True:
         received = signal.sigwaitinfo(WAITED_FOR)
         if received.si_signo == signal.SIGTERM and received.si_pid == parent:
@@ -26,17 +26,17 @@ def _heed_the_parent_alone(parent: int) -> None:
 
 
 class Shielded:
-    """A ``worker_init_fn`` that lets only the main process end the worker.
+    """A ``worker_init_fn`` after which only the main process can end the worker.
 
     Args:
-        then: the ``worker_init_fn`` to call afterwards.
+        then: further ``worker_init_fn`` that is called afterwards; None calls nothing.
     """
 
     def __init__(self, then: Callable[[int], None] | None) -> None:
         self.then = then
 
     def __call__(self, worker_id: int) -> None:
-        """Shield this worker, and only a worker."""
+        """Block signals in a data worker, but not in the main process."""
         if get_worker_info() is not None:
             signal.pthread_sigmask(signal.SIG_BLOCK, HELD_BACK)
             threading.Thread(
@@ -47,16 +47,19 @@ class Shielded:
 
 
 def shield_workers(loader: DataLoader) -> None:
-    """Let the workers that a loader starts from now on outlive SIGTERM and SIGUSR1 to the group."""
+    """Protect the workers that a loader starts from now on from SIGTERM and SIGUSR1."""
     if not isinstance(loader.worker_init_fn, Shielded):
         loader.worker_init_fn = Shielded(loader.worker_init_fn)
 
 
 @contextmanager
 def signals_held_back() -> Iterator[None]:
-    """Start processes inside: they begin with the signals held back; ours come afterwards."""
+    """Hold signals back in a block that starts processes.
+
+    The processes start with the signals blocked. Signals to this process arrive after the block.
+    """
     before = signal.pthread_sigmask(signal.SIG_BLOCK, HELD_BACK)
-    # comes with the first process that is spawned, and lets signals through again
+    # It starts with the first process that is spawned and unblocks signals, so it starts now.
     resource_tracker.ensure_running()
     signal.pthread_sigmask(signal.SIG_BLOCK, HELD_BACK)
     try:

@@ -1,4 +1,4 @@
-"""Hooks of the training."""
+"""Hooks of training, validation and test."""
 
 from .atomic_checkpoint_hook import AtomicCheckpointHook
 from .compile_layers_hook import CompileLayersHook

@@ -19,13 +19,13 @@ KEPT, DROPPED = 'keep_ckpt_ids', 'drop_ckpt_ids'
 
 
 class CheckpointNotWrittenError(OSError):
-    """A checkpoint could not be written; those before it are untouched.
+    """An error for a checkpoint that could not be written; earlier ones are intact.
 
-    Training stops: what it went on to learn could not be kept either.
+    It ends training, as progress from here on could not be saved either.
 
     Args:
-        path: of the checkpoint.
-        reason: of the system, such as a full disk.
+        path: path of the checkpoint.
+        reason: error of the system, such as a full disk.
     """
 
     def __init__(self, path: str, reason: OSError) -> None:
@@ -38,18 +38,21 @@ class CheckpointNotWrittenError(OSError):
 
 @HOOKS.register_module()
 class AtomicCheckpointHook(CheckpointHook):
-    """MMEngine's checkpoints, each written under a temporary name and moved.
+    """A hook that writes each checkpoint under a temporary name and moves it into place.
 
     The pointer ``last_checkpoint`` is written in the same way, and an old checkpoint is removed
-    only when the new one is in place. What a killed run left half written is removed at the start.
+    only when the new one is in place. Files that a killed run left half written are removed at the
+    start.
 
     Args:
-        interval: iterations or epochs between checkpoints; one is written at the end as well.
-        by_epoch: count epochs.
-        max_keep_ckpts: how many stay; with at least 2, there is one to fall back to.
-        backend_args: MMEngine's storage backend; None writes local files atomically.
-        file_client_args: MMEngine's old name of the same.
-        **kwargs: see :class:`mmengine.hooks.CheckpointHook`.
+        interval: number of iterations or epochs between checkpoints; one is written at the end as
+            well.
+        by_epoch: whether the interval counts epochs; else it counts iterations.
+        max_keep_ckpts: number of checkpoints that are kept; with at least 2, one is left to fall
+            back to.
+        backend_args: arguments of MMEngine's storage backend; None writes local files atomically.
+        file_client_args: arguments under MMEngine's old name of ``backend_args``.
+        **kwargs: arguments for :class:`mmengine.hooks.CheckpointHook`.
     """
 
     keep_ckpt_ids: deque[int]
@@ -75,7 +78,7 @@ class AtomicCheckpointHook(CheckpointHook):
         )
 
     def before_train(self, runner: Runner) -> None:
-        """Tidy up after a killed run.
+        """Remove files that a killed run left behind.
 
         Raises:
             ValueError: if a checkpoint would fall between two accumulated gradients.
@@ -94,11 +97,11 @@ class AtomicCheckpointHook(CheckpointHook):
         for folder in {str(self.out_dir), runner.work_dir}:
             for path in remove_partial_files(folder):
                 runner.logger.info(f'Removed {path}, left half written by an earlier run.')
-        # those that a run had replaced, but was killed before it could remove them
+        # Checkpoints that a run had replaced, but was killed before it could remove them.
         self._remove(runner.message_hub.runtime_info.get(DROPPED, ()))
 
     def _check_resumed(self, runner: Runner) -> None:
-        """Take numbers alone from a resumed checkpoint: they become names of files to remove."""
+        """Keep only numbers from a resumed checkpoint, as they become names of files to remove."""
         known = runner.message_hub.runtime_info
         for key in (KEPT, DROPPED):
             if key in known:
@@ -106,7 +109,7 @@ class AtomicCheckpointHook(CheckpointHook):
                 runner.message_hub.update_info(key, steps)
 
     def _keep_best_here(self) -> None:
-        """Look for the best checkpoint, which a better one removes, in the run's own folder."""
+        """Expect the best checkpoint, which a better one replaces, in the run's own folder."""
         best: str | None = getattr(self, 'best_ckpt_path', None)
         if best is not None:
             self.best_ckpt_path = self._own(best)
@@ -114,6 +117,7 @@ class AtomicCheckpointHook(CheckpointHook):
             self.best_ckpt_path_dict[key] = self._own(path)
 
     def _own(self, path: object) -> str | None:
+        """Return the path of a best checkpoint in the run's own folder; None for any other name."""
         name = PurePath(str(path or '')).name
         if not name.startswith('best_') or not name.endswith('.pth'):
             return None
@@ -127,7 +131,7 @@ class AtomicCheckpointHook(CheckpointHook):
         path = self.file_backend.join_path(self.out_dir, name)
         if self.file_backend.isfile(path):
             self.file_backend.remove(path)
-        elif self.file_backend.isdir(path):  # a sharded one
+        elif self.file_backend.isdir(path):  # a sharded checkpoint
             self.file_backend.rmtree(path)
 
     def _save_checkpoint_with_step(self, runner: Runner, step: int, meta: dict) -> None:
@@ -144,7 +148,7 @@ class AtomicCheckpointHook(CheckpointHook):
             self._remove_checkpoint(INTERRUPTED)
 
     def _write(self, runner: Runner, name: str, meta: dict) -> None:
-        """Save under a name and point to it."""
+        """Save a checkpoint under a name and let ``last_checkpoint`` point to it."""
         with activity.within(CHECKPOINT):
             try:
                 self._write_now(runner, name, meta)
@@ -172,16 +176,16 @@ class AtomicCheckpointHook(CheckpointHook):
             )
 
     def save_interrupted(self, runner: Runner) -> str:
-        """Save between two iterations, outside the usual interval; return the path.
+        """Save between two iterations, outside the interval; return the path.
 
-        It is removed when the next usual one is in place.
+        The checkpoint is removed when the next one at an interval is in place.
         """
         self._write(runner, INTERRUPTED, dict(epoch=runner.epoch, iter=runner.iter))
         return str(self.last_ckpt)
 
 
 def save_interrupted(runner: Runner) -> str:
-    """Save all completed iterations through the run's checkpoint hook, or without one."""
+    """Save all completed iterations through the run's checkpoint hook, or through a new one."""
     for hook in runner.hooks:
         if isinstance(hook, AtomicCheckpointHook):
             return hook.save_interrupted(runner)

@@ -1,4 +1,4 @@
-"""torch.compile, layer by layer."""
+"""Compilation of a model by torch.compile, layer by layer."""
 
 from collections.abc import Iterable
 from typing import Any
@@ -16,7 +16,12 @@ from ..sharding import LAYERS, layers_of
 def compile_layers(
     model: nn.Module, layers: Iterable[str] = LAYERS, **options: Any
 ) -> list[nn.Module]:
-    """Compile the layers of some classes in place, and return them; see the hook.
+    """Compile the layers of some classes in place and return them.
+
+    Args:
+        model: model that has the layers.
+        layers: class names, or names of base classes, of the layers.
+        **options: options of :func:`torch.compile`, such as ``backend``, ``mode`` and ``dynamic``.
 
     Raises:
         ValueError: if no layer has such a name.
@@ -24,7 +29,7 @@ def compile_layers(
     found = layers_of(model, layers, 'CompileLayersHook.layers')
     for layer in found:
         for module in layer.modules():
-            # mmpretrain draws drop rates from NumPy, whose numbers the compiler takes for arrays
+            # mmpretrain makes drop rates NumPy numbers, which the compiler takes for arrays.
             rate: Any = getattr(module, 'drop_prob', None)
             if isinstance(rate, np.floating):
                 module.__dict__['drop_prob'] = float(rate)
@@ -34,16 +39,17 @@ def compile_layers(
 
 @HOOKS.register_module()
 class CompileLayersHook(Hook):
-    """Compile each transformer layer of any model, student's, teacher's and decoders', in place.
+    """A hook that compiles each transformer layer of a model in place.
 
-    All layers of one width share what is compiled, so that it takes as long for 32 layers as for
-    two. What lies between them (losses, draws, exchange between ranks) stays as it is: it is a
-    small part of the time and full of what ``torch.compile`` stops at. Names in checkpoints
-    stay the same. Works alone, with DDP, with sharding and with activation checkpointing.
+    The layers of student, teacher and decoders are compiled. All layers of one width share the
+    compiled code, so 32 layers take as long to compile as two. The code between them (losses,
+    random draws, exchange between ranks) is not compiled: it takes little time and is full of
+    statements at which ``torch.compile`` stops. Names in checkpoints stay the same. It works alone
+    and with DDP, sharding and activation checkpointing.
 
     Args:
-        layers: class names, or those of base classes, of the layers.
-        **options: of :func:`torch.compile`: ``backend``, ``mode``, ``dynamic``, ...
+        layers: class names, or names of base classes, of the layers.
+        **options: options of :func:`torch.compile`, such as ``backend``, ``mode`` and ``dynamic``.
     """
 
     def __init__(self, layers: Iterable[str] = LAYERS, **options: Any) -> None:
@@ -51,7 +57,7 @@ class CompileLayersHook(Hook):
         self.options = options
 
     def before_train(self, runner: Runner) -> None:
-        """Compile, lazily: the first iterations take longer.
+        """Prepare the layers, which are compiled in the first iterations.
 
         Raises:
             ValueError: if no layer has such a name.

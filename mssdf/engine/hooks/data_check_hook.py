@@ -1,4 +1,4 @@
-"""A look at the data before the first iteration."""
+"""Check of the data before the first iteration."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -31,21 +31,21 @@ PATHS = ('img_path', 'img_path2', 'seg_map_path', 'seg_map_path2', 'depth_map_pa
 
 @HOOKS.register_module()
 class DataCheckHook(Hook):
-    """Check the data against the model: all files, some samples, all labels of the first epoch.
+    """A hook that checks the data against the model before training starts.
 
-    The headers of all files: missing ones, sizes, bands. Samples through their pipeline: bands
-    against the backbone, labels against the heads, sizes of images and labels, normalized inputs
-    against NaN, heights against the head's range, the loaded image against its file. In a
-    validation or test of batches, the sizes of all images. Random states are left as they were. In
-    the first epoch, the labels of every batch.
+    It reads the headers of all files (missing files, sizes, bands) and puts some samples through
+    their pipeline: bands against the backbone, labels against the heads, sizes of images and
+    labels, normalized inputs against NaN, heights against the head's range, the loaded image
+    against its file. In a validation or test of batches, it checks the sizes of all images; in the
+    first epoch, the labels of every batch. Random states are left as they were.
 
     Args:
-        num_samples: samples per dataset, evenly spread over it; 0 checks nothing.
-        unseen: ``'stop'`` or ``'warn'`` where a class is never seen while the ignored value is
+        num_samples: number of samples per dataset, evenly spread over it; 0 checks nothing.
+        unseen: ``'stop'`` or ``'warn'``, for a class that never occurs while the ignored value is
             frequent, as in masks of 0 and 255.
 
     Raises:
-        ValueError: for a negative number, or another word.
+        ValueError: if ``num_samples`` is negative or ``unseen`` is another word.
     """
 
     priority = 'VERY_HIGH'
@@ -62,7 +62,7 @@ class DataCheckHook(Hook):
         self._batches = 0
 
     def before_train(self, runner: Runner) -> None:
-        """Check what is trained and validated on.
+        """Check the data of training and validation.
 
         Raises:
             DataCheckError: if something does not fit.
@@ -77,28 +77,32 @@ class DataCheckHook(Hook):
         """Check the labels of a batch of the first epoch.
 
         Raises:
-            DataCheckError: if the model does not have one.
+            DataCheckError: if there is a label that the model does not have.
         """
         if self._batches and self._expected is not None:
             self._batches -= 1
             check_batch(data_batch, self._expected)
 
     def before_val(self, runner: Runner) -> None:
-        """Check, unless before training."""
+        """Check the data of validation, unless it was checked before training."""
         self._check(runner, 'val')
 
     def before_test(self, runner: Runner) -> None:
-        """Check, and see that what metrics write finds its place."""
+        """Check the data of the test and the place of its output."""
         check_place(getattr(runner.test_loop, 'evaluator', None))
         self._check(runner, 'test')
 
     def _check(self, runner: Runner, name: str) -> None:
+        """Check the dataset of one loader once, and log the findings."""
         if name in self._checked or not self.num_samples:
             return
         self._checked.add(name)
+
         loader = getattr(runner, f'{name}_dataloader')
         dataset = loader.dataset
         expected = expectations_of(runner.model)
+
+        # The check draws samples without changing the random state of the run.
         try:
             with preserved_rng(0):
                 self._check_files(dataset)
@@ -106,10 +110,12 @@ class DataCheckHook(Hook):
                 self._check_seen(dataset, expected, findings)
         except DataCheckError as error:
             raise DataCheckError(f'{name}_dataloader: {error}') from error
+
         if name != 'train':
             check_sizes(f'{name}_dataloader', loader, runner.model)
         for warning in dict.fromkeys(findings.warnings):
             runner.logger.warning(f'{name}_dataloader: {warning}')
+
         seen = ', '.join(f'{key} {sorted(labels)}' for key, labels in findings.labels.items())
         count = min(self.num_samples, len(dataset))
         runner.logger.info(
@@ -118,6 +124,7 @@ class DataCheckHook(Hook):
         )
 
     def _check_files(self, dataset: Any) -> None:
+        """Check the headers of all files, on the main process."""
         if not is_main_process() or not hasattr(dataset, 'get_data_info'):
             return
         try:
@@ -126,21 +133,22 @@ class DataCheckHook(Hook):
             raise DataCheckError(' '.join(str(error).split())) from error
 
     def _check_seen(self, dataset: Any, expected: Expectations, findings: Findings) -> None:
+        """Check for classes that never occur, and stop or warn."""
         try:
             check_seen(dataset, expected.labels, findings)
         except DataCheckError as error:
             if self.unseen == 'stop':
                 raise
             findings.warnings.append(str(error))
-        except ValueError as error:  # of a label map that is not among the samples
+        except ValueError as error:  # a label map that is not among the samples cannot be read
             raise DataCheckError(str(error)) from error
 
 
 def check_place(evaluator: Any) -> None:
-    """See that mmrotate's files for DOTA's server can be written when all is predicted.
+    """Check that mmrotate can write its files for DOTA's server after the test.
 
     Raises:
-        DataCheckError: if their folder is there, which mmrotate refuses at the end of the test.
+        DataCheckError: if their folder exists, which mmrotate refuses at the end of the test.
     """
     for metric in getattr(evaluator, 'metrics', ()):
         folder = getattr(metric, 'outfile_prefix', None)
@@ -154,16 +162,17 @@ def check_place(evaluator: Any) -> None:
 def check_dataset(
     dataset: Any, expected: Expectations, num_samples: int, training: bool
 ) -> Findings:
-    """Hold some samples of a dataset against what a model expects.
+    """Check some samples of a dataset against the expectations of a model.
 
     Args:
-        dataset: whose samples are dictionaries of ``inputs`` and ``data_samples``.
-        expected: by the model.
-        num_samples: evenly spread.
-        training: see :func:`~mssdf.engine.data_check.check_sample`.
+        dataset: dataset whose samples are dictionaries of ``inputs`` and ``data_samples``.
+        expected: expectations of the model.
+        num_samples: number of samples, evenly spread over the dataset.
+        training: whether the samples are for training; see
+            :func:`~mssdf.engine.data_check.check_sample`.
 
     Raises:
-        DataCheckError: if it is empty, a sample cannot be read or does not fit.
+        DataCheckError: if the dataset is empty, or a sample cannot be read or does not fit.
     """
     length = len(dataset)
     if not length:
@@ -172,18 +181,21 @@ def check_dataset(
             f'(data_prefix {getattr(dataset, "data_prefix", None)}, '
             f'ann_file {getattr(dataset, "ann_file", "")!r})'
         )
+
     classes = getattr(dataset, 'metainfo', {}).get('classes')
     check_class_names(classes, expected)
     _check_categories(dataset, classes)
+
     findings = Findings()
     for index in np.unique(np.linspace(0, length - 1, num_samples).round().astype(int)).tolist():
         try:
             packed = dataset[index]
-        except Exception as error:  # whatever a pipeline raises
+        except Exception as error:  # a pipeline may raise any type
             reason = ' '.join(str(error).split())
             raise DataCheckError(
                 f'{name_of(dataset, index)}: cannot be read: {type(error).__name__}: {reason}'
             ) from error
+
         warned = len(findings.warnings)
         try:
             check_sample(packed, expected, findings, training)
@@ -192,6 +204,8 @@ def check_dataset(
         findings.warnings[warned:] = [
             f'{name_of(dataset, index, packed)}: {text}' for text in findings.warnings[warned:]
         ]
+
+    # An unknown value in all samples hints at a wrong unit or a wrong ignored value.
     for key, shares in findings.known.items():
         if not any(shares):
             text = f'none of {len(shares)} samples has anything known in {key}'
@@ -202,7 +216,7 @@ def check_dataset(
 
 
 def _check_categories(dataset: Any, classes: Sequence[str] | None) -> None:
-    """Categories of a COCO file by the names of the dataset's classes: mmdet drops the others."""
+    """Check a COCO file's categories against the class names, as mmdet drops unknown ones."""
     found = getattr(dataset, 'cat_ids', None)
     if found is not None and classes is not None and len(found) != len(classes):
         raise DataCheckError(
@@ -212,12 +226,12 @@ def _check_categories(dataset: Any, classes: Sequence[str] | None) -> None:
 
 
 def name_of(dataset: Any, index: int, packed: dict | None = None) -> str:
-    """The files of a sample, or its number."""
+    """Name the files of a sample, or its number."""
     sample = (packed or {}).get('data_samples')
     if isinstance(sample, (list, tuple)):
         sample = sample[0] if sample else None
     if sample is not None and sample.metainfo.get('img_path'):
-        # a training dataset may have drawn another one, in place of an empty one
+        # A training dataset may have drawn another sample in place of an empty one.
         return str(sample.metainfo['img_path'])
     try:
         info = dataset.get_data_info(index)

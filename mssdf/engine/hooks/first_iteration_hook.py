@@ -1,4 +1,4 @@
-"""Telling that training has begun."""
+"""Notice of the start of training."""
 
 from collections.abc import Callable
 from typing import Any
@@ -7,10 +7,10 @@ from mmengine.hooks import Hook
 
 
 class FirstIterationHook(Hook):
-    """Call a function before each iteration.
+    """A hook that calls a function before each iteration.
 
     Args:
-        tell: takes nothing.
+        tell: function without arguments.
     """
 
     priority = 'VERY_HIGH'
@@ -19,5 +19,5 @@ class FirstIterationHook(Hook):
         self.tell = tell
 
     def before_train_iter(self, *args: Any, **kwargs: Any) -> None:
-        """An iteration begins."""
+        """Call the function."""
         self.tell()

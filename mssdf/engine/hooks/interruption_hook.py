@@ -1,4 +1,4 @@
-"""Stop any training when it is asked to, with nothing lost."""
+"""Stop of any training on request, without loss of completed iterations."""
 
 from datetime import timedelta
 from typing import Any
@@ -23,19 +23,19 @@ VALIDATION_DUE = 'validation_due'
 
 @HOOKS.register_module()
 class InterruptionHook(Hook):
-    """SIGINT, SIGTERM or SIGUSR1 to any rank: all agree on an iteration, save, and stop.
+    """A hook that stops all ranks at one iteration after SIGINT, SIGTERM or SIGUSR1 to any.
 
     Training stops before the next step, also while a batch is waited for or a validation runs.
-    What is completed goes to ``interrupted.pth``, then
-    :class:`~mssdf.engine.TrainingInterrupted` is raised. So a stop takes the rest of one step, or
+    Completed iterations are saved to ``interrupted.pth``, then
+    :class:`~mssdf.engine.TrainingInterrupted` is raised. A stop thus takes the rest of one step, or
     of the computation of a validation's scores, and the writing of one checkpoint. A validation
-    that was cut short is done when the run is resumed.
+    that was cut short is done when the run resumes.
 
     Args:
-        timeout: seconds that the ranks wait for each other, where they agree.
+        timeout: seconds that the ranks wait for each other when they agree.
     """
 
-    priority = 'VERY_HIGH'  # the stop comes before anything else of an iteration
+    priority = 'VERY_HIGH'  # the stop comes before all other hooks of an iteration
 
     def __init__(self, timeout: float = 3600.0) -> None:
         self.timeout = timeout
@@ -43,7 +43,7 @@ class InterruptionHook(Hook):
         self._val_iters = 0
 
     def before_train(self, runner: Runner) -> None:
-        """Take note of signals from here on, and save for them."""
+        """Take note of signals from here on, with something to save."""
         activity.enter(START, runner.iter)
         stop = current_request()
         if stop is None:
@@ -59,22 +59,22 @@ class InterruptionHook(Hook):
             shield_workers(runner.val_loop.dataloader)
 
     def before_train_epoch(self, runner: Runner) -> None:
-        """Make up for a validation that was cut short."""
+        """Do a validation that was cut short."""
         self._validate_if_due(runner)
 
     def before_train_iter(self, runner: Runner, batch_idx: int, data_batch: Any = None) -> None:
-        """Stop here if any rank was asked to."""
+        """Stop here if any rank was asked to stop."""
         if self.stop.agreed() and runner.optim_wrapper.should_update():
             self._stop(runner)
 
     def after_train_iter(
         self, runner: Runner, batch_idx: int, data_batch: Any = None, outputs: Any = None
     ) -> None:
-        """Another phase begins."""
+        """Enter the phase between two steps."""
         activity.enter(BETWEEN, runner.iter + 1)
 
     def before_val_epoch(self, runner: Runner) -> None:
-        """Agree on how often to ask."""
+        """Agree on the number of times that all ranks ask each other."""
         activity.enter(VALIDATION)
         mine = len(runner.val_loop.dataloader)
         self._val_iters = max_over_ranks(mine, self.stop.group)
@@ -82,66 +82,69 @@ class InterruptionHook(Hook):
             self._ask(runner, self._val_iters)
 
     def before_val_iter(self, runner: Runner, batch_idx: int, data_batch: Any = None) -> None:
-        """Stop here if any rank was asked to."""
+        """Stop here if any rank was asked to stop."""
         activity.enter(VALIDATION)
         self._ask(runner)
 
     def after_val_iter(
         self, runner: Runner, batch_idx: int, data_batch: Any = None, outputs: Any = None
     ) -> None:
-        """Answer those who have more to validate than this rank."""
+        """Answer the ranks that have more to validate than this one."""
         mine = len(runner.val_loop.dataloader)
         if batch_idx + 1 == mine:
             self._ask(runner, self._val_iters - mine)
 
     def after_val_epoch(self, runner: Runner, metrics: dict[str, float] | None = None) -> None:
-        """The validation is complete."""
+        """Note that the validation is complete."""
         runner.message_hub.update_info(VALIDATION_DUE, False)
         activity.enter(BETWEEN)
 
     def after_train(self, runner: Runner) -> None:
-        """Training is complete: nothing is left to be saved for a signal."""
+        """Stop taking note of signals, as nothing is left to be saved."""
         self._validate_if_due(runner)
         self.leave()
 
     def _validate_if_due(self, runner: Runner) -> None:
+        """Do a validation that was cut short, if there is one."""
         if runner.message_hub.runtime_info.get(VALIDATION_DUE) and runner.val_loop is not None:
             runner.logger.info('Doing the validation that was cut short.')
             runner.val_loop.run()
 
     def _ask(self, runner: Runner, times: int = 1) -> None:
+        """Stop here if any rank was asked to stop, at some agreement among the ranks."""
         for _ in range(times):
             if self.stop.agreed():
                 runner.message_hub.update_info(VALIDATION_DUE, True)
                 self._stop(runner)
 
     def _stop_all(self, runner: Runner) -> None:
+        """Make all ranks stop, then stop."""
         self.stop.agreed()
         self._stop(runner)
 
     def _stop(self, runner: Runner) -> None:
-        """Save what all ranks have completed.
+        """Save the iterations that all ranks have completed, and stop.
 
         Raises:
-            TrainingInterrupted: always.
+            TrainingInterrupted: in every case.
         """
         activity.enter(CHECKPOINT)
         checkpoint = save_interrupted(runner) if runner.iter else ''
         end_watch()
-        self.stop.agreed()  # the others stay until it is written
+        self.stop.agreed()  # the other ranks wait until the checkpoint is written
         signum = self.stop.signum
         self.leave()
         raise TrainingInterrupted(checkpoint, runner.iter, signum)
 
     def leave(self) -> None:
-        """Leave signals to those who had them before."""
+        """Restore the signal handlers."""
         if self._own is not None:
             self._own.__exit__(None, None, None)
             self._own = None
 
 
 def require_interruption_hook(runner: Runner) -> InterruptionHook:
-    """Have a run stop when it is asked to, also one whose config does not say so."""
+    """Return the run's interruption hook; register one if the config has none."""
     for hook in runner.hooks:
         if isinstance(hook, InterruptionHook):
             return hook

@@ -1,4 +1,4 @@
-"""Random numbers that follow from the position in training alone."""
+"""Random numbers of an iteration from the position in training alone."""
 
 from typing import Any
 
@@ -15,12 +15,12 @@ SHARED = 1  # keeps the shared draws apart from those of a rank
 
 @HOOKS.register_module()
 class IterationSeedHook(Hook):
-    """Seed the main process before each iteration from (seed, rank, iteration).
+    """A hook that seeds the main process before each iteration from (seed, rank, iteration).
 
-    Masks, drop path and whatever else is drawn are then the same in a run that was resumed
-    anywhere and in one that never stopped. What the data preprocessor draws for its windows
-    follows from (seed, iteration) and the place of a window in the batch of all ranks alone, so
-    that it is also the same on another number of ranks.
+    Masks, drop path and all other draws are then the same in a resumed run as in one that never
+    stopped. Draws of the data preprocessor for its windows follow from (seed, iteration) and the
+    place of a window in the batch of all ranks alone, so they are also the same on another number
+    of ranks.
     """
 
     priority = 'VERY_HIGH'

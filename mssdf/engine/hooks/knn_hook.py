@@ -1,4 +1,4 @@
-"""kNN accuracy of the frozen encoder while it is being pre-trained."""
+"""kNN accuracy of the frozen encoder during pre-training."""
 
 import time
 from collections.abc import Sequence
@@ -31,10 +31,10 @@ from .periodic_hook import PeriodicHook
 
 
 def normalization(preprocessor: nn.Module) -> tuple[Tensor, Tensor]:
-    """Mean and standard deviation of RGB, from a data preprocessor's buffers.
+    """Return the mean and standard deviation of RGB from a data preprocessor's buffers.
 
     Raises:
-        ValueError: if it has none.
+        ValueError: if the data preprocessor has none.
     """
     for mean, std in (('mean_rgb', 'std_rgb'), ('mean', 'std')):
         if hasattr(preprocessor, mean) and hasattr(preprocessor, std):
@@ -47,37 +47,38 @@ def normalization(preprocessor: nn.Module) -> tuple[Tensor, Tensor]:
 
 @HOOKS.register_module()
 class KNNHook(PeriodicHook):
-    """Classify a labeled folder by the frozen encoder's features, now and then and at the end.
+    """A hook that classifies a folder of labeled images by the frozen encoder's features.
 
-    The encoder is built anew as mmpretrain's plain ViT and loaded strictly: what is measured is
-    what a user gets. Logged as ``knn/accuracy``, ``knn/effective_rank`` and ``knn/feature_std``;
-    where iteration 0 was evaluated in the same way, ``knn/gain`` over it and ``knn/gain_low`` and
-    ``knn/gain_high``, the paired 95 % bootstrap interval over the images. Neither the model nor any
-    random state is touched.
+    It does so at intervals and at the end. The encoder is built anew as mmpretrain's plain ViT and
+    loaded strictly, so the score is that of the encoder a user gets. Logged as ``knn/accuracy``,
+    ``knn/effective_rank`` and ``knn/feature_std``; where iteration 0 was evaluated in the same way,
+    also ``knn/gain`` over it and ``knn/gain_low`` and ``knn/gain_high``, the paired 95 % bootstrap
+    interval over the images. Neither the model nor any random state changes.
 
     Args:
-        images: folder ``CLASS/*.{jpg,png,tif}``.
-        interval: epochs or iterations between evaluations.
-        by_epoch: count epochs, else iterations.
-        before_train: evaluate the encoder of iteration 0 as well, untrained unless the config
-            starts it from a checkpoint.
-        img_size: side to which images are resized; None takes the backbone's.
+        images: folder of images, ``CLASS/*.{jpg,png,tif}``.
+        interval: number of epochs or iterations between evaluations.
+        by_epoch: whether the interval counts epochs; else it counts iterations.
+        before_train: whether the encoder is evaluated at iteration 0 too, untrained unless the
+            config starts it from a checkpoint.
+        img_size: side in pixels to which images are resized; None takes the backbone's.
         k: number of neighbors.
-        metric: distance, as scikit-learn names it.
-        weights: ``'uniform'`` or ``'distance'``.
-        pool: ``'mean'`` over the patch tokens or ``'cls'``.
-        folds: classify each of so many parts by the others, so that every image is asked for once;
-            None asks for one part.
-        query_share: share of each class that is that part.
+        metric: name of the distance in scikit-learn.
+        weights: weights of the votes, ``'uniform'`` or ``'distance'``.
+        pool: pooling of the features, ``'mean'`` over the patch tokens or ``'cls'``.
+        folds: number of parts, each of which is classified by the others, so that every image is a
+            query once; None classifies one part.
+        query_share: share of each class that makes up this one part.
         seed: seed of the split.
-        split_file: JSON with ``bank`` and ``query`` (paths below ``images``) instead.
-        mean: mean of each band, in the images' unit; None takes the model's for RGB.
-        std: standard deviation of each band.
-        batch_size: images at a time.
-        prefix: first part of the logged names; each hook needs its own.
+        split_file: JSON file with ``bank`` and ``query`` (paths below ``images``) that replaces the
+            random split.
+        mean: mean of each band in the images' unit; None takes the model's mean of RGB.
+        std: standard deviation of each band in the images' unit.
+        batch_size: number of images per forward pass.
+        prefix: first part of the logged names, different for each hook.
 
     Raises:
-        ValueError: for settings that cannot be; before training, if the images don't allow them.
+        ValueError: if a setting is out of range; before training, if the images do not allow it.
     """
 
     def __init__(
@@ -101,15 +102,18 @@ class KNNHook(PeriodicHook):
         prefix: str = 'knn',
     ) -> None:
         super().__init__(interval, by_epoch)
+
         for name, value, least in (('k', k, 1), ('folds', folds, 2), ('batch_size', batch_size, 1)):
             if value is not None and (not isinstance(value, int) or value < least):
                 raise ValueError(
                     f'KNNHook.{name}: expected an integer of at least {least}, found {value!r}'
                 )
+
         if (mean is None) != (std is None):
             raise ValueError('KNNHook: expected both mean and std or neither, found one')
         if folds is not None and split_file is not None:
             raise ValueError('KNNHook: expected folds or split_file, found both')
+
         self.images = images
         self.evaluates_untrained = before_train
         self.img_size = img_size
@@ -126,11 +130,11 @@ class KNNHook(PeriodicHook):
         self._splits: list[tuple[np.ndarray, np.ndarray]] = []
 
     def before_train(self, runner: Runner) -> None:
-        """Read the images now, rather than after the first epoch; evaluate at iteration 0.
+        """Read the images before training begins; evaluate at iteration 0.
 
         Raises:
-            FileNotFoundError: if there is no such folder.
-            ValueError: if the images allow no such vote, or another hook logs the same.
+            FileNotFoundError: if the folder does not exist.
+            ValueError: if a class has too few images, or another hook has the same prefix.
         """
         twins = [hook for hook in runner.hooks if isinstance(hook, KNNHook)]
         if sum(hook.prefix == self.prefix for hook in twins) > 1:
@@ -148,12 +152,13 @@ class KNNHook(PeriodicHook):
 
     @master_only
     def act(self, runner: Runner, iteration: int) -> None:
-        """Evaluate and log after so many completed iterations; give up if a stop is asked for."""
+        """Evaluate and log; abandon the evaluation if a stop is asked for."""
         with activity.within(EVALUATION):
             if not unless_stopped(lambda: self._evaluate(runner, iteration)):
                 runner.logger.info('kNN is left out: a stop was asked for.')
 
     def _check_vote(self, model: Any) -> None:
+        """Check that the bank has at least k images."""
         _, splits = self._load(self.img_size or model.backbone.img_size[0])
         smallest, k = min(len(bank) for bank, _ in splits), self.vote['k']
         if k > smallest:
@@ -162,6 +167,7 @@ class KNNHook(PeriodicHook):
             )
 
     def _evaluate(self, runner: Runner, iteration: int) -> None:
+        """Evaluate the encoder and log its scores."""
         start = time.perf_counter()
         model: Any = unwrap(runner.model)
         with preserved_rng():  # building an encoder draws its weights
@@ -198,7 +204,7 @@ class KNNHook(PeriodicHook):
         )
 
     def _digest(self, size: int, mean: Any, std: Any) -> str:
-        """Hash all that decides which images are asked for, and how."""
+        """Hash all settings that determine the images and the vote."""
         assert self._data is not None
         data = (self._data.paths, self._data.labels.tolist(), size)
         splits = [query.tolist() for _, query in self._splits]
@@ -208,10 +214,10 @@ class KNNHook(PeriodicHook):
     def _gain(
         self, runner: Runner, iteration: int, correct: np.ndarray, digest: str
     ) -> dict[str, float]:
-        """Compare with iteration 0; empty where that was not evaluated in the same way."""
+        """Compare with iteration 0; return nothing if it was not evaluated in the same way."""
         key = f'{self.prefix}_correct_at_start'
         if iteration == 0:
-            # the message hub goes into checkpoints: a resumed run compares as well
+            # The message hub is saved in checkpoints, so a resumed run can compare too.
             start = dict(settings=digest, correct=correct.tolist())
             runner.message_hub.update_info(key, start)
             return {}

@@ -1,4 +1,4 @@
-"""What several hooks share: to act every so often, and once more at the end."""
+"""Base of hooks that act at intervals and once more at the end."""
 
 from typing import Any
 
@@ -12,11 +12,11 @@ from ..whole_model import whole_model
 
 
 class PeriodicHook(Hook):
-    """Calls :meth:`act` every ``interval`` epochs or iterations and at the end, on rank 0.
+    """A hook that calls :meth:`act` at intervals and at the end, on rank 0.
 
     Args:
-        interval: epochs or iterations between two calls.
-        by_epoch: count epochs, else iterations.
+        interval: number of epochs or iterations between two calls.
+        by_epoch: whether the interval counts epochs; else it counts iterations.
 
     Raises:
         ValueError: if ``interval`` is below 1.
@@ -34,7 +34,7 @@ class PeriodicHook(Hook):
         self._acted_at = -1
 
     def act(self, runner: Runner, iteration: int) -> None:
-        """Do it after so many completed iterations."""
+        """Act after some number of completed iterations; a subclass implements this."""
         raise NotImplementedError
 
     def after_train_iter(
@@ -58,6 +58,7 @@ class PeriodicHook(Hook):
         self._act_once(runner, runner.iter)
 
     def _act_once(self, runner: Runner, iteration: int) -> None:
+        """Act, unless it was done at this iteration."""
         if self._acted_at == iteration:
             return
         self._acted_at = iteration

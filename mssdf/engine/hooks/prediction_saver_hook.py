@@ -23,7 +23,7 @@ from mssdf.registry import HOOKS
 from mssdf.utils.containment import inside
 from mssdf.visualization.task_rows import kind_of
 
-# maps of each kind: the data sample's field and the ending of the file's name
+# Maps of each kind: the data sample's field and the ending of the file's name.
 MAPS = {
     'labels': (('pred_sem_seg', ''),),
     'semantic change': (('pred_sem_seg', ''), ('pred_first', '_first'), ('pred_second', '_second')),
@@ -33,20 +33,20 @@ MAPS = {
 
 @HOOKS.register_module()
 class PredictionSaverHook(Hook):
-    """Save what a test predicts.
+    """A hook that saves the predictions of a test.
 
-    - Labels and heights: one map per image, under the image's name and, below the folder that all
-      images share, its folder; a GeoTIFF where the image has a CRS. ``classes.json`` says what the
-      labels mean. Semantic change: what changed, and with ``_first`` and ``_second`` the land
-      covers.
+    - Labels and heights: one map per image, under the image's name and its folder below the root
+      that all images share; a GeoTIFF where the image has a CRS. ``classes.json`` names the labels.
+      Semantic change: the map of changes and, with ``_first`` and ``_second``, the land covers.
     - Classes: ``predictions.csv``.
-    - Boxes: ``predictions.json``: left, top, right and bottom, or, when rotated, center, width,
-      height and angle in radians; the former also in COCO's format (``coco_results.json``), the
-      latter as DOTA's server takes them (``Task1_CLASS.txt``): the boxes of tiles, named as
-      mmrotate's splitter does, put together on their scenes (NMS per class at an IoU of 0.1).
+    - Horizontal boxes: ``predictions.json`` with left, top, right and bottom, and
+      ``coco_results.json`` in COCO's format.
+    - Rotated boxes: ``predictions.json`` with center, width, height and angle in radians, and
+      ``Task1_CLASS.txt`` as DOTA's server takes them. Boxes of tiles that are named as by
+      mmrotate's splitter are merged on their scenes (NMS per class at an IoU of 0.1).
 
     Args:
-        out_dir: folder.
+        out_dir: folder of the files.
     """
 
     priority = 'LOW'
@@ -59,7 +59,7 @@ class PredictionSaverHook(Hook):
         self._names: dict[str, Path] = {}
 
     def before_test_epoch(self, runner: Runner) -> None:
-        """Start anew; names follow from the whole dataset, so that all ranks agree on them."""
+        """Start anew, with names that follow from the whole dataset and so agree on all ranks."""
         dataset = runner.test_dataloader.dataset
         infos = (dataset.get_data_info(index) for index in range(len(dataset)))
         self._rows, self._kind = [], ''
@@ -72,7 +72,7 @@ class PredictionSaverHook(Hook):
         data_batch: Any = None,
         outputs: Sequence[Any] | None = None,
     ) -> None:
-        """Write maps; keep the rest."""
+        """Write maps; keep other predictions for the end."""
         for sample in outputs or ():
             self._kind = kind_of(sample)
             image = str(sample.metainfo.get('img_path'))
@@ -88,7 +88,7 @@ class PredictionSaverHook(Hook):
                 self._rotated = sample.pred_instances.bboxes.shape[-1] != 4
 
     def after_test_epoch(self, runner: Runner, metrics: dict[str, float] | None = None) -> None:
-        """Write tables and boxes, from all ranks."""
+        """Write tables and boxes of all ranks."""
         dataset = runner.test_dataloader.dataset
         classes = list(dataset.metainfo.get('classes') or ())
         if self._kind not in MAPS:

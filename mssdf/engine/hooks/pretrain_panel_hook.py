@@ -1,4 +1,4 @@
-"""A picture of pre-training, every now and then."""
+"""Pictures of pre-training at intervals."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -20,7 +20,7 @@ from .periodic_hook import PeriodicHook
 
 
 def to_array(value: Any) -> Any:
-    """Tensors of a nested dictionary as NumPy arrays."""
+    """Convert the tensors of a nested dictionary to NumPy arrays."""
     if isinstance(value, dict):
         return {key: to_array(item) for key, item in value.items()}
     if isinstance(value, Tensor):
@@ -31,11 +31,11 @@ def to_array(value: Any) -> Any:
 
 @torch.no_grad()
 def inspect_in_eval(model: Any, collated: dict) -> tuple[Any, dict]:
-    """Preprocess a batch and inspect it in eval mode; every module's own mode is put back."""
+    """Preprocess a batch and inspect it in eval mode; then restore every module's mode."""
     modes = {module: module.training for module in model.modules()}
     model.eval()
     try:
-        batch = model.data_preprocessor(collated)['inputs']  # not training: with the score
+        batch = model.data_preprocessor(collated)['inputs']  # in eval mode: with the score
         return batch, model.inspect(batch)
     finally:
         for module, mode in modes.items():
@@ -43,8 +43,14 @@ def inspect_in_eval(model: Any, collated: dict) -> tuple[Any, dict]:
 
 
 def panel_data(model: Any, collated: dict) -> PanelData:
-    """What :func:`~mssdf.visualization.draw_pretrain_panel` shows of a collated batch."""
+    """Collect the content of :func:`~mssdf.visualization.draw_pretrain_panel` from a batch.
+
+    Args:
+        model: pre-training model with a data preprocessor.
+        collated: batch as the loader collates it.
+    """
     batch, inspected = inspect_in_eval(model, collated)
+
     preprocessor = model.data_preprocessor
     images, units, reconstructed = {}, {}, {}
     for name, image in inspected['images'].items():
@@ -54,6 +60,7 @@ def panel_data(model: Any, collated: dict) -> PanelData:
             reconstructed[name] = to_array(inspected['reconstructed'][name] * std + mean)
         if preprocessor.modalities[name].get('relative_to_median'):
             units[name] = 'm, relative'
+
     return PanelData(
         images=images,
         pixel_valid=to_array(batch.pixel_valid),
@@ -72,18 +79,20 @@ def panel_data(model: Any, collated: dict) -> PanelData:
 
 @HOOKS.register_module()
 class PretrainPanelHook(PeriodicHook):
-    """Draw a few fixed windows with scores, masks and features to ``panels/iter_*.png``.
+    """A hook that draws a few fixed windows to ``panels/iter_*.png``.
 
-    Windows and masks are the same in every picture; the random states are left as they were. The
-    picture goes to the visualizer too. A model without ``inspect`` (a baseline) is left out.
+    The picture shows scores, masks and features. Windows and masks are the same in every picture,
+    and random states are left as they were. The picture goes to the visualizer too. A model without
+    ``inspect`` (a baseline) gets no picture.
 
     Args:
-        interval: iterations or epochs between pictures; one more is drawn at the end.
-        by_epoch: count epochs.
-        indices: which samples of the training dataset; None takes ``num_windows``, evenly spread.
-        num_windows: how many.
-        seed: of the masks.
-        dpi: of the picture.
+        interval: number of iterations or epochs between pictures; one more is drawn at the end.
+        by_epoch: whether the interval counts epochs; else it counts iterations.
+        indices: indices of samples in the training dataset; None takes ``num_windows`` of them,
+            evenly spread.
+        num_windows: number of windows in the picture.
+        seed: seed of the masks.
+        dpi: resolution of the picture, in dots per inch.
     """
 
     def __init__(
@@ -109,7 +118,7 @@ class PretrainPanelHook(PeriodicHook):
         self._draws = True
 
     def before_train(self, runner: Runner) -> None:
-        """Check that there is something to draw."""
+        """Check that the model and the dataset have something to draw."""
         self._draws = hasattr(unwrap(runner.model), 'inspect')
         if not self._draws:
             runner.logger.info(
@@ -130,13 +139,13 @@ class PretrainPanelHook(PeriodicHook):
         data_batch: Any = None,
         outputs: dict | None = None,
     ) -> None:
-        """Keep the loss for the picture's title; draw every ``interval`` iterations."""
+        """Keep the loss for the picture's title; draw at intervals."""
         if outputs and 'loss' in outputs:
-            self._loss = outputs['loss'].detach()  # looked at when drawn: it may be on a GPU
+            self._loss = outputs['loss'].detach()  # read only when drawn, as it may be on a GPU
         super().after_train_iter(runner, batch_idx, data_batch, outputs)
 
     def act(self, runner: Runner, iteration: int) -> None:
-        """Draw after so many completed iterations."""
+        """Draw the picture."""
         if not self._draws:
             return
         with preserved_rng(self.seed):

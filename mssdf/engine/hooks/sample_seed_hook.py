@@ -1,4 +1,4 @@
-"""Random augmentation that follows from the position in training alone."""
+"""Random augmentation from the position in training alone."""
 
 from mmengine.dist import get_rank
 from mmengine.hooks import Hook
@@ -11,17 +11,17 @@ from ..seeded_loader import seeded_loader
 
 @HOOKS.register_module()
 class SampleSeedHook(Hook):
-    """Seed each training sample from (seed, rank, epoch, place in it), in MMEngine's loops.
+    """A hook that seeds each training sample from (seed, rank, epoch, place in it).
 
-    With :class:`~mssdf.engine.IterationSeedHook` a run that was resumed anywhere then draws what
-    one that never stopped does, with any number of workers. Pre-training needs it not: its
-    datasets seed by themselves.
+    It serves MMEngine's loops. With :class:`~mssdf.engine.IterationSeedHook`, a resumed run then
+    draws the same numbers as one that never stopped, with any number of workers. Pre-training does
+    not need it, as its datasets seed by themselves.
     """
 
-    priority = 'HIGHEST'  # before others look into the loader or wait for it
+    priority = 'HIGHEST'  # before other hooks read the loader or wait for it
 
     def before_train(self, runner: Runner) -> None:
-        """Put the seeded loader into the loop, whose batches nobody has asked for yet."""
+        """Put the seeded loader into the loop before a batch is requested."""
         loop = runner.train_loop
         seeded = seeded_loader(loop.dataloader, runner.seed or 0, get_rank())
         if seeded is loop.dataloader:

@@ -1,4 +1,4 @@
-"""Telling the scores of a test."""
+"""Notice of the scores of a test."""
 
 from collections.abc import Callable
 from typing import Any
@@ -9,10 +9,12 @@ from mmengine.runner import Runner
 
 
 class ScoresHook(Hook):
-    """Hand the scores of a test on before other hooks draw and write what may fail.
+    """A hook that passes on the scores of a test before other hooks draw and write.
+
+    Those may fail, and the scores would be lost.
 
     Args:
-        tell: function that takes the scores; the main process calls it.
+        tell: function that takes the scores by name; the main process calls it.
     """
 
     priority = 'VERY_HIGH'
@@ -21,6 +23,6 @@ class ScoresHook(Hook):
         self.tell = tell
 
     def after_test_epoch(self, runner: Runner, metrics: dict[str, float] | None = None) -> None:
-        """Hand them on."""
+        """Pass on the scores."""
         if is_main_process():
             self.tell(dict(metrics or {}))

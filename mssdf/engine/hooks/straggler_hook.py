@@ -1,4 +1,4 @@
-"""Which rank the others wait for."""
+"""Log of the slowest rank, for which the others wait."""
 
 import time
 from functools import partial
@@ -18,12 +18,13 @@ COLUMNS = ('data', 'encoder', 'step')
 
 
 class EncoderClock:
-    """Time that the encoder's forward passes take: the part of a step that waits for no rank.
+    """A clock for the encoder's forward passes, the part of a step that waits for no rank.
 
-    On a GPU it is measured by events, which are read where the device is waited for anyway.
+    On a GPU it measures by events, which are read where the device is waited for anyway.
 
     Args:
-        encoder: its ``forward``, and its ``encode`` if it has one, are measured while it trains.
+        encoder: encoder whose ``forward`` and, if it has one, ``encode`` are measured during
+            training.
     """
 
     def __init__(self, encoder: nn.Module) -> None:
@@ -35,6 +36,7 @@ class EncoderClock:
                 setattr(encoder, name, partial(self._measure, method))  # survives deepcopy
 
     def _now(self, module: nn.Module) -> Any:
+        """Return the time, or record an event on a GPU."""
         parameter = next(module.parameters(), None)
         if parameter is None or not parameter.is_cuda:
             return time.perf_counter()
@@ -43,6 +45,7 @@ class EncoderClock:
         return event
 
     def _measure(self, method: Any, *args: Any, **kwargs: Any) -> Any:
+        """Call a method and measure its time; a nested call counts once."""
         module = getattr(method, '__self__', None)
         if self._running or not isinstance(module, nn.Module) or not module.training:
             return method(*args, **kwargs)
@@ -55,7 +58,7 @@ class EncoderClock:
             self._running = False
 
     def read(self) -> float:
-        """Seconds since the last reading; waits for the device."""
+        """Return the seconds measured since the last reading; waits for the device."""
         spans, self._spans = self._spans, []
         seconds = 0.0
         for begun, ended in spans:
@@ -68,10 +71,11 @@ class EncoderClock:
 
 
 def summarize(times: np.ndarray) -> str:
-    """One line on the slowest rank.
+    """Describe the slowest rank in one line.
 
     Args:
-        times: (ranks, 3), seconds per iteration waited for data, in the encoder, and of the step.
+        times: array (ranks, 3) of seconds per iteration: waiting for data, in the encoder, whole
+            step.
     """
     slowest = int(np.argmax(times[:, 0] + times[:, 1]))
     parts = [f'{name} {value:.3g} s' for name, value in zip(COLUMNS, times[slowest], strict=True)]
@@ -81,21 +85,21 @@ def summarize(times: np.ndarray) -> str:
 
 @HOOKS.register_module()
 class StragglerHook(Hook):
-    """Log the rank for which the others wait, with its times per iteration and the medians.
+    """A hook that logs the slowest rank with its times per iteration and the medians.
 
-    A step (from the batch to its end) takes the same time on all ranks, as they wait for each
-    other in it. So the slowest one is that with the largest sum of what it does alone: waiting for
-    data, and the encoder's forward pass. One small collective every ``interval`` iterations, none
-    in between, and nothing in a run of one process.
+    A step takes the same time on all ranks, as they wait for each other in it. The slowest rank is
+    therefore the one with the largest sum of what it does alone: waiting for data, and the
+    encoder's forward pass. It costs one small collective every ``interval`` iterations and nothing
+    in a run of one process.
 
     Args:
-        interval: iterations between two lines.
+        interval: number of iterations between two lines of the log.
 
     Raises:
         ValueError: if it is below 1.
     """
 
-    priority = 55  # before the logger
+    priority = 55  # runs before the logger
 
     def __init__(self, interval: int = 50) -> None:
         if interval < 1:
@@ -109,19 +113,19 @@ class StragglerHook(Hook):
         self._data = self._step = 0.0
 
     def before_train(self, runner: Runner) -> None:
-        """Follow the encoder."""
+        """Start to measure the encoder."""
         encoder = getattr(unwrap(runner.model), 'backbone', None)
         if get_world_size() > 1 and isinstance(encoder, nn.Module):
             self._clock = EncoderClock(encoder)
 
     def before_train_iter(self, runner: Runner, batch_idx: int, data_batch: Any = None) -> None:
-        """The batch is there."""
+        """Note the start of the step, when the batch has arrived."""
         self._begun = time.perf_counter()
 
     def after_train_iter(
         self, runner: Runner, batch_idx: int, data_batch: Any = None, outputs: Any = None
     ) -> None:
-        """Sum up, and compare the ranks now and then."""
+        """Sum up the times, and compare the ranks at intervals."""
         if get_world_size() == 1:
             return
         wait = getattr(runner.train_loop, 'batch_wait', None)

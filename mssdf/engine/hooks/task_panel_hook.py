@@ -1,4 +1,4 @@
-"""Pictures of a task: input, truth, prediction and error."""
+"""Pictures of a downstream task: input, truth, prediction and error."""
 
 import io
 from collections.abc import Sequence
@@ -17,25 +17,25 @@ from mssdf.visualization import figure_to_array
 from mssdf.visualization.panel import draw_panel
 from mssdf.visualization.task_rows import Inputs, kind_of, legend_of, sample_row
 
-ROWS = 6  # samples in one picture
+ROWS = 6  # number of samples in one picture
 
 
 @HOOKS.register_module()
 class TaskPanelHook(Hook):
-    """Draw some samples of each validation and test to ``panels/*.png``.
+    """A hook that draws some samples of each validation and test to ``panels/*.png``.
 
-    They are spread evenly over the dataset (of which the main process sees its share), and the
-    same each time. For models of mmpretrain, mmseg, mmdet and mmrotate. The picture goes to the
-    visualizer too.
+    The samples are spread evenly over the dataset (over the main process's share of it) and the
+    same each time. It serves models of mmpretrain, mmseg, mmdet and mmrotate. The picture goes to
+    the visualizer too.
 
     Args:
-        num: samples per validation or test; 0 draws nothing.
-        interval: validations from one picture to the next; every test is drawn.
-        out_dir: folder; ``panels`` in the work directory if None.
-        dpi: of the picture.
+        num: number of samples per validation or test; 0 draws nothing.
+        interval: number of validations from one picture to the next; every test is drawn.
+        out_dir: folder of the pictures; None takes ``panels`` in the work directory.
+        dpi: resolution of the picture, in dots per inch.
 
     Raises:
-        ValueError: for a negative number, or an interval below 1.
+        ValueError: if ``num`` is negative or ``interval`` is below 1.
     """
 
     priority = 'LOW'
@@ -58,13 +58,13 @@ class TaskPanelHook(Hook):
         self._seen: list[tuple[Any, Any]] = []
 
     def before_val_epoch(self, runner: Runner) -> None:
-        """Choose the samples."""
+        """Choose the samples of a validation."""
         self._validations += 1
         drawn = self._validations % self.interval == 0
         self._choose(len(runner.val_dataloader.dataset) if drawn else 0)
 
     def before_test_epoch(self, runner: Runner) -> None:
-        """Choose the samples."""
+        """Choose the samples of a test."""
         self._choose(len(runner.test_dataloader.dataset))
 
     def _choose(self, length: int) -> None:
@@ -94,14 +94,14 @@ class TaskPanelHook(Hook):
         self._keep(data_batch, outputs)
 
     def after_val_epoch(self, runner: Runner, metrics: dict[str, float] | None = None) -> None:
-        """Draw."""
+        """Draw the samples of a validation."""
         step = f'{"iter" if runner.iter else "start"}_{runner.iter:06d}'
         meta = runner.val_dataloader.dataset.metainfo
         self._draw(runner, meta, f'val_{step}', metrics, runner.iter)
 
     def after_test_epoch(self, runner: Runner, metrics: dict[str, float] | None = None) -> None:
-        """Draw."""
-        # not at runner.iter, which builds the train loop, and so reads the data to train on
+        """Draw the samples of a test."""
+        # The step is 0: runner.iter would build the train loop and so read the training data.
         self._draw(runner, runner.test_dataloader.dataset.metainfo, 'test', metrics, 0)
 
     def _keep(self, data_batch: Any, outputs: Sequence[Any] | None) -> None:
@@ -109,7 +109,7 @@ class TaskPanelHook(Hook):
             return
         inputs = data_batch['inputs']
         if isinstance(inputs, (list, tuple)) and isinstance(inputs[0], (list, tuple)):
-            inputs = inputs[0]  # of the augmented ones, the plain one
+            inputs = inputs[0]  # the image without augmentation
         for one, sample in zip(inputs, outputs, strict=False):
             if self._passed in self._wanted:
                 self._seen.append((one, sample.cpu()))
@@ -118,18 +118,22 @@ class TaskPanelHook(Hook):
     def _draw(
         self, runner: Runner, meta: dict, name: str, metrics: dict[str, float] | None, step: int
     ) -> None:
+        """Draw the samples that were kept, in pictures of at most six rows."""
         seen, self._seen = self._seen, []
         if not seen:
             return
+
         reading = Inputs.of(runner.model)
         rows = [sample_row(inputs, sample, meta, reading) for inputs, sample in seen]
         title = runner.experiment_name.removesuffix(f'_{runner.timestamp}')
         kind = kind_of(seen[0][1], reading.num_dates)
+
         scores = [
             f'{key} {value:.4g}'
             for key, value in (metrics or {}).items()
             if isinstance(value, (int, float))
         ]
+
         folder = Path(self.out_dir or Path(runner.work_dir) / 'panels')
         pages = [rows[start : start + ROWS] for start in range(0, len(rows), ROWS)]
         for number, page in enumerate(pages, 1):
@@ -141,4 +145,5 @@ class TaskPanelHook(Hook):
             write_atomically(folder / f'{name}{suffix}.png', content.getvalue())
             if number == 1:
                 runner.visualizer.add_image(name.split('_')[0], picture, step)
+
         runner.logger.info(f'Picture of {len(rows)} samples: {folder / name}*.png')

@@ -1,4 +1,4 @@
-"""How fast training goes, what share of it waits for data, and how much memory it takes."""
+"""Log of throughput, time waiting for data, and memory."""
 
 import resource
 import sys
@@ -15,7 +15,7 @@ from mssdf.registry import HOOKS
 
 
 def batch_size(data_batch: Any) -> int:
-    """Number of samples in a collated batch."""
+    """Return the number of samples in a collated batch."""
     inputs = data_batch['inputs'] if isinstance(data_batch, Mapping) else data_batch
     if isinstance(inputs, Mapping):
         inputs = next(iter(inputs.values()))
@@ -23,23 +23,24 @@ def batch_size(data_batch: Any) -> int:
 
 
 def peak_memory() -> float:
-    """Largest resident memory of this process so far, in MiB."""
+    """Return the largest resident memory of this process so far, in MiB."""
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return peak / (2**20 if sys.platform == 'darwin' else 2**10)
 
 
 @HOOKS.register_module()
 class ThroughputHook(Hook):
-    """Log ``pairs_per_s`` over all ranks, ``data_wait`` (share of the time, 0...1), ``ram_mib``.
+    """A hook that logs throughput, time waiting for data, and memory.
 
-    Measured over the last iterations, with everything that happens between them (checkpoints,
-    pictures), but not what happens between two epochs.
+    It logs ``pairs_per_s`` over all ranks, ``data_wait`` (share of the time, 0...1) and
+    ``ram_mib``. They are measured over the last iterations, with everything between them
+    (checkpoints, pictures) except the time between two epochs.
 
     Args:
         window: number of iterations; None takes that of the log processor.
     """
 
-    priority = 55  # before the logger
+    priority = 55  # runs before the logger
 
     def __init__(self, window: int | None = None) -> None:
         if window is not None and window < 1:

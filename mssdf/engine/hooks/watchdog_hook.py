@@ -1,4 +1,4 @@
-"""End the job when one rank dies or hangs, and say which."""
+"""End of the job when a rank dies or hangs, with the name of that rank."""
 
 import math
 
@@ -13,21 +13,22 @@ from ..watchdog import end_watch, watch
 
 @HOOKS.register_module()
 class WatchdogHook(Hook):
-    """Watch all ranks from each while training runs, with :mod:`mssdf.engine.watchdog`.
+    """A hook that lets every rank watch all ranks during training.
 
-    Nothing happens in a run of one process. A rank whose process is gone is seen at once on its
-    own machine, and after ``silence`` seconds from others; the timeout of the process group
-    (``env_cfg.dist_cfg.timeout``) should not be below ``long_timeout``.
+    It runs :mod:`mssdf.engine.watchdog`, and nothing in a run of one process. A rank whose process
+    is gone is noticed at once on its own machine, and after ``silence`` seconds from others. The
+    timeout of the process group (``env_cfg.dist_cfg.timeout``) should be no shorter than
+    ``long_timeout``.
 
     Args:
         interval: seconds between two beats of a rank.
         silence: seconds without a beat after which a rank counts as dead or stopped.
-        timeout: seconds that a rank may wait for one batch, or all may be in one step.
-        long_timeout: seconds that one rank may write a checkpoint, evaluate, or do what else is
-            done between two steps, while the others wait for it.
+        timeout: seconds that a rank may wait for one batch, or that all ranks may be in one step.
+        long_timeout: seconds that one rank may spend on a checkpoint, an evaluation or other work
+            between two steps, while the others wait for it.
 
     Raises:
-        ValueError: for a time that is not positive, or ``silence`` below two intervals.
+        ValueError: if a time is not positive, or ``silence`` is below two intervals.
     """
 
     priority = 'LOWEST'
@@ -52,10 +53,10 @@ class WatchdogHook(Hook):
             )
 
     def before_train(self, runner: Runner) -> None:
-        """Begin to watch."""
+        """Start to watch."""
         if has_other_ranks():
             watch(**self.settings)
 
     def after_train(self, runner: Runner) -> None:
-        """End in peace."""
+        """End the watch."""
         end_watch()

@@ -1,4 +1,4 @@
-"""Checkpoints fill the model, or training stops."""
+"""Refusal of checkpoints that do not fill the model."""
 
 from typing import Any
 
@@ -13,20 +13,20 @@ from mssdf.registry import HOOKS
 
 @HOOKS.register_module()
 class WholeCheckpointHook(Hook):
-    """Refuse a checkpoint to load or resume from that does not fit the whole model.
+    """A hook that refuses a checkpoint that does not fit the whole model.
 
-    MMEngine's runner leaves out the weights that do not fit, and warns. The strategy of sharded
-    training looks itself, at shapes alone.
+    It checks checkpoints to load or resume from, where MMEngine's runner only warns of weights that
+    do not fit. The strategy of sharded training checks by itself, by names and shapes.
 
     Raises:
-        mssdf.checkpoints.CheckpointError: with the counts and names of what does not fit, before
-            any weight is loaded.
+        mssdf.checkpoints.CheckpointError: if names or shapes differ, before any weight is loaded;
+            the error has the counts and names.
     """
 
     priority = 'LOWEST'  # other hooks may change the checkpoint
 
     def after_load_checkpoint(self, runner: Runner, checkpoint: dict[str, Any]) -> None:
-        """Hold names and shapes against the model; bring positions to the model's grid."""
+        """Check names and shapes against the model; resize positions to the model's grid."""
         weights = checkpoint.get('state_dict')
         if weights is None:
             return
