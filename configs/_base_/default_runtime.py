@@ -10,7 +10,7 @@ default_hooks = dict(
     runtime_info=dict(type='RuntimeInfoHook'),
     timer=dict(type='IterTimerHook'),
     throughput=dict(type='mssdf.ThroughputHook'),
-    # SIGINT, SIGTERM, SIGUSR1: all ranks save and stop; docs/cluster.md
+    # SIGINT, SIGTERM, SIGUSR1: all ranks save and stop; docs/guide/cluster.md
     interruption=dict(type='mssdf.InterruptionHook'),
     # a rank that died or hangs ends all, and is named
     watchdog=dict(type='mssdf.WatchdogHook', silence=120, timeout=600, long_timeout=3600),

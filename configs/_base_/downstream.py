@@ -15,7 +15,7 @@ default_hooks = dict(
     param_scheduler=dict(type='ParamSchedulerHook'),
     # written to a temporary name and moved; --resume falls back over a torn one
     checkpoint=dict(type='mssdf.AtomicCheckpointHook', by_epoch=True, interval=1, max_keep_ckpts=3),
-    # SIGINT, SIGTERM, SIGUSR1: all ranks save and stop; docs/cluster.md
+    # SIGINT, SIGTERM, SIGUSR1: all ranks save and stop; docs/guide/cluster.md
     interruption=dict(type='mssdf.InterruptionHook'),
     # a rank that died or hangs ends all, and is named
     watchdog=dict(type='mssdf.WatchdogHook', silence=120, timeout=600, long_timeout=3600),

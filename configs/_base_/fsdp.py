@@ -1,4 +1,4 @@
-# Sharded training (docs/scaling.md): a child adds this to the bases of any config.
+# Sharded training (docs/results/scaling.md): a child adds this to the bases of any config.
 runner_type = 'FlexibleRunner'
 strategy = dict(
     type='mssdf.FSDPStrategy',

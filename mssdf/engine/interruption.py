@@ -1,7 +1,7 @@
 """Stop of a run between two iterations at the request of the user or the scheduler.
 
 One :class:`StopRequest` at a time takes note of the signals of a process. The loop, its hooks and
-all long operations ask it. docs/cluster.md describes the complete procedure on a cluster.
+all long operations ask it. docs/guide/cluster.md describes the complete procedure on a cluster.
 """
 
 import os

@@ -2,7 +2,7 @@
 
 A raster's name says how it is read. What a file leads to, be it named in a VRT or in an index, is
 the file's choice and not the user's: it stays on this machine and, where a folder of data is
-given, below that folder. The variable ``MSSDF_ALLOW`` lifts single rules; see docs/trust.md.
+given, below that folder. The variable ``MSSDF_ALLOW`` lifts single rules; see docs/guide/trust.md.
 """
 
 import os

@@ -1,4 +1,4 @@
-"""Rules on other files that a file leads to, lifted by ``MSSDF_ALLOW``; see docs/trust.md."""
+"""Rules on other files that a file leads to, lifted by ``MSSDF_ALLOW``; see docs/guide/trust.md."""
 
 import os
 from pathlib import PurePath

@@ -29,7 +29,7 @@ def one(ranks, config):
 
 
 def compare(name: str, first, second, steps: slice = slice(None), weight: float = 2e-5) -> None:
-    """Hold a run against the one of one process; its figures are those of docs/scaling.md."""
+    """Compare a run with that of one process; the figures are those of docs/results/scaling.md."""
     losses = loss_error(first.steps()[steps], second.steps())
     weights = weight_error(first.weights(), second.weights())
     print(f'\n| {name} | {len(second.steps())} | {losses:.1e} | {weights:.1e} |')

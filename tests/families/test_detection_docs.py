@@ -1,4 +1,4 @@
-"""What docs/detection.md tells users to write works as it stands there."""
+"""What docs/guide/detection.md tells users to write works as it stands there."""
 
 import re
 from pathlib import Path
@@ -12,7 +12,7 @@ from mmpretrain.models import VisionTransformer
 pytest.importorskip('mmcv.ops', reason="needs mmcv's compiled ops", exc_type=ImportError)
 pytestmark = pytest.mark.detection
 
-TEXT = (Path(__file__).resolve().parents[2] / 'docs/detection.md').read_text()
+TEXT = (Path(__file__).resolve().parents[2] / 'docs/guide/detection.md').read_text()
 BASES = dict(
     mmdet='mmdet::faster_rcnn/faster-rcnn_r50_fpn_1x_coco.py',
     mmrotate='mmrotate::oriented_rcnn/oriented-rcnn-le90_r50_fpn_1x_dota.py',

@@ -34,7 +34,7 @@ def test_terms_of_single_windows_are_those_of_the_whole_batch(term):
 
 @pytest.mark.parametrize('term', ['align', 'hsic'])
 def test_pairwise_terms_are_not(term):
-    """A part of the batch has fewer negatives, and its own covariance: docs/scaling.md."""
+    """A part of the batch has fewer negatives, and its own covariance: docs/results/scaling.md."""
     losses = dict.fromkeys(('rec', 'align', 'hsic', 'cls', 'pix'), 0.0) | {term: 1.0}
     whole, parts = trained(losses, 1), trained(losses, 2)
     assert max((whole[name] - parts[name]).abs().max() for name in whole) > 1e-5

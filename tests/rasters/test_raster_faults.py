@@ -1,6 +1,6 @@
 """Faults in rasters, each injected for real: one clear error, or a skip that is named and counted.
 
-What survives to training is trained on: the weights stay finite. docs/faults.md lists them all.
+What survives to training is trained on: the weights stay finite. All are in docs/guide/faults.md.
 """
 
 import functools

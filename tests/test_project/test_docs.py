@@ -27,7 +27,7 @@ def checkpoint(tmp_path) -> Path:
 @pytest.mark.parametrize('library', BASES)
 def test_our_checkpoint_in_your_config(library, checkpoint, tmp_path, monkeypatch):
     pytest.importorskip(library)
-    text = (ROOT / 'docs/downstream.md').read_text()
+    text = (ROOT / 'docs/guide/downstream.md').read_text()
     section = text[text.index('## Our checkpoint in *your* config') :]
     blocks = re.findall(rf'^{library}, in .*?```python\n(.*?)```', section, re.M | re.S)
     assert len(blocks) == 1 and len(blocks[0].strip().splitlines()) <= 5
@@ -44,7 +44,10 @@ def test_our_checkpoint_in_your_config(library, checkpoint, tmp_path, monkeypatc
     assert len(keys) > 100 and all(torch.equal(stored[key], loaded[key]) for key in keys)
 
 
-@pytest.mark.parametrize('path', [ROOT / 'README.md', *sorted((ROOT / 'docs').glob('*.md'))])
+PAGES = [ROOT / 'README.md', ROOT / 'CONTRIBUTING.md', *sorted((ROOT / 'docs').rglob('*.md'))]
+
+
+@pytest.mark.parametrize('path', PAGES, ids=lambda path: path.relative_to(ROOT).as_posix())
 def test_links_and_named_files_exist(path):
     text = path.read_text()
     for target in re.findall(r'\]\(([^)#]+)(?:#[^)]*)?\)', text):

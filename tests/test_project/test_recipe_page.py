@@ -1,4 +1,4 @@
-"""The table of docs/recipe.md is what the configs say."""
+"""The table of docs/results/recipe.md is what the configs say."""
 
 import re
 from pathlib import Path
@@ -31,7 +31,7 @@ def test_every_change_of_our_recipe_stands_in_its_table(project_root: Path):
         for name in ('mssdf', 'mssdf-paper')
     )
     changed = {key for key in ours | paper if ours.get(key) != paper.get(key)}
-    page = (project_root / 'docs/recipe.md').read_text()
+    page = (project_root / 'docs/results/recipe.md').read_text()
     table = page.split(HEADING)[1].split('\n## ')[0]
     named = {
         name

@@ -1,7 +1,7 @@
 """Frozen features of encoders on evaluation sets: one table with intervals and differences.
 
 Usage: ``python tools/analysis_tools/eval_features.py NAME=CKPT[,CKPT_SEED2,...] ... --suite small
---out DIR``; what the sets are and what each measure says: docs/features.md.
+--out DIR``; what the sets are and what each measure says: docs/guide/features.md.
 """
 
 from __future__ import annotations

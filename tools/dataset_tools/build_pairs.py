@@ -1,7 +1,7 @@
 """Make co-registered training data from orthophotos, multispectral rasters and surface models.
 
 Sources may differ in CRS, resolution, extent, band order and nodata, be one file or many, local or
-GDAL's virtual ones (/vsicurl/, /vsis3/). docs/preparing.md leads through it.
+GDAL's virtual ones (/vsicurl/, /vsis3/). docs/guide/preparing.md leads through it.
 """
 
 import argparse

@@ -1,7 +1,7 @@
 # The imagery that ships with the repository (tests/data/autzen: orthophoto and surface model of
 # Eugene, Oregon, 0.5 m), random windows of 128 px. Statistics measured with
 # tools/dataset_tools/compute_statistics.py; the DSM's scale is fixed. No color jitter: it costs
-# accuracy where land cover is told by its color (docs/recipe.md).
+# accuracy where land cover is told by its color (docs/results/recipe.md).
 _base_ = ['./hr-pairs_rgb-dsm_320.py']
 
 modality_statistics = dict(

@@ -1,4 +1,4 @@
-# MSSDF as we recommend it: docs/recipe.md has the reason and the measurement for each change.
+# MSSDF as we recommend it. Reason and measurement of each change: docs/results/recipe.md.
 _base_ = ['./mssdf-paper_vit-b-p16.py']
 
 model = dict(
