@@ -83,6 +83,7 @@ setup(
         'preparation': preparation,
         'tensorboard': tensorboard,
         'tests': requirements('tests'),
+        'checks': requirements('checks'),
         'docs': requirements('docs'),
         'all': segmentation + detection + preparation + tensorboard,
     },

@@ -201,13 +201,29 @@ relax_opencv() {
         die "$1: OpenCV does not load (see the lines above)"
 }
 
+# make_checks_environment DIR: with what style, types and the site need; no torch.
+make_checks_environment() {
+    make_venv "$1"
+    install_requirements "$1" checks requirements/checks.txt requirements/docs.txt
+}
+
+# make_runtime_environment DIR FROM: with the runtime requirements alone; torch from the environment FROM if it is there.
+make_runtime_environment() {
+    make_venv "$1"
+    if [ -f "$2/.mssdf-torch" ]; then share_torch "$2" "$1"; else install_torch "$1"; fi
+    install_mmcv_without_ops "$1"
+    install_requirements "$1" runtime requirements/runtime.txt
+    relax_opencv "$1"
+}
+
 # make_test_environment DIR: with all that the tests need, mmcv's compiled ops and MSSDF itself included.
 make_test_environment() {
     make_venv "$1"
     install_torch "$1"
     install_mmcv_with_ops "$1"
     install_requirements "$1" tests requirements/runtime.txt requirements/segmentation.txt \
-        requirements/detection.txt requirements/preparation.txt requirements/tests.txt
+        requirements/detection.txt requirements/preparation.txt requirements/tests.txt \
+        requirements/checks.txt requirements/docs.txt
     relax_opencv "$1"
     install_project "$1"
 }

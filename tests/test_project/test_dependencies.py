@@ -78,7 +78,8 @@ def test_pins_lie_in_the_ranges(project_root):
         for line in (folder / 'constraints.txt').read_text().splitlines()
         if '==' in line and not line.startswith('#')
     )
-    for name in ('runtime', 'segmentation', 'detection', 'preparation', 'tests'):
+    names = ('runtime', 'segmentation', 'detection', 'preparation', 'checks', 'docs', 'tests')
+    for name in names:
         for line in (folder / f'{name}.txt').read_text().splitlines():
             if not line or line.startswith('#'):
                 continue
