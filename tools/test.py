@@ -15,7 +15,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from mssdf.cli.building import Progress, one_line_before
+from mssdf.cli.building import FirstIteration, one_line_before
 from mssdf.cli.config_check import check_config
 from mssdf.cli.configs import drop_initializers, find_config, read_config
 from mssdf.cli.processes import LAUNCHERS, is_main, say, set_up_cpu_processes
@@ -125,7 +125,7 @@ def load_weights(model: Any, path: str) -> None:
         content = read_checkpoint(path)
         state_dict, grid = weights_of(content, path), stored_grid(content)
         report = compare(model, state_dict, path, grid=grid)
-        if not report.whole:
+        if not report.complete:
             raise UsageError(f'the weights do not fit the model of the config:\n{report}')
         fill(model, state_dict, path, grid=grid)
     except CheckpointError as error:
@@ -152,7 +152,7 @@ def test(config: Any, weights: str, tell: Callable[[dict[str, Any]], None]) -> d
 
     runner = None
     try:
-        with one_line_before(Progress(), config):
+        with one_line_before(FirstIteration(), config):
             runner = RUNNERS.build(config) if 'runner_type' in config else Runner.from_cfg(config)
             load_weights(unwrap(runner.model), weights)
             runner.register_hook(ScoresHook(tell))

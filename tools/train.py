@@ -14,7 +14,7 @@ import warnings
 from pathlib import Path
 from typing import Any
 
-from mssdf.cli.building import Progress, one_line_before
+from mssdf.cli.building import FirstIteration, one_line_before
 from mssdf.cli.config_check import check_config
 from mssdf.cli.configs import drop_initializers, find_config, read_config, require_checkpoint
 from mssdf.cli.precision import drop_amp_without_gpu, use_amp
@@ -183,17 +183,19 @@ def train(config: Any) -> None:
     from mssdf.engine.batch_check import check_smallest_batch
     from mssdf.engine.data_check import build_loops
     from mssdf.engine.hooks.first_iteration_hook import FirstIterationHook
-    from mssdf.engine.hooks.whole_checkpoint_hook import WholeCheckpointHook
+    from mssdf.engine.hooks.strict_checkpoint_hook import StrictCheckpointHook
     from mssdf.engine.process_group import leave_process_group
     from mssdf.engine.watchdog import tell_the_others
 
-    progress = Progress()
+    first_iteration = FirstIteration()
     runner = None
     try:
-        with one_line_before(progress, config):
+        with one_line_before(first_iteration, config):
             runner = RUNNERS.build(config) if 'runner_type' in config else Runner.from_cfg(config)
-            runner.register_hook(FirstIterationHook(lambda: setattr(progress, 'begun', True)))
-            runner.register_hook(WholeCheckpointHook())
+            runner.register_hook(
+                FirstIterationHook(lambda: setattr(first_iteration, 'begun', True))
+            )
+            runner.register_hook(StrictCheckpointHook())
             build_loops(runner, 'train', 'val')
             check_smallest_batch(runner.train_loop.dataloader, runner.model)
             runner.train()

@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from .sharded import REST, ShardedError, is_sharded, read_whole
+from .sharded_checkpoint import REST, ShardedCheckpointError, is_sharded_checkpoint, read_full
 
 
 class CheckpointError(RuntimeError):
@@ -77,10 +77,10 @@ def read_checkpoint(path: str | os.PathLike) -> dict[str, Any]:
             or classes than those of tensors and of what MMEngine, MAE and the paper save.
     """
     path = Path(path)
-    if is_sharded(path):
+    if is_sharded_checkpoint(path):
         try:
-            return read_whole(path, _read_file(path / REST))
-        except ShardedError as error:
+            return read_full(path, _read_file(path / REST))
+        except ShardedCheckpointError as error:
             raise CheckpointError(str(error)) from None
     return _read_file(path)
 

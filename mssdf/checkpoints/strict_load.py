@@ -1,4 +1,4 @@
-"""Loading backbones whole, with a report."""
+"""Strict loading of backbones, with a report."""
 
 import os
 from collections.abc import Mapping, Sequence
@@ -45,7 +45,7 @@ class LoadReport:
     allowed: list[str] = field(default_factory=list)
 
     @property
-    def whole(self) -> bool:
+    def complete(self) -> bool:
         """Tell whether every key of the model was filled and none was left over."""
         return not (self.mismatched or self.missing or self.unexpected)
 
@@ -133,7 +133,7 @@ def fill(
         grid: rows and columns of the file's positions, where it tells them.
     """
     report = compare(model, state_dict, checkpoint, allow_missing, allow_unexpected, grid)
-    if strict and not report.whole:
+    if strict and not report.complete:
         reason = f'; {hint}' if hint else ''
         raise CheckpointError(f'the backbone is not loaded whole{reason}:\n{report}')
     fitting = {*report.loaded, *(line.split()[0] for line in report.resized)}

@@ -11,7 +11,7 @@ import torch
 from mmengine.logging import HistoryBuffer
 
 from .safe_load import CheckpointError, explain
-from .sharded import REST, ShardedError, is_sharded, read_whole
+from .sharded_checkpoint import REST, ShardedCheckpointError, is_sharded_checkpoint, read_full
 
 # what MMEngine's runners take without a look when they resume
 KINDS: dict[str, tuple[type, ...]] = dict(
@@ -92,13 +92,13 @@ def check_resumable(content: Mapping[str, Any], path: str | os.PathLike) -> None
     for key in ('epoch', 'iter'):
         if type(meta.get(key)) is not int or meta[key] < 0:
             raise CheckpointError(
-                f'{path}: meta.{key}: expected a whole number from 0, as in a checkpoint of '
+                f'{path}: meta.{key}: expected an integer from 0, as in a checkpoint of '
                 f'training, found {meta.get(key)!r:.80}'
             )
     seed = meta.get('seed')
     if seed is not None and not (type(seed) is int and 0 <= seed <= MOST_SEED):
         raise CheckpointError(
-            f'{path}: meta.seed: expected a whole number from 0 to {MOST_SEED}, found {seed!r:.80}'
+            f'{path}: meta.seed: expected an integer from 0 to {MOST_SEED}, found {seed!r:.80}'
         )
     lacking = [key for key in HUB if not isinstance(hub.get(key), Mapping)]
     if lacking:
@@ -114,9 +114,9 @@ def read_training_state(path: str | os.PathLike) -> dict[str, Any]:
     Raises:
         CheckpointError: see :func:`read_rest`; also if a sharded one is not whole.
     """
-    if not is_sharded(path):
+    if not is_sharded_checkpoint(path):
         return read_rest(path)
     try:
-        return read_whole(path, read_rest(Path(path) / REST))
-    except ShardedError as error:
+        return read_full(path, read_rest(Path(path) / REST))
+    except ShardedCheckpointError as error:
         raise CheckpointError(str(error)) from None

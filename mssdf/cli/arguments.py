@@ -22,7 +22,7 @@ def expect_number(
     value: Any,
     least: float,
     most: float = math.inf,
-    whole: bool = False,
+    integer: bool = False,
     above: bool = False,
     note: str = '',
 ) -> None:
@@ -33,17 +33,17 @@ def expect_number(
         value: value to check, of any type.
         least: smallest number.
         most: largest number.
-        whole: whether it must be an integer.
+        integer: whether the number must be an integer.
         above: whether the smallest number itself is too small.
         note: note on the range, for the message.
 
     Raises:
         UsageError: if it is no number, or out of the range.
     """
-    kinds = int if whole else (int, float)
+    kinds = int if integer else (int, float)
     good = isinstance(value, kinds) and not isinstance(value, bool) and math.isfinite(value)
     if not good or not least <= value <= most or (above and value == least):
-        number = 'a whole number' if whole else 'a number'
+        number = 'an integer' if integer else 'a number'
         bound = f'above {least}' if above else f'of at least {least}'
         limit = '' if most == math.inf else f' and at most {most}'
         raise UsageError(f'{option}: expected {number} {bound}{limit}{note}, found {value!r}')

@@ -25,14 +25,14 @@ WRONG_INPUT = (
 )
 
 
-class Progress:
-    """Whether training has begun."""
+class FirstIteration:
+    """The first iteration of a run, and whether it has begun."""
 
     begun = False
 
 
 @contextmanager
-def one_line_before(progress: Progress, config: Mapping[str, Any]) -> Iterator[None]:
+def one_line_before(first_iteration: FirstIteration, config: Mapping[str, Any]) -> Iterator[None]:
     """Turn an error into one line that names the key, as long as nothing has begun.
 
     The variable ``MSSDF_DEBUG`` lets it through with its traceback.
@@ -49,6 +49,6 @@ def one_line_before(progress: Progress, config: Mapping[str, Any]) -> Iterator[N
     except (CheckpointError, CheckpointNotWrittenError, UnreadableDataError):
         raise  # they say all there is to say
     except WRONG_INPUT as error:
-        if progress.begun or os.environ.get(DEBUG_VARIABLE):
+        if first_iteration.begun or os.environ.get(DEBUG_VARIABLE):
             raise
         raise UsageError(f'{explain(error, config)} ({DEBUG_VARIABLE}=1 shows where)') from error

@@ -30,6 +30,8 @@ LOADER_KEYS = frozenset(
 LOADERS = ('train_dataloader', 'val_dataloader', 'test_dataloader')
 # Keys that whoever builds takes out before the constructor sees them.
 TAKEN_OUT = {'type', '_scope_', 'constructor', 'paramwise_cfg', 'convert_to_iter_based', 'priority'}
+# Registered names that have changed, and what they are called now.
+RENAMED = {'WholeCheckpointHook': 'StrictCheckpointHook'}
 BUILT = 'model optim_wrapper default_hooks custom_hooks log_processor visualizer'.split()
 
 
@@ -140,8 +142,7 @@ def _check_node(path: str, node: Mapping[str, Any]) -> None:
     with registry.switch_scope_and_registry(None) as scoped:  # as the runner looks for it
         built = scoped.get(node['type'])
     if built is None:
-        near = difflib.get_close_matches(node['type'], _names(scoped), n=1)
-        hint = f'; {near[0]}?' if near else ''
+        hint = _renamed(node['type']) or _similar(node['type'], _names(scoped))
         raise UsageError(
             f'{path}.type: expected something registered as a {registry.name}, found '
             f'{node["type"]!r}{hint}'
@@ -149,6 +150,16 @@ def _check_node(path: str, node: Mapping[str, Any]) -> None:
     accepted = accepted_keys(built)
     if accepted is not None:
         _refuse_unknown(path, node, accepted | TAKEN_OUT)
+
+
+def _renamed(name: str) -> str:
+    scope, dot, bare = name.rpartition('.')
+    return f'; it is called {scope}{dot}{RENAMED[bare]} now' if bare in RENAMED else ''
+
+
+def _similar(name: str, known: Collection[str]) -> str:
+    near = difflib.get_close_matches(name, known, n=1)
+    return f'; {near[0]}?' if near else ''
 
 
 def _registry_of(path: str) -> Any:

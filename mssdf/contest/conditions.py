@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from mssdf.evaluation.frozen import EvaluationSet, FeatureTable, Settings
+from mssdf.evaluation.frozen import EvaluationSet, FeatureTable, MeasurementSettings
 
 from .machine import git_revision
 
@@ -14,7 +14,7 @@ def describe_conditions(
     data: str,
     table: FeatureTable,
     sets: Sequence[EvaluationSet],
-    settings: Settings,
+    settings: MeasurementSettings,
 ) -> list[str]:
     """List all that a reader needs to repeat or to doubt the figures.
 

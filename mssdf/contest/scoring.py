@@ -14,7 +14,12 @@ from mmengine.logging import MMLogger
 
 from mssdf.checkpoints.safe_load import CheckpointError
 from mssdf.cli.stopping import follow_parent
-from mssdf.evaluation.frozen import EvaluationSet, FeatureTable, Settings, evaluate_encoders
+from mssdf.evaluation.frozen import (
+    EvaluationSet,
+    FeatureTable,
+    MeasurementSettings,
+    evaluate_encoders,
+)
 from mssdf.evaluation.frozen.store import UNITS
 
 PARTS = 'parts'
@@ -35,7 +40,7 @@ class Scoring:
     """
 
     sets: Sequence[EvaluationSet]
-    settings: Settings
+    settings: MeasurementSettings
     folder: Path
     device: str = 'cpu'
     threads: int = 1

@@ -15,7 +15,7 @@ from mssdf.rasters.failures import FailureLog
 from mssdf.rasters.fill_values import count_fills, describe_fills
 from mssdf.rasters.formats import check_units, common_dtype, converted_units, differing_types, some
 from mssdf.rasters.index_cache import IndexCache
-from mssdf.rasters.indexed_scene import IndexSettings, Scene, usable
+from mssdf.rasters.indexed_scene import IndexedScene, IndexSettings, usable
 from mssdf.rasters.patient_reader import PatientReader
 from mssdf.rasters.raster import BandSource
 from mssdf.rasters.read_errors import Patience, UnreadableFileError
@@ -132,7 +132,7 @@ class MultiModalRasterDataset(WindowDataset):
         )
         self.max_failed_share = max_failed_share
         self.cache_dir = cache_dir
-        self.scenes: list[Scene] = []
+        self.scenes: list[IndexedScene] = []
         self._listed = scenes
         self._patience = Patience(read_attempts, retry_seconds)
         self._reader = PatientReader(max_open_files, self._patience, self._note_recovery)
@@ -296,13 +296,15 @@ class MultiModalRasterDataset(WindowDataset):
             scene=scene.name, window=window, files={m: s.path for m, s in scene.sources.items()}
         )
 
-    def _choose(self, index: int, rng: np.random.Generator, first: bool) -> tuple[Scene, Window]:
+    def _choose(
+        self, index: int, rng: np.random.Generator, first: bool
+    ) -> tuple[IndexedScene, Window]:
         if self.random_windows:
             return self._draw_window(rng)
         # A sample that cannot be had is replaced by one that its own generator draws.
         return self._window(index if first else int(rng.integers(len(self))))
 
-    def _name(self, chosen: tuple[Scene, Window]) -> str:
+    def _name(self, chosen: tuple[IndexedScene, Window]) -> str:
         scene, window = chosen
         return f'{scene.name} at {window} of {scene.sources[scene.reference].path}'
 
@@ -339,12 +341,12 @@ class MultiModalRasterDataset(WindowDataset):
         """
         self._failures.note(path, reason, read=False)
 
-    def _window(self, index: int) -> tuple[Scene, Window]:
+    def _window(self, index: int) -> tuple[IndexedScene, Window]:
         row, col = map(int, self._positions[index])
         side = self.settings.window_size
         return self.scenes[int(self._scene_of[index])], (row, col, side, side)
 
-    def _draw_window(self, rng: np.random.Generator) -> tuple[Scene, Window]:
+    def _draw_window(self, rng: np.random.Generator) -> tuple[IndexedScene, Window]:
         """A scene in proportion to area, then a position that the coarse maps do not rule out."""
         side = self.settings.window_size
         number = int(np.searchsorted(self._area_below, rng.random(), side='right'))
@@ -366,7 +368,7 @@ class MultiModalRasterDataset(WindowDataset):
 
     # Reading
 
-    def _read(self, chosen: tuple[Scene, Window]) -> dict[str, Any] | None:
+    def _read(self, chosen: tuple[IndexedScene, Window]) -> dict[str, Any] | None:
         """Read all modalities of a window; None when a file fails or nothing usable is there."""
         scene, window = chosen
         images: dict[str, NDArray] = {}
@@ -399,7 +401,7 @@ class MultiModalRasterDataset(WindowDataset):
         )
 
     def _read_modality(
-        self, scene: Scene, modality: str, window: Window
+        self, scene: IndexedScene, modality: str, window: Window
     ) -> tuple[NDArray, NDArray[np.bool_]] | None:
         """(C, H, W) values and (H, W) validity; None when too little of it is valid."""
         source = scene.sources[modality]

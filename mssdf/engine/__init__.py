@@ -16,11 +16,11 @@ from .hooks import (
     ProgressHook,
     SampleSeedHook,
     StragglerHook,
+    StrictCheckpointHook,
     TaskPanelHook,
     TeacherMomentumHook,
     ThroughputHook,
     WatchdogHook,
-    WholeCheckpointHook,
 )
 from .layer_decay_constructor import LayerDecayOptimWrapperConstructor
 from .log_processor import CompactLogProcessor
@@ -51,6 +51,6 @@ __all__ = [
     'TrainableOptimWrapperConstructor',
     'TrainingInterrupted',
     'WatchdogHook',
-    'WholeCheckpointHook',
+    'StrictCheckpointHook',
     'find_resumable_checkpoint',
 ]

@@ -13,10 +13,10 @@ from torch import Tensor, nn
 
 from mssdf.checkpoints.position_grid import Grid, position_owner, source_grid, stored_grid
 from mssdf.checkpoints.safe_load import CheckpointError
-from mssdf.checkpoints.sharded import (
+from mssdf.checkpoints.sharded_checkpoint import (
     REST,
     TENSORS,
-    is_sharded,
+    is_sharded_checkpoint,
     join,
     read_index,
     read_into,
@@ -29,9 +29,9 @@ from mssdf.errors import UsageError
 from mssdf.registry import STRATEGIES
 from mssdf.utils.atomic_file import partial_file, partial_folder
 
+from .fsdp_model import LAYERS, gather, part_of, shard_model
 from .parameter_groups import regroup_state, trained_parameters
 from .resume import SCHEME, WEIGHTS_SCHEME
-from .sharding import LAYERS, gather, part_of, shard_model
 
 CHECKPOINTS = ('sharded', 'full')
 
@@ -50,7 +50,7 @@ class FSDPStrategy(DDPStrategy):
             for one file, gathered by rank 0, that equals the one written without sharding. Either
             resumes on any number of ranks, with or without sharding.
         layers: class names, or names of base classes, of the layers that are sharded one by one;
-            see :func:`~mssdf.engine.sharding.shard_model` for this and the next four arguments.
+            see :func:`~mssdf.engine.fsdp_model.shard_model` for this and the next four arguments.
         param_dtype: number type in which the layers' parameters are gathered and used.
         reduce_dtype: number type in which the layers' gradients are averaged.
         cpu_offload: whether parameters, gradients and optimizer state are kept in the CPU's memory.
@@ -183,7 +183,7 @@ class FSDPStrategy(DDPStrategy):
         self.logger.info(f'Load checkpoint from {filename}')
         model = dict(self.model.state_dict())
 
-        if is_sharded(filename):
+        if is_sharded_checkpoint(filename):
             rest = read_rest(Path(filename) / REST)
             paths = rest.pop(TENSORS)
 

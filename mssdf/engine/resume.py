@@ -12,7 +12,7 @@ from mmengine.runner import CheckpointLoader
 
 from mssdf.checkpoints.position_grid import stored_grid
 from mssdf.checkpoints.safe_load import read_checkpoint, weights_of
-from mssdf.checkpoints.sharded import REST, is_sharded, is_whole
+from mssdf.checkpoints.sharded_checkpoint import REST, is_complete, is_sharded_checkpoint
 from mssdf.checkpoints.training_state import check_resumable, read_rest, read_training_state
 from mssdf.utils.allowances import ALLOW, allowed, lies_below
 from mssdf.utils.atomic_file import put_back_replaced_folders
@@ -26,7 +26,7 @@ NOT_RESUMABLE = re.compile(r'^best_.*|.*-[0-9a-f]{8}$')
 def is_readable(path: str | Path) -> bool:
     """Tell whether a checkpoint is complete: its directory of records exists and every CRC fits."""
     if Path(path).is_dir():
-        return is_whole(path)
+        return is_complete(path)
     try:
         with zipfile.ZipFile(path) as archive:
             names = archive.namelist()
@@ -78,7 +78,7 @@ def find_resumable_checkpoint(
     candidates = {
         path: path.stat().st_mtime_ns
         for path in work_dir.glob('*.pth')
-        if (path.is_file() or is_sharded(path)) and not NOT_RESUMABLE.match(path.stem)
+        if (path.is_file() or is_sharded_checkpoint(path)) and not NOT_RESUMABLE.match(path.stem)
     }
 
     passed_over = []

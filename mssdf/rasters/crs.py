@@ -14,7 +14,7 @@ from rasterio.errors import CRSError
 # Methods that differ in the directions of their axes alone, by the EPSG code of the plain one:
 # Krovak (north orientated), transverse Mercator (south orientated).
 SAME_METHOD = {1041: 9819, 1043: 1042, 9808: 9807}
-UNITS = dict(degree=math.radians(1), meter=1.0, unity=1.0)
+UNITS = {'degree': math.radians(1), 'metre': 1.0, 'unity': 1.0}
 # Well-known texts hold 15 digits.
 DIGITS = 1e-9
 # Names of datums, in plain letters, that are one within the accuracy of their coordinates. PROJ

@@ -26,13 +26,13 @@ from mssdf.utils.folders import Listing, list_folder
 
 from .grids import GridMap
 from .identity import is_complete, raster_facts
-from .indexed_scene import IndexSettings, Scene
+from .indexed_scene import IndexedScene, IndexSettings
 from .raster import BandSource, RasterHeader
 from .scenes import ModalitySettings, SceneFiles
 from .windows import ValidityMap
 
 # Goes into every key: raise it when what an entry holds, or how it is found, changes.
-VERSION = 3
+VERSION = 4
 
 SAVE_SECONDS = 30.0
 
@@ -99,7 +99,7 @@ class IndexCache:
                 level=logging.WARNING,
             )
 
-    def get(self, identity: str, key: str) -> Scene | None:
+    def get(self, identity: str, key: str) -> IndexedScene | None:
         """The scene, when its files and the settings are those of the entry."""
         entry = self._entries.get(identity)
         try:
@@ -107,7 +107,7 @@ class IndexCache:
         except (AttributeError, KeyError, TypeError, ValueError, zlib.error):
             return None  # torn or tampered with: the scene is indexed again
 
-    def put(self, identity: str, key: str, scene: Scene) -> None:
+    def put(self, identity: str, key: str, scene: IndexedScene) -> None:
         """Keep a scene; written to the file every half minute."""
         self._entries[identity] = dict(key=key, **_encode_scene(scene))
         self._changed = True
@@ -134,7 +134,7 @@ class IndexCache:
         self._saved, self._changed = time.monotonic(), False
 
 
-def _encode_scene(scene: Scene) -> dict[str, Any]:
+def _encode_scene(scene: IndexedScene) -> dict[str, Any]:
     return dict(
         name=scene.name,
         reference=scene.reference,
@@ -150,13 +150,13 @@ def _encode_scene(scene: Scene) -> dict[str, Any]:
     )
 
 
-def _decode_scene(entry: Mapping[str, Any]) -> Scene:
+def _decode_scene(entry: Mapping[str, Any]) -> IndexedScene:
     sources = {}
     for modality, state in entry['sources'].items():
         header = RasterHeader.from_dict(state['header'])
         state = {k: tuple(v) if isinstance(v, list) else v for k, v in state.items()}
         sources[modality] = BandSource(**{**state, 'header': header})
-    return Scene(
+    return IndexedScene(
         name=entry['name'],
         reference=entry['reference'],
         sources=sources,

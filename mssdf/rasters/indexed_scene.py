@@ -22,7 +22,7 @@ class IndexSettings:
 
 
 @dataclass
-class Scene:
+class IndexedScene:
     """A scene ready for reading.
 
     Attributes:

@@ -18,7 +18,7 @@ from mssdf.utils.progress import track
 from .fill_values import find_fills
 from .grids import map_grids
 from .index_cache import IndexCache, scene_identity, scene_key
-from .indexed_scene import IndexSettings, Scene, usable
+from .indexed_scene import IndexedScene, IndexSettings, usable
 from .patient_reader import PatientReader
 from .raster import BandSource, RasterHeader, make_source, read_header, read_validity
 from .read_errors import Patience, UnreadableFileError, read_patiently
@@ -45,7 +45,7 @@ def build_scenes(
     cache: IndexCache,
     patience: Patience = Patience(attempts=1),  # noqa: B008  frozen
     recovered: Callable[[str, int, str], None] = lambda path, attempt, reason: None,
-) -> list[Scene | UnreadableFileError]:
+) -> list[IndexedScene | UnreadableFileError]:
     """Index scenes, in their order; what is in the cache is not read again.
 
     What has been found is written to the cache now and then, and at the end however it comes.
@@ -60,7 +60,7 @@ def build_scenes(
     """
     listing = cache_calls(list_folder)
     keys = [scene_key(scene, modalities, settings, listing) for scene in scenes]
-    results: list[Scene | UnreadableFileError | None] = [
+    results: list[IndexedScene | UnreadableFileError | None] = [
         None if key is None else cache.get(scene_identity(scene), key)
         for scene, key in zip(scenes, keys, strict=True)
     ]
@@ -77,7 +77,7 @@ def build_scenes(
                 result = job.result()
                 results[i] = result
                 key = keys[i]
-                if isinstance(result, Scene) and key is not None:
+                if isinstance(result, IndexedScene) and key is not None:
                     cache.put(scene_identity(scenes[i]), key, result)
         finally:
             wait([job for job in jobs if not job.cancel()])
@@ -91,7 +91,7 @@ def _index_scene(
     settings: IndexSettings,
     patience: Patience,
     recovered: Callable[[str, int, str], None],
-) -> Scene | UnreadableFileError:
+) -> IndexedScene | UnreadableFileError:
     """Open a scene's files, check their grids, and judge its windows; try again if need be."""
     reader = PatientReader(len(scene.files), patience, recovered)
     try:
@@ -122,7 +122,7 @@ def _open_scene(
     headers: Mapping[str, RasterHeader],
     modalities: Mapping[str, ModalitySettings],
     reference: str | None,
-) -> Scene:
+) -> IndexedScene:
     sources: dict[str, BandSource] = {}
     for modality, file in scene.files.items():
         mine = modalities[modality]
@@ -144,11 +144,13 @@ def _open_scene(
         )
     anchor = reference if reference in sources else next(iter(sources))
     grids = {m: map_grids(headers[anchor], header) for m, header in headers.items()}
-    return Scene(scene.name, anchor, sources, grids, positions=np.zeros((0, 2), dtype=np.int32))
+    return IndexedScene(
+        scene.name, anchor, sources, grids, positions=np.zeros((0, 2), dtype=np.int32)
+    )
 
 
 def _judge_windows(
-    scene: Scene,
+    scene: IndexedScene,
     modalities: Mapping[str, ModalitySettings],
     settings: IndexSettings,
     reader: PatientReader,
@@ -173,7 +175,7 @@ def _judge_windows(
 
 
 def _settle_close_calls(
-    scene: Scene,
+    scene: IndexedScene,
     modality: str,
     modalities: Mapping[str, ModalitySettings],
     settings: IndexSettings,
@@ -197,7 +199,9 @@ def _settle_close_calls(
         shares[i, j] = reader.read(source.path, call, expected=source.header).mean()
 
 
-def _validity_map(scene: Scene, modality: str, window: int, reader: PatientReader) -> ValidityMap:
+def _validity_map(
+    scene: IndexedScene, modality: str, window: int, reader: PatientReader
+) -> ValidityMap:
     """The validity of a modality's raster by cells, read row by row."""
     source, grid = scene.sources[modality], scene.grids[modality]
     size = (source.header.height, source.header.width)

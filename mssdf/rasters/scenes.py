@@ -79,7 +79,7 @@ class ModalitySettings:
 
 
 @dataclass(frozen=True)
-class SceneFile:
+class ModalityFile:
     """The file of one modality of a scene; ``bands`` overrides the modality's."""
 
     path: str
@@ -91,7 +91,7 @@ class SceneFiles:
     """A scene's name and its file per modality; a missing modality has no entry."""
 
     name: str
-    files: dict[str, SceneFile] = field(default_factory=dict)
+    files: dict[str, ModalityFile] = field(default_factory=dict)
 
 
 def resolve_data_root(data_root: str | os.PathLike | None) -> str:
@@ -137,7 +137,7 @@ def scan_folder(
     layout = ', '.join(f'NAME{suffix}' for suffix in suffixes.values())
     root = require_folder(Path(data_root, folder) if data_root else '', f'files {layout}')
     by_length = sorted(suffixes.items(), key=lambda item: -len(item[1] or ''))
-    found: dict[str, dict[str, SceneFile]] = {}
+    found: dict[str, dict[str, ModalityFile]] = {}
     with os.scandir(root) as entries:
         for entry in sorted(entries, key=lambda entry: entry.name):
             if is_hidden(entry.name):
@@ -154,13 +154,13 @@ def scan_folder(
     ]
 
 
-def _add_file(scene: dict[str, SceneFile], modality: str, entry: os.DirEntry[str]) -> None:
+def _add_file(scene: dict[str, ModalityFile], modality: str, entry: os.DirEntry[str]) -> None:
     if modality in scene:
         raise ValueError(
             f'{entry.path}: expected one file of modality {modality!r} in a scene, found '
             f'{scene[modality].path} too'
         )
-    scene[modality] = SceneFile(entry.path)
+    scene[modality] = ModalityFile(entry.path)
 
 
 def list_scenes(
@@ -230,7 +230,7 @@ def _parse_scene(
                 f'{where}.{modality}: expected a path or dict(path=..., bands=...), found {value!r}'
             )
         bands = value.get('bands')
-        files[modality] = SceneFile(
+        files[modality] = ModalityFile(
             path=locate(f'{where}.{modality}', str(value['path']), base),
             bands=None if bands is None else _check_bands(f'{where}.{modality}', bands),
         )

@@ -292,7 +292,7 @@ def _hatch(cell: _Cell, where: np.ndarray) -> None:
     if not where.any():
         return
     if where.all():
-        cell.axes.add_patch(_whole(cell))
+        cell.axes.add_patch(_cover(cell))
         return
     color = np.zeros((*where.shape, 4))
     color[where] = (*ABSENT, 1)
@@ -304,7 +304,7 @@ def _hatch(cell: _Cell, where: np.ndarray) -> None:
     hatched.set_linewidth(0)
 
 
-def _whole(cell: _Cell) -> Rectangle:
+def _cover(cell: _Cell) -> Rectangle:
     height, width = cell.shape
     return Rectangle(
         (-0.5, -0.5), width, height, facecolor=ABSENT, edgecolor='0.55', hatch='/////', linewidth=0

@@ -15,7 +15,7 @@ from timm.models import VisionTransformer as TimmViT
 from mssdf.checkpoints import CheckpointError, convert, load_pretrained
 from mssdf.checkpoints.inflate import load_multi_modal
 from mssdf.checkpoints.position_grid import stored_grid
-from mssdf.engine import WholeCheckpointHook
+from mssdf.engine import StrictCheckpointHook
 from mssdf.engine.fsdp_strategy import FSDPStrategy
 from mssdf.engine.resume import WEIGHTS_SCHEME, load_weights
 from mssdf.models import DenseVisionTransformer, MultiModalVisionTransformer
@@ -72,7 +72,7 @@ def test_other_sides_are_resized(source, target, told, tmp_path):
     path = save(vit(*source), tmp_path / 'x.pth', *source, told)
     model = vit(*target)
     report = load_pretrained(model, path)
-    assert report.whole
+    assert report.complete
     (line,) = report.resized
     assert f'a grid of {source[0]} x {source[1]} -> {target[0]} x {target[1]}' in line
     assert_places(model.pos_embed, source, target)
@@ -116,7 +116,7 @@ def test_a_run_that_starts_from_weights(source, tmp_path):
     path = save(vit(*source), tmp_path / 'x.pth', *source)
     content = load_weights(f'{WEIGHTS_SCHEME}{path}')
     runner = SimpleNamespace(model=torch.nn.ModuleDict(dict(backbone=vit(*target))))
-    WholeCheckpointHook().after_load_checkpoint(runner, content)
+    StrictCheckpointHook().after_load_checkpoint(runner, content)
     runner.model.load_state_dict(content['state_dict'])
     assert_places(runner.model['backbone'].pos_embed, source, target)
 

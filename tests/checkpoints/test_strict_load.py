@@ -44,7 +44,7 @@ def change(path, function):
 def test_plain_vit_gets_every_key_and_the_same_features(encoder, checkpoint, size):
     plain = vit(size=size)
     report = load_pretrained(plain, checkpoint)
-    assert report.whole
+    assert report.complete
     assert len(report.loaded) + len(report.resized) == len(plain.state_dict())
     assert [line.split()[0] for line in report.resized] == ([] if size == 64 else ['pos_embed'])
     image = torch.randn(2, 3, size, size)
@@ -54,7 +54,7 @@ def test_plain_vit_gets_every_key_and_the_same_features(encoder, checkpoint, siz
 
 def test_a_model_is_loaded_at_its_backbone(encoder, checkpoint):
     model = torch.nn.ModuleDict(dict(backbone=vit(), head=torch.nn.Linear(48, 2)))
-    assert load_pretrained(model, checkpoint).whole
+    assert load_pretrained(model, checkpoint).complete
     assert torch.equal(model.backbone.cls_token, encoder.cls_token)
 
 
@@ -62,12 +62,12 @@ def test_a_model_is_loaded_at_its_backbone(encoder, checkpoint):
 def test_another_prefix(encoder, tmp_path, prefix):
     weights = {f'teacher.backbone.{name}': value for name, value in encoder.state_dict().items()}
     torch.save(weights, tmp_path / 'w.pth')
-    assert load_pretrained(vit(), tmp_path / 'w.pth', prefix=prefix).whole
+    assert load_pretrained(vit(), tmp_path / 'w.pth', prefix=prefix).complete
 
 
 def test_a_bare_state_dict(encoder, tmp_path):
     torch.save(encoder.state_dict(), tmp_path / 'w.pth')
-    assert load_pretrained(vit(), tmp_path / 'w.pth', prefix='').whole
+    assert load_pretrained(vit(), tmp_path / 'w.pth', prefix='').complete
 
 
 @pytest.mark.parametrize(
@@ -111,7 +111,7 @@ def test_without_strict_what_fits_is_loaded_and_the_rest_reported(encoder, check
     model = vit()
     before = model.ln1.weight.detach().clone()
     report = load_pretrained(model, checkpoint, strict=False)
-    assert not report.whole
+    assert not report.complete
     assert len(report.loaded) == len(model.state_dict()) - 1
     assert torch.equal(model.ln1.weight, before)
     assert torch.equal(model.ln1.bias, encoder.ln1.bias)
@@ -139,12 +139,12 @@ def test_keys_may_be_excused_by_name(checkpoint):
     with pytest.raises(CheckpointError, match='2 missing'):
         load_pretrained(averaging, checkpoint)
     report = load_pretrained(averaging, checkpoint, allow_missing=['ln2.'])
-    assert report.whole
+    assert report.complete
     assert [line.split()[0] for line in report.allowed] == ['ln2.bias', 'ln2.weight']
     bare = vit(final_norm=False)
     with pytest.raises(CheckpointError, match='2 unexpected'):
         load_pretrained(bare, checkpoint, allow_missing=['ln1.'])
-    assert load_pretrained(bare, checkpoint, allow_unexpected='ln1.').whole
+    assert load_pretrained(bare, checkpoint, allow_unexpected='ln1.').complete
 
 
 @pytest.mark.parametrize('strict', [True, False])

@@ -31,8 +31,8 @@ def test_what_a_run_writes_is_taken(tmp_path):
 @pytest.mark.parametrize(
     ('changed', 'message'),
     [
-        (dict(meta='gone'), 'meta.epoch: expected a whole number from 0'),
-        (dict(meta=META | dict(iter='x')), "meta.iter: expected a whole number .*found 'x'"),
+        (dict(meta='gone'), 'meta.epoch: expected an integer from 0'),
+        (dict(meta=META | dict(iter='x')), "meta.iter: expected an integer .*found 'x'"),
         (dict(meta=META | dict(iter=-5)), 'meta.iter: .*found -5'),
         (dict(meta=META | dict(epoch=None)), 'meta.epoch: .*found None'),
         (dict(meta=META | dict(seed='abc')), "meta.seed: expected .*4294967295, found 'abc'"),

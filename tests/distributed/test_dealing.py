@@ -13,7 +13,7 @@ CPU = torch.device('cpu')
 def test_windows_come_back_in_their_order(world_size):
     batch = torch.randn(12, 5)
     parts = [Ranks(rank, world_size).share(batch) for rank in range(world_size)]
-    assert torch.equal(Ranks(0, world_size).whole(torch.stack(parts)), batch)
+    assert torch.equal(Ranks(0, world_size).complete(torch.stack(parts)), batch)
 
 
 def test_numbers_places_and_owners_agree_with_a_loop():

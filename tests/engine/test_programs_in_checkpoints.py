@@ -6,7 +6,7 @@ import pytest
 import torch
 from ranks import Ranks, equal_config, sharded
 
-from mssdf.checkpoints.sharded import REST, split_checkpoint, write_rest, write_tensors
+from mssdf.checkpoints.sharded_checkpoint import REST, split_checkpoint, write_rest, write_tensors
 from mssdf.engine.fsdp_strategy import FSDPStrategy
 from mssdf.engine.resume import SCHEME, load_training_state, read_meta
 

@@ -10,8 +10,8 @@ from mssdf.evaluation.frozen.data import EvaluationData
 from mssdf.evaluation.frozen.dense_probes import probe_patches
 from mssdf.evaluation.frozen.dense_targets import patch_classes, patch_heights
 from mssdf.evaluation.frozen.folds import group_folds
+from mssdf.evaluation.frozen.measurement_settings import MeasurementSettings
 from mssdf.evaluation.frozen.scores import SCORES
-from mssdf.evaluation.frozen.settings import Settings
 
 COUNT, SIZE, PATCH, DIMS = 16, 32, 8, 6
 GRID = SIZE // PATCH
@@ -66,7 +66,7 @@ def test_targets_of_patches_are_those_of_a_loop():
 
 def test_heights_equal_scikit_learn_fold_by_fold():
     tokens, data = make('height')
-    settings = Settings(ridge_penalties=(0.1,))
+    settings = MeasurementSettings(ridge_penalties=(0.1,))
     found = probe_patches(tokens, data, settings)
     target, known = (x.numpy() for x in patch_heights(data.target, data.seen, PATCH))
     fold, inputs = group_folds(data.groups, 4), tokens.numpy().astype(float)
@@ -86,7 +86,7 @@ def test_heights_equal_scikit_learn_fold_by_fold():
 
 def test_masks_equal_scikit_learn_fold_by_fold():
     tokens, data = make('masks')
-    found = probe_patches(tokens, data, Settings(penalties=(0.01,)))
+    found = probe_patches(tokens, data, MeasurementSettings(penalties=(0.01,)))
     target, known = (x.numpy() for x in patch_classes(data.target, data.seen, PATCH, 3))
     fold, inputs = group_folds(data.groups, 4), tokens.numpy().astype(float)
     expected = np.zeros((COUNT, 3, 3))
@@ -106,7 +106,7 @@ def test_masks_equal_scikit_learn_fold_by_fold():
 @pytest.mark.parametrize('probe', [probe_patches, probe_pixels])
 def test_masks_of_a_fold_do_not_change_its_predictions(probe):
     tokens, data = make('masks')
-    settings = Settings(conv_steps=10)
+    settings = MeasurementSettings(conv_steps=10)
     before = probe(tokens, data, settings).sums
     last = group_folds(data.groups, 4) == 3
     changed = data.target[last]
@@ -122,7 +122,7 @@ def test_masks_of_a_fold_do_not_change_its_predictions(probe):
 def test_heights_of_a_fold_do_not_change_its_predictions(probe):
     """The squared error is a parabola in a shift of the truth, if the prediction stands still."""
     tokens, data = make('height')
-    settings = Settings(conv_steps=10)
+    settings = MeasurementSettings(conv_steps=10)
     last = group_folds(data.groups, 4) == 3
     errors = []
     for _ in range(3):
@@ -136,7 +136,7 @@ def test_heights_of_a_fold_do_not_change_its_predictions(probe):
 @pytest.mark.parametrize('task', ['height', 'masks'])
 def test_the_convolutional_probe_learns_what_the_tokens_tell(task):
     tokens, data = make(task)
-    settings = Settings(conv_steps=60)
+    settings = MeasurementSettings(conv_steps=60)
     told = probe_pixels(tokens, data, settings)
     blind = probe_pixels(torch.randn_like(tokens), data, settings)
     measure = 'R2' if task == 'height' else 'mIoU'
@@ -153,9 +153,11 @@ def test_the_penalty_suits_the_inner_folds():
     """Tokens that tell nothing: the strongest penalty; that tell all without noise: the weakest."""
     tokens, data = make('height')
     grid = (1e-4, 1.0, 1e4)
-    nothing = probe_patches(torch.randn_like(tokens), data, Settings(ridge_penalties=grid))
+    nothing = probe_patches(
+        torch.randn_like(tokens), data, MeasurementSettings(ridge_penalties=grid)
+    )
     clean = patch_heights(data.target, data.seen, PATCH)[0][..., None].repeat(1, 1, 2)
-    everything = probe_patches(clean, data, Settings(ridge_penalties=grid))
+    everything = probe_patches(clean, data, MeasurementSettings(ridge_penalties=grid))
     assert nothing.details['penalty'] == pytest.approx(1e4)
     assert everything.details['penalty'] == pytest.approx(1e-4)
     assert SCORES['R2'](everything.sums.sum(axis=0)) > 0.999
@@ -167,7 +169,7 @@ def test_windows_without_a_known_target_change_nothing(task, probe):
     """The last half of the windows is unknown: the figures are those of the first half alone."""
     tokens, data = make(task)
     data.target[COUNT // 2 :] = torch.nan if task == 'height' else -1
-    settings = Settings(conv_steps=3, dense_folds=2)
+    settings = MeasurementSettings(conv_steps=3, dense_folds=2)
     found = probe(tokens, data, settings).sums
     alone = probe(tokens[: COUNT // 2], data.take(np.arange(COUNT // 2)), settings).sums
     np.testing.assert_allclose(found[: COUNT // 2], alone, rtol=1e-5)

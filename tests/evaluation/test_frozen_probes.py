@@ -9,11 +9,11 @@ from sklearn.neighbors import KNeighborsClassifier
 from mssdf.evaluation.frozen.folds import fold_numbers, group_folds, inner_splits, label_share
 from mssdf.evaluation.frozen.lbfgs import minimize
 from mssdf.evaluation.frozen.logistic import fit_logistic
+from mssdf.evaluation.frozen.measurement_settings import MeasurementSettings
 from mssdf.evaluation.frozen.neighbors import nearest_labels, vote
 from mssdf.evaluation.frozen.probing import choose_penalties
 from mssdf.evaluation.frozen.ridge import fit_ridge
 from mssdf.evaluation.frozen.scene_probes import probe_scenes
-from mssdf.evaluation.frozen.settings import Settings
 
 
 def blobs(count=150, dims=6, classes=3, seed=0, spread=1.5):
@@ -200,7 +200,7 @@ def test_the_penalty_is_that_of_a_plain_loop_over_scikit_learn():
 
 def test_scenes_give_what_scikit_learn_gives():
     features, labels = blobs(count=200, classes=4, spread=1.2)
-    settings = Settings(k=(5,), penalties=(0.01,), shares=(10.0, 100.0))
+    settings = MeasurementSettings(k=(5,), penalties=(0.01,), shares=(10.0, 100.0))
     found = probe_scenes(
         torch.from_numpy(features), torch.from_numpy(labels), 4, settings, 'cosine', 'cls'
     )
@@ -226,8 +226,12 @@ def test_scenes_give_what_scikit_learn_gives():
 def test_settings_that_cannot_be_used():
     for wrong in (dict(scene_folds=1), dict(shares=(0.0,)), dict(penalties=()), dict(k=(0,))):
         with pytest.raises(ValueError, match=next(iter(wrong))):
-            Settings(**wrong)
-    assert Settings().digest == Settings().digest != Settings(seed=1).digest
+            MeasurementSettings(**wrong)
+    assert (
+        MeasurementSettings().digest
+        == MeasurementSettings().digest
+        != MeasurementSettings(seed=1).digest
+    )
 
 
 @pytest.mark.parametrize('offset', [0, 100, 3000])

@@ -14,7 +14,7 @@ from mssdf.contest.scoring import Scoring, _score_part
 from mssdf.contest.standings import write_standings
 from mssdf.evaluation.frozen import (
     Measure,
-    Settings,
+    MeasurementSettings,
     evaluate_encoders,
     load_table,
     resolve_sets,
@@ -25,7 +25,7 @@ from mssdf.evaluation.frozen.store import ResultStore
 from mssdf.evaluation.frozen.table import FeatureTable
 
 RIGHT = Measure('s', 'rgb', 'kNN-5', 'cls', 100.0, 'accuracy')
-QUICK = Settings(img_size=32, k=(3,), shares=(100,), penalties=(0.1,), scene_folds=2)
+QUICK = MeasurementSettings(img_size=32, k=(3,), shares=(100,), penalties=(0.1,), scene_folds=2)
 HEADER = dict(
     groups=None, names=[str(number) for number in range(50)], images=50, fingerprint='f', patch=16,
     normalization='given', seconds=1.0,

@@ -11,7 +11,7 @@ from encoder_files import write_mae, write_ours
 from mssdf.evaluation.frozen import (
     EvaluationSet,
     Measure,
-    Settings,
+    MeasurementSettings,
     evaluate_encoders,
     load_table,
     paired_differences,
@@ -22,7 +22,7 @@ from mssdf.evaluation.frozen.reading import load_set
 from mssdf.evaluation.frozen.report import format_table, write_summary
 from mssdf.evaluation.frozen.scores import SCORES
 
-SETTINGS = Settings(
+SETTINGS = MeasurementSettings(
     img_size=64, penalties=(1e-2, 1e-1), ridge_penalties=(0.1, 10.0), conv_steps=3, shares=(10, 100)
 )
 
@@ -180,7 +180,9 @@ def test_wrong_calls_are_told(tmp_path, sets):
         load_table(tmp_path / 'empty')
 
 
-QUICK = Settings(img_size=32, k=(3,), shares=(100,), penalties=(0.1,), scene_folds=2, conv_steps=2)
+QUICK = MeasurementSettings(
+    img_size=32, k=(3,), shares=(100,), penalties=(0.1,), scene_folds=2, conv_steps=2
+)
 
 
 @pytest.fixture
@@ -303,7 +305,7 @@ def test_a_file_that_is_no_table_is_told_before_anything_is_measured(
 def test_settings_that_repeat_themselves_are_told(given):
     (name,) = given
     with pytest.raises(ValueError, match=f'{name}: expected different values, found'):
-        Settings(**given)
+        MeasurementSettings(**given)
 
 
 @pytest.mark.parametrize(
@@ -312,7 +314,7 @@ def test_settings_that_repeat_themselves_are_told(given):
 def test_settings_that_cannot_be_used_are_told(given):
     (name,) = given
     with pytest.raises(ValueError, match=f'{name}: expected positive values'):
-        Settings(**given)
+        MeasurementSettings(**given)
 
 
 def test_a_checkpoint_is_no_second_seed_of_itself(tmp_path, scenes):

@@ -106,8 +106,8 @@ def test_a_turned_grid_keeps_its_resolution_in_another_crs(tmp_path):
     """As GDAL finds it for the same pixels north-up."""
     from rasterio.warp import calculate_default_transform
 
+    from mssdf.preparation.pairs.build_settings import SourceSettings
     from mssdf.preparation.pairs.catalog import open_catalog
-    from mssdf.preparation.pairs.settings import SourceSettings
     from mssdf.preparation.pairs.target_grid import make_grids
 
     turned = Affine.translation(500000, 4900000) * Affine.rotation(30) * Affine.scale(0.5, -0.5)

@@ -6,8 +6,8 @@ import pytest
 from affine import Affine
 from rasterio.warp import transform
 
+from mssdf.preparation.pairs.build_settings import SourceSettings
 from mssdf.preparation.pairs.catalog import open_catalog
-from mssdf.preparation.pairs.settings import SourceSettings
 from mssdf.preparation.pairs.target_grid import Rect, TargetGrid, make_grids
 from mssdf.preparation.pairs.warping import warp_mosaic
 from mssdf.rasters.pool import RasterPool

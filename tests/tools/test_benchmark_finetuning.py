@@ -478,7 +478,7 @@ def test_checkpoints_go_with_the_seeds(tmp_path):
         (['--data', 'scenes=.', '--tasks', 'heights'], '--data scenes=.: expected data of a task'),
         (['--seeds', '0', '0'], '--seeds: expected different numbers from 0 on, found [0, 0]'),
         (['--seeds', '-1'], '--seeds: expected different numbers from 0 on, found [-1]'),
-        (['--jobs', '0'], '--jobs: expected a whole number of at least 1, found 0'),
+        (['--jobs', '0'], '--jobs: expected an integer of at least 1, found 0'),
         ([f'ours={PATH}'], f'ours: expected a checkpoint, found {PATH}'),
         (['--iterations', '1'], '--iterations'),
     ],

@@ -21,7 +21,7 @@ from mssdf.contest.standings import measure_groups
 from mssdf.evaluation.frozen import (
     EncoderFile,
     Measure,
-    Settings,
+    MeasurementSettings,
     evaluate_encoders,
     load_table,
     paired_differences,
@@ -88,7 +88,7 @@ def test_checkpoints_fill_a_plain_vit(contest):
     means = [tiles['images_rgb'][:, band : band + 1][known].mean() for band in range(3)]
     for name in ('mae_seed0', 'ours_seed0'):
         path = contest / f'{name}.pth'
-        assert load_pretrained(vit, path).whole
+        assert load_pretrained(vit, path).complete
         checkpoint = read_checkpoint(path)
         state, text = checkpoint['state_dict'], checkpoint['meta']['cfg']
         np.testing.assert_allclose(state['data_preprocessor.mean_rgb'].flatten(), means, rtol=1e-5)
@@ -195,7 +195,7 @@ def test_a_budget_of_seconds_is_kept(tmp_path):
         ('nowhere.py', 'nowhere.py: no such config'),
         (f'a={OURS}:model.losses.align=-1', 'losses: weights must not be negative'),
         (f'a={MAE}:arch=vit-9', "arch: expected one of .* found 'vit-9'"),
-        (f'a={MAE}:batch_size=0', 'a: batch_size: expected a whole number of at least 1, found 0'),
+        (f'a={MAE}:batch_size=0', 'a: batch_size: expected an integer of at least 1, found 0'),
         (f'a={MAE}:lr=fast', "a: lr: expected a number above 0, found 'fast'"),
         (f'a={MAE}:scale=1', 'a: scale: expected two numbers, found 1'),
     ],
@@ -233,7 +233,7 @@ def rows_of(out: Path) -> dict[str, dict[str, str]]:
 
 def test_scores_are_those_of_the_evaluation(scored, sets, tmp_path):
     encoders = dict(ours=[EncoderFile(scored / f'ours_seed{seed}.pth') for seed in (0, 1)])
-    settings = Settings(img_size=64, conv=False)
+    settings = MeasurementSettings(img_size=64, conv=False)
     table = evaluate_encoders(encoders, sets, tmp_path, settings, baselines=False)
     rows = rows_of(scored)
     assert list(rows) == ['mae', 'ours', 'untrained', 'image statistics', 'random convolutions']
@@ -343,15 +343,15 @@ def test_groups_have_few_columns_and_lose_no_measure():
         (['--sets', 'x=unknown:nowhere'], 'kind: expected one of .* found unknown'),
         (['--sets', f'x=scenes:{ROOT / "configs"}'], "set 'x': .*expected at least two classes"),
         (['--seeds', '0', '1', '0'], r'--seeds: expected different numbers .* found \[0, 1, 0\]'),
-        (['--jobs', '0'], '--jobs: expected a whole number of at least 1, found 0'),
-        (['--threads', '0'], '--threads: expected a whole number of at least 1, found 0'),
+        (['--jobs', '0'], '--jobs: expected an integer of at least 1, found 0'),
+        (['--threads', '0'], '--threads: expected an integer of at least 1, found 0'),
         (['--device', 'nope'], "--device: expected a device .* found 'nope'"),
         (['--device', 'cuda:99'], "--device: expected a device .* found 'cuda:99'"),
         (['--warm-up', '2'], '--warm-up: expected a number of at least 0 and at most 1, found 2'),
         (['--warm-up', '-1'], '--warm-up: expected .* found -1'),
         (['--lr', '0'], '--lr: expected a number above 0, found 0'),
         (['--lr', 'nan'], '--lr: expected a number above 0, found nan'),
-        (['--batch-size', '0'], '--batch-size: expected a whole number of at least 1, found 0'),
+        (['--batch-size', '0'], '--batch-size: expected an integer of at least 1, found 0'),
         (['--img-size', '320'], r'--img-size: expected .* 256 \(--tile-size\), found 320'),
     ],
 )

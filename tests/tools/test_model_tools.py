@@ -108,7 +108,7 @@ def test_the_backbone_drops_into_a_plain_vit(run, tool, tmp_path, published, siz
     torch.testing.assert_close(features(plain, image), expected, atol=1e-5, rtol=1e-5)
     strict = VisionTransformer(arch=ARCH, img_size=size, out_type='raw')
     report = load_pretrained(strict, path)
-    assert report.whole
+    assert report.complete
     assert len(report.resized) == (size != 128)
     torch.testing.assert_close(features(strict, image), expected, atol=1e-5, rtol=1e-5)
 

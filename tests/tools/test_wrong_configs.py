@@ -95,6 +95,14 @@ WRONG = {
         "default_hooks = dict(knn=dict(type='mssdf.KNNHok'))",
         ['default_hooks.knn.type', 'KNNHok', 'KNNHook'],
     ),
+    'hook by its former name': (
+        PRETRAIN,
+        "default_hooks = dict(check=dict(type='mssdf.WholeCheckpointHook'))",
+        [
+            'default_hooks.check.type',
+            "'mssdf.WholeCheckpointHook'; it is called mssdf.StrictCheckpointHook now",
+        ],
+    ),
     'optimizer type': (
         PRETRAIN,
         "optim_wrapper = dict(optimizer=dict(type='AdamWW'))",

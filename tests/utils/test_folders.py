@@ -3,7 +3,7 @@
 import subprocess
 from pathlib import Path
 
-from mssdf.datasets.tasks.files import match_files
+from mssdf.datasets.tasks.matching_files import match_files
 from mssdf.utils import folders
 from mssdf.utils.folders import files_below, files_in, in_any_case
 

@@ -15,7 +15,7 @@ import torch
 from mssdf.evaluation.frozen import (
     EncoderFile,
     EvaluationSet,
-    Settings,
+    MeasurementSettings,
     evaluate_encoders,
     resolve_sets,
     suite,
@@ -31,7 +31,7 @@ PROGRAM = Path(__file__).name
 
 def parse_args(arguments: list[str] | None = None) -> argparse.Namespace:
     """Read the command line."""
-    usual = Settings()
+    usual = MeasurementSettings()
     parser = argparse.ArgumentParser(description=(__doc__ or '').splitlines()[0])
     parser.add_argument(
         'encoders',
@@ -87,13 +87,13 @@ def read_encoders(args: argparse.Namespace) -> dict[str, dict[int, EncoderFile]]
     return encoders
 
 
-def read_settings(args: argparse.Namespace) -> Settings:
+def read_settings(args: argparse.Namespace) -> MeasurementSettings:
     """Settings of the measurement.
 
     Raises:
         ValueError: for values that cannot be used.
     """
-    return Settings(
+    return MeasurementSettings(
         img_size=args.img_size,
         k=tuple(args.k),
         scene_folds=args.folds,

@@ -237,7 +237,7 @@ def run_missing(args: argparse.Namespace) -> None:
         RunFailedError: if a run fails.
     """
     expect_seeds(args.seeds)
-    expect_number('--jobs', args.jobs, 1, whole=True)
+    expect_number('--jobs', args.jobs, 1, integer=True)
     tasks = [parse_task(name) for name in dict.fromkeys(args.tasks)]
     encoders, data = read_encoders(args.encoders, args.seeds), read_data(args.data, tasks)
     if args.against not in encoders:

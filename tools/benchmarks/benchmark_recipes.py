@@ -58,7 +58,7 @@ from mssdf.contest.tables import write_runs
 from mssdf.contest.training import TrainingSettings
 from mssdf.datasets.transforms.batched_crops import CropSettings
 from mssdf.errors import UsageError
-from mssdf.evaluation.frozen import Settings, resolve_sets, suite
+from mssdf.evaluation.frozen import MeasurementSettings, resolve_sets, suite
 from mssdf.evaluation.frozen.evaluate import CONVOLUTIONS, STATISTICS, UNTRAINED
 from mssdf.evaluation.frozen.reading import load_set
 from mssdf.evaluation.frozen.sets import SYNTAX
@@ -118,7 +118,7 @@ def parse_args(arguments: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument(
         '--conv',
         action=argparse.BooleanOptionalAction,
-        default=Settings().conv,
+        default=MeasurementSettings().conv,
         help='train the convolutional probe',
     )
     parser.add_argument('--no-scores', action='store_true', help='train only')
@@ -134,7 +134,7 @@ def check_arguments(args: argparse.Namespace) -> None:
     """
     expect_seeds(args.seeds)
     for option in ('jobs', 'threads', 'tile_size'):
-        expect_number(_option(option), getattr(args, option), 1, whole=True)
+        expect_number(_option(option), getattr(args, option), 1, integer=True)
     expect_device(args.device)
 
     entries = [parse_entry(text) for text in args.entries]
@@ -162,11 +162,11 @@ def check_training(args: argparse.Namespace, entry: Entry, values: Mapping[str, 
         label = f'{entry.name}: {key}' if key in entry.options else _option(key)
         expect_number(label, values[key], least, most, **how)
 
-    expect('batch_size', 1, whole=True)
+    expect('batch_size', 1, integer=True)
     if values['lr'] is not None:
         expect('lr', 0, above=True)
     expect('warm_up', 0, 1)
-    expect('img_size', 1, args.tile_size, whole=True, note=' (--tile-size)')
+    expect('img_size', 1, args.tile_size, integer=True, note=' (--tile-size)')
     expect('brightness', 0, 1)
     expect('contrast', 0, 1)
     for key in ('scale', 'ratio'):
@@ -241,7 +241,7 @@ def plan_scoring(args: argparse.Namespace) -> Scoring | None:
         load_set(one, args.img_size)
     return Scoring(
         sets,
-        Settings(img_size=args.img_size, conv=args.conv),
+        MeasurementSettings(img_size=args.img_size, conv=args.conv),
         Path(args.out) / 'scores',
         device=args.device,
         threads=args.threads,

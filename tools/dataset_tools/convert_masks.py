@@ -5,8 +5,8 @@ import sys
 from pathlib import Path
 
 from mssdf.preparation.benchmarks.jobs import run_jobs
+from mssdf.preparation.benchmarks.kept_settings import keep_settings
 from mssdf.preparation.benchmarks.masks import MaskJob, convert_mask, find_masks, target_of
-from mssdf.preparation.benchmarks.settings import keep_settings
 
 EPILOG = """\
 expected: folders of masks (PNG, TIFF, JPEG, BMP; 8 bits, with or without alpha), or a data set in

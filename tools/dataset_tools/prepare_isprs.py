@@ -6,7 +6,7 @@ from pathlib import Path
 
 from mssdf.preparation.benchmarks.isprs import TRAIN, VAL, TileJob, clip, find_tiles
 from mssdf.preparation.benchmarks.jobs import run_jobs
-from mssdf.preparation.benchmarks.settings import keep_settings
+from mssdf.preparation.benchmarks.kept_settings import keep_settings
 
 EPILOG = """\
 expected layout (the unpacked archives; other files in the folders are an error only if two are of

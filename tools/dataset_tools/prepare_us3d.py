@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 
 from mssdf.preparation.benchmarks.jobs import run_jobs
-from mssdf.preparation.benchmarks.settings import keep_settings
+from mssdf.preparation.benchmarks.kept_settings import keep_settings
 from mssdf.preparation.benchmarks.splits import write_lists
 from mssdf.preparation.benchmarks.stratified import order_by_class, take_share
 from mssdf.preparation.benchmarks.us3d import View, cut_view

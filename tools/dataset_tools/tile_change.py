@@ -8,9 +8,9 @@ from pathlib import Path
 import numpy as np
 
 from mssdf.datasets.transforms.load_rasters import read_image
-from mssdf.preparation.benchmarks.settings import keep_settings
+from mssdf.preparation.benchmarks.kept_settings import keep_settings
 from mssdf.preparation.benchmarks.tiling import cut, tile_places
-from mssdf.preparation.writing import write_png
+from mssdf.preparation.image_files import write_png
 from mssdf.rasters.raster import read_header
 from mssdf.rasters.read_errors import READ_ERRORS
 from mssdf.utils.progress import track

@@ -16,7 +16,12 @@ from pathlib import Path
 import torch
 
 from mssdf.checkpoints import CheckpointError
-from mssdf.checkpoints.sharded import is_sharded, split_checkpoint, write_rest, write_tensors
+from mssdf.checkpoints.sharded_checkpoint import (
+    is_sharded_checkpoint,
+    split_checkpoint,
+    write_rest,
+    write_tensors,
+)
 from mssdf.checkpoints.training_state import read_training_state
 from mssdf.utils.atomic_file import partial_file, partial_folder
 
@@ -44,7 +49,7 @@ def convert(src: str, dst: str) -> str:
         raise CheckpointError(
             f'{src}: expected a checkpoint of training with a state_dict, found {list(content)[:5]}'
         )
-    if is_sharded(src):
+    if is_sharded_checkpoint(src):
         with partial_file(dst) as path:
             torch.save(content, path)
         return 'a full checkpoint'

@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 
 from mssdf.evaluation.frozen.buildings import GROUND_ZOOM, Chip, building_chips, chip_layers
-from mssdf.preparation.writing import write_png
+from mssdf.preparation.image_files import write_png
 from mssdf.utils.atomic_file import write_atomically
 
 from .fingerprint import fingerprint

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from mssdf.evaluation.frozen.settings import digest_of
+from mssdf.evaluation.frozen.measurement_settings import digest_of
 from mssdf.utils.fingerprints import file_facts, visible_files
 
 

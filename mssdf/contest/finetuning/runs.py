@@ -15,7 +15,7 @@ from threading import Event
 from typing import Any
 
 from mssdf.cli.configs import initializers_of, read_config, set_data_root
-from mssdf.evaluation.frozen.settings import digest_of
+from mssdf.evaluation.frozen.measurement_settings import digest_of
 from mssdf.utils.atomic_file import write_atomically
 
 from .preparing import Prepared

@@ -6,7 +6,7 @@ from mmseg.datasets import BaseSegDataset
 
 from mssdf.registry import DATASETS
 
-from .files import match_files
+from .matching_files import match_files
 
 
 @DATASETS.register_module()

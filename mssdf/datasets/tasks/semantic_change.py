@@ -7,7 +7,7 @@ from mmseg.datasets import BaseCDDataset
 from mssdf.registry import DATASETS
 
 from .classes import SECOND, SECOND_PALETTE
-from .files import match_files
+from .matching_files import match_files
 
 
 @DATASETS.register_module()

@@ -11,10 +11,10 @@ from .pretrain_panel_hook import PretrainPanelHook
 from .progress_hook import CrossModalMaskingHook, ProgressHook, TeacherMomentumHook
 from .sample_seed_hook import SampleSeedHook
 from .straggler_hook import StragglerHook
+from .strict_checkpoint_hook import StrictCheckpointHook
 from .task_panel_hook import TaskPanelHook
 from .throughput_hook import ThroughputHook
 from .watchdog_hook import WatchdogHook
-from .whole_checkpoint_hook import WholeCheckpointHook
 
 __all__ = [
     'AtomicCheckpointHook',
@@ -33,5 +33,5 @@ __all__ = [
     'TeacherMomentumHook',
     'ThroughputHook',
     'WatchdogHook',
-    'WholeCheckpointHook',
+    'StrictCheckpointHook',
 ]

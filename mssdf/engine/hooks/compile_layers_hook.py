@@ -10,7 +10,7 @@ from torch import nn
 
 from mssdf.registry import HOOKS
 
-from ..sharding import LAYERS, layers_of
+from ..fsdp_model import LAYERS, layers_of
 
 
 def compile_layers(

@@ -8,7 +8,7 @@ from mmengine.runner import Runner
 
 from mssdf.distributed import alone
 
-from ..whole_model import whole_model
+from ..unsharded_model import unsharded_model
 
 
 class PeriodicHook(Hook):
@@ -62,7 +62,7 @@ class PeriodicHook(Hook):
         if self._acted_at == iteration:
             return
         self._acted_at = iteration
-        with whole_model(runner):
+        with unsharded_model(runner):
             if is_main_process():
                 with alone():
                     self.act(runner, iteration)

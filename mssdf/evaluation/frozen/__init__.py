@@ -6,8 +6,8 @@ Imported by name, not by ``mssdf.evaluation``: it builds models.
 from .bootstrap import Interval
 from .encoders import EncoderFile
 from .evaluate import evaluate_encoders
+from .measurement_settings import MeasurementSettings
 from .sets import EvaluationSet, parse_set, resolve_sets, suite
-from .settings import Settings
 from .table import FeatureTable, Measure, load_table, paired_differences
 
 __all__ = [
@@ -16,7 +16,7 @@ __all__ = [
     'FeatureTable',
     'Interval',
     'Measure',
-    'Settings',
+    'MeasurementSettings',
     'evaluate_encoders',
     'load_table',
     'paired_differences',

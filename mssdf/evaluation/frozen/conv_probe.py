@@ -10,9 +10,9 @@ from mssdf.utils.randomness import preserved_rng
 
 from .data import EvaluationData
 from .dense_probes import dense_folds, mask_measures
+from .measurement_settings import MeasurementSettings
 from .probing import Probed
 from .scores import confusion_sums, error_sums
-from .settings import Settings
 
 WIDTH = 32
 CELLS = 4  # cells along the side of a patch that the probe predicts
@@ -46,7 +46,7 @@ class ConvProbe(nn.Module):
         return self.layers(grid)
 
 
-def probe_pixels(patches: Tensor, data: EvaluationData, settings: Settings) -> Probed:
+def probe_pixels(patches: Tensor, data: EvaluationData, settings: MeasurementSettings) -> Probed:
     """Predict each pixel of every window by a probe trained on the windows of the other folds.
 
     Nothing is chosen by its result: steps, rate and width are the same for every encoder.
@@ -113,7 +113,7 @@ def _range_of(target: Tensor) -> tuple[float, float, float]:
     return float(known.std().clamp(min=1e-3)), float(known.min()), float(known.max())
 
 
-def _train(grid: Tensor, target: Tensor, out_dims: int, settings: Settings) -> ConvProbe:
+def _train(grid: Tensor, target: Tensor, out_dims: int, settings: MeasurementSettings) -> ConvProbe:
     with preserved_rng(settings.seed):
         probe = ConvProbe(grid.shape[1], out_dims).to(grid.device)
     draw = torch.Generator().manual_seed(settings.seed)

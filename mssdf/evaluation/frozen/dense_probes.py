@@ -8,10 +8,10 @@ from torch import Tensor
 from .data import EvaluationData
 from .dense_targets import patch_classes, patch_heights
 from .folds import group_folds
+from .measurement_settings import MeasurementSettings
 from .probing import Probed, Split, choose_penalties, fit_problems
 from .ridge import fit_ridge
 from .scores import confusion_sums, error_sums
-from .settings import Settings
 
 INNER_FOLDS = 3
 
@@ -21,7 +21,9 @@ def mask_measures(num_classes: int) -> list[str]:
     return ['mIoU', 'IoU'] if num_classes == 2 else ['mIoU']
 
 
-def dense_folds(data: EvaluationData, settings: Settings, told: Tensor) -> NDArray[np.int64]:
+def dense_folds(
+    data: EvaluationData, settings: MeasurementSettings, told: Tensor
+) -> NDArray[np.int64]:
     """Number of the fold in which each window is a query, -1 for windows that tell nothing.
 
     Args:
@@ -45,7 +47,7 @@ def dense_folds(data: EvaluationData, settings: Settings, told: Tensor) -> NDArr
     return fold
 
 
-def probe_patches(patches: Tensor, data: EvaluationData, settings: Settings) -> Probed:
+def probe_patches(patches: Tensor, data: EvaluationData, settings: MeasurementSettings) -> Probed:
     """Predict each patch of every window by the windows of the other folds.
 
     Args:
@@ -59,7 +61,9 @@ def probe_patches(patches: Tensor, data: EvaluationData, settings: Settings) -> 
     return _logistic(patches, data, settings, patch)
 
 
-def _ridge(patches: Tensor, data: EvaluationData, settings: Settings, patch: int) -> Probed:
+def _ridge(
+    patches: Tensor, data: EvaluationData, settings: MeasurementSettings, patch: int
+) -> Probed:
     target, known = (x.to(patches.device) for x in patch_heights(data.target, data.seen, patch))
     fold = dense_folds(data, settings, known.any(dim=1))
     grid = torch.tensor(settings.ridge_penalties, device=patches.device)
@@ -83,7 +87,9 @@ def _ridge(patches: Tensor, data: EvaluationData, settings: Settings, patch: int
     return Probed('linear', 'patch', 100.0, ['R2', 'RMSE'], sums, details)
 
 
-def _logistic(patches: Tensor, data: EvaluationData, settings: Settings, patch: int) -> Probed:
+def _logistic(
+    patches: Tensor, data: EvaluationData, settings: MeasurementSettings, patch: int
+) -> Probed:
     count = len(data.classes)
     target, known = (
         x.to(patches.device) for x in patch_classes(data.target, data.seen, patch, count)

@@ -17,11 +17,11 @@ from .bootstrap import Interval, score_interval
 from .data import EvaluationData
 from .encoders import EncoderFile
 from .featurizer import Featurizer
+from .measurement_settings import MeasurementSettings
 from .measuring import measure
 from .reading import files_of, load_set
 from .scores import SCORES
 from .sets import EvaluationSet, resolve_sets
-from .settings import Settings
 from .store import ResultStore
 from .table import FeatureTable
 
@@ -73,7 +73,7 @@ def evaluate_encoders(
     encoders: Mapping[str, RowLike],
     sets: Sequence[SetLike],
     out: str | Path,
-    settings: Settings | None = None,
+    settings: MeasurementSettings | None = None,
     baselines: bool = True,
     device: str = 'cpu',
     progress: Callable[[str], None] = print,
@@ -104,7 +104,7 @@ def evaluate_encoders(
         ValueError: if there is nothing to measure or to compare with, two seeds of a row are the
             same weights, ``out`` holds another table, or no measurement was possible.
     """
-    settings = settings or Settings()
+    settings = settings or MeasurementSettings()
     described = resolve_sets(sets)
     store = ResultStore(out)
     store.header()  # a table that cannot be continued shows before the first measurement
@@ -130,7 +130,7 @@ class _Measurement:
     """Measuring of rows on sets, one after the other."""
 
     table: FeatureTable
-    settings: Settings
+    settings: MeasurementSettings
     device: str
     fingerprints: Mapping[str, str]
     progress: Callable[[str], None]
@@ -348,7 +348,7 @@ def _measure(
     row: _Row,
     described: EvaluationSet,
     data: EvaluationData,
-    settings: Settings,
+    settings: MeasurementSettings,
     device: str,
     fingerprint: str,
 ) -> float:
@@ -383,7 +383,7 @@ def _records(
     unit: str,
     row: _Row,
     described: EvaluationSet,
-    settings: Settings,
+    settings: MeasurementSettings,
     intervals: dict[tuple[str, str, str], Interval],
 ) -> list[dict[str, Any]]:
     """Rows of the table that a unit gives."""

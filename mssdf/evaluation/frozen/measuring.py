@@ -7,13 +7,13 @@ from .data import EvaluationData
 from .dense_probes import probe_patches
 from .features import SetFeatures, extract, inputs_of, side_by_side
 from .featurizer import PRIMARY, Featurizer
+from .measurement_settings import MeasurementSettings
 from .probing import Probed
 from .scene_probes import probe_scenes
-from .settings import Settings
 
 
 def measure(
-    featurizer: Featurizer, data: EvaluationData, settings: Settings, device: str
+    featurizer: Featurizer, data: EvaluationData, settings: MeasurementSettings, device: str
 ) -> dict[str, list[Probed]]:
     """Measure an encoder on a set.
 
@@ -42,7 +42,7 @@ def measure(
 
 
 def _probe(
-    features: SetFeatures, data: EvaluationData, settings: Settings, metric: str
+    features: SetFeatures, data: EvaluationData, settings: MeasurementSettings, metric: str
 ) -> list[Probed]:
     if features.patches is None:
         found = []

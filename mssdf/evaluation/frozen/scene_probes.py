@@ -5,13 +5,18 @@ import torch
 from torch import Tensor
 
 from .folds import fold_numbers, inner_splits, label_share
+from .measurement_settings import MeasurementSettings
 from .neighbors import nearest_labels, vote
 from .probing import Probed, choose_penalties, fit_problems
-from .settings import Settings
 
 
 def probe_scenes(
-    features: Tensor, labels: Tensor, num_classes: int, settings: Settings, metric: str, pool: str
+    features: Tensor,
+    labels: Tensor,
+    num_classes: int,
+    settings: MeasurementSettings,
+    metric: str,
+    pool: str,
 ) -> list[Probed]:
     """Classify every image by the others.
 
@@ -40,7 +45,7 @@ def _neighbors(
     labels: Tensor,
     fold: np.ndarray,
     num_classes: int,
-    settings: Settings,
+    settings: MeasurementSettings,
     metric: str,
     pool: str,
 ) -> list[Probed]:
@@ -70,7 +75,7 @@ def _logistic(
     names: np.ndarray,
     fold: np.ndarray,
     num_classes: int,
-    settings: Settings,
+    settings: MeasurementSettings,
     share: float,
     pool: str,
 ) -> Probed:

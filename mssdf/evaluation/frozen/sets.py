@@ -178,7 +178,7 @@ def make_set(given: Mapping[str, Any]) -> EvaluationSet:
         value = given.get(option, 0)
         if not isinstance(value, int | None) or isinstance(value, bool):
             raise ValueError(
-                f'set {given["name"]!r}: {option}: expected a whole number, found {given[option]!r}'
+                f'set {given["name"]!r}: {option}: expected an integer, found {given[option]!r}'
             )
     for option in ('name', 'kind', 'path', 'modality', 'image', 'target', 'heights'):
         optional = option in ('image', 'target', 'heights')

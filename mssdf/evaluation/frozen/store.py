@@ -60,20 +60,20 @@ class ResultStore:
             raise ValueError(
                 f'{self.folder}: expected a folder for results, found a file'
             ) from None
-        self._whole: set[str] = set()  # units that were found readable
+        self._readable: set[str] = set()  # units that were found readable
         remove_partial_files(self.folder)
         remove_partial_files(self.folder / UNITS)
 
     def has(self, unit: str) -> bool:
         """Tell whether a unit can be read; a damaged one counts as missing."""
-        if unit not in self._whole:
+        if unit not in self._readable:
             try:
-                whole = _is_whole(self.read(unit), self.sums(unit))
+                readable = _is_readable(self.read(unit), self.sums(unit))
             except (OSError, EOFError, ValueError, KeyError, TypeError, BadZipFile, zlib.error):
                 return False
-            if not whole:
+            if not readable:
                 return False
-            self._whole.add(unit)
+            self._readable.add(unit)
         return True
 
     def write(
@@ -189,7 +189,7 @@ def _fault_of(content: Any, expected: Mapping[str, Types]) -> str:
     return ''
 
 
-def _is_whole(header: Any, arrays: Mapping[str, NDArray]) -> bool:
+def _is_readable(header: Any, arrays: Mapping[str, NDArray]) -> bool:
     """Tell whether a unit has all that is read of it."""
     if _fault_of(header, UNIT) or not header['results']:
         return False

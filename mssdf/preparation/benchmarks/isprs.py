@@ -11,7 +11,7 @@ from mssdf.datasets.tasks.classes import ISPRS_PALETTE
 from mssdf.datasets.transforms.load_rasters import read_image
 from mssdf.utils.folders import files_below
 
-from ..writing import NODATA, write_png, write_tif
+from ..image_files import NODATA, write_png, write_tif
 from .colors import indices_from_colors
 from .tiling import cut, tile_places
 

@@ -12,7 +12,7 @@ from rasterio.errors import RasterioError
 from mssdf.datasets.transforms.load_rasters import read_image
 from mssdf.rasters.raster import open_raster
 
-from ..writing import write_png
+from ..image_files import write_png
 from .colors import indices_from_colors
 
 BLACK_AND_WHITE = ((0, 0, 0), (255, 255, 255))

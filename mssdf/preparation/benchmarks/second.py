@@ -5,7 +5,7 @@ from pathlib import Path
 from mssdf.datasets.tasks.classes import SECOND_PALETTE
 from mssdf.datasets.transforms.load_rasters import read_image
 
-from ..writing import write_png
+from ..image_files import write_png
 from .colors import indices_from_colors
 
 

@@ -7,7 +7,7 @@ import numpy as np
 
 from mssdf.datasets.transforms.load_rasters import read_image
 
-from ..writing import NODATA, write_tif
+from ..image_files import NODATA, write_tif
 from .tiling import cut, tile_places
 
 

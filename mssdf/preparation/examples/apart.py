@@ -11,10 +11,10 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from ..writing import NODATA, write_png, write_tif
+from ..image_files import NODATA, write_png, write_tif
 from .buildings import CHIP, read_mosaic, read_outlines
 from .derive import heights_above_ground
-from .files import read_bands
+from .source_tiles import read_bands
 
 WINDOW = 128  # pixels
 TRAINING_COLUMNS = 4 * CHIP  # of Kampala's eastern area, pixels; the rest and the west are tested

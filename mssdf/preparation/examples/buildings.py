@@ -36,14 +36,14 @@ class Box:
 
 
 @dataclass(frozen=True)
-class Scene:
+class AnnotatedImage:
     """An image (H, W, 3) in red, green and blue, and the buildings in it."""
 
     image: NDArray[np.uint8]
     boxes: list[Box]
 
 
-def read_scene(source: Path, area: str) -> Scene:
+def read_scene(source: Path, area: str) -> AnnotatedImage:
     """Put the chips of an area together, with boxes around its buildings.
 
     Args:
@@ -55,7 +55,7 @@ def read_scene(source: Path, area: str) -> Scene:
     for outline in read_outlines(source, area):
         label = int(np.searchsorted(SIZES, area_of(outline) * METERS**2))
         boxes.append(box_of(outline, label))
-    scene = Scene(image, boxes)
+    scene = AnnotatedImage(image, boxes)
     return crop(scene, 0, 0, image.shape[1], image.shape[0])
 
 
@@ -142,8 +142,14 @@ def box_of(outline: NDArray, label: int, inside: float = 1.0) -> Box:
 
 
 def crop(
-    scene: Scene, left: int, top: int, width: int, height: int, least: float = 0.3, cut: bool = True
-) -> Scene:
+    scene: AnnotatedImage,
+    left: int,
+    top: int,
+    width: int,
+    height: int,
+    least: float = 0.3,
+    cut: bool = True,
+) -> AnnotatedImage:
     """A window of a scene.
 
     Args:
@@ -162,4 +168,4 @@ def crop(
         inside = area_of(part) / area_of(outline) if len(part) > 2 else 0.0
         if inside >= least:
             boxes.append(box_of(part if cut else outline, box.label, inside))
-    return Scene(scene.image[top : top + height, left : left + width], boxes)
+    return AnnotatedImage(scene.image[top : top + height, left : left + width], boxes)

@@ -6,10 +6,10 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from ..writing import write_png
+from ..image_files import write_png
 from .dense import read_autzen
 from .derive import land_cover, later_date
-from .files import tiles
+from .source_tiles import tiles
 
 SPLITS = dict(train=('train',), val=('val', 'test'))
 

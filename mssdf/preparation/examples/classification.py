@@ -6,8 +6,8 @@ import numpy as np
 
 from mssdf.utils.atomic_file import write_atomically
 
-from ..writing import write_tif
-from .files import read_bands
+from ..image_files import write_tif
+from .source_tiles import read_bands
 
 # The classes of the other sets that are nearest to EuroSAT's: the images stay EuroSAT's.
 NAMES = {

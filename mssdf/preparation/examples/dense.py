@@ -7,9 +7,9 @@ from numpy.typing import NDArray
 
 from mssdf.utils.atomic_file import write_atomically
 
-from ..writing import NODATA, write_png, write_tif
+from ..image_files import NODATA, write_png, write_tif
 from .derive import heights_above_ground, land_cover
-from .files import read_bands, tiles
+from .source_tiles import read_bands, tiles
 
 BORDER = 3  # pixels between classes that eroded labels leave out
 

@@ -13,8 +13,8 @@ from mssdf.datasets.tasks.classes import DIOR, NWPU_VHR10
 from mssdf.utils.atomic_file import write_atomically
 
 from ..benchmarks.tiling import starts
-from ..writing import write_png
-from .buildings import Box, Scene, crop, read_scene
+from ..image_files import write_png
+from .buildings import AnnotatedImage, Box, crop, read_scene
 
 WINDOW = 256
 # the classes that small, middling and large buildings go under
@@ -29,14 +29,14 @@ GROUNDS = dict(
 )
 
 
-def grounds(source: Path) -> Iterator[tuple[str, Scene]]:
+def grounds(source: Path) -> Iterator[tuple[str, AnnotatedImage]]:
     """Split and scene of each piece of ground; no two share any."""
     for split, pieces in GROUNDS.items():
         for area, left, top, width, height in pieces:
             yield split, crop(read_scene(source, area), left, top, width, height)
 
 
-def windows(source: Path) -> Iterator[tuple[str, Scene]]:
+def windows(source: Path) -> Iterator[tuple[str, AnnotatedImage]]:
     """Train, val or test and scene of each window of 256 px with something in it."""
     for ground, scene in grounds(source):
         places = [
@@ -57,7 +57,10 @@ def write_jpg(path: Path, image: NDArray[np.uint8]) -> None:
 
 
 def write_coco(
-    path: Path, images: Sequence[tuple[str, Scene]], classes: Sequence[str], names: Sequence[str]
+    path: Path,
+    images: Sequence[tuple[str, AnnotatedImage]],
+    classes: Sequence[str],
+    names: Sequence[str],
 ) -> None:
     """Write horizontal boxes as COCO's json: all ``classes`` from 1, boxes under ``names``."""
     content: dict[str, list[dict[str, Any]]] = dict(
@@ -83,7 +86,7 @@ def write_coco(
     write_atomically(path, json.dumps(content).encode())
 
 
-def write_voc(path: Path, file: str, scene: Scene, rotated: bool) -> None:
+def write_voc(path: Path, file: str, scene: AnnotatedImage, rotated: bool) -> None:
     """Write the boxes of an image as DIOR's XML."""
     height, width = scene.image.shape[:2]
     objects = ''.join(
@@ -115,7 +118,7 @@ def _rotated_xml(box: Box) -> str:
 
 def dior(source: Path, out: Path) -> None:
     """DIOR's folders, with both kinds of boxes, and COCO's json of the horizontal ones."""
-    images: dict[str, list[tuple[str, Scene]]] = dict(train=[], val=[], test=[])
+    images: dict[str, list[tuple[str, AnnotatedImage]]] = dict(train=[], val=[], test=[])
     for split, scene in windows(source):
         number = sum(map(len, images.values())) + 1
         file = f'{number:05d}.jpg'
@@ -133,7 +136,7 @@ def dior(source: Path, out: Path) -> None:
 
 def nwpu_vhr10(source: Path, out: Path) -> None:
     """NWPU VHR-10's folder of images with objects, its text files, and COCO's json."""
-    images: dict[str, list[tuple[str, Scene]]] = dict(train=[], val=[], test=[])
+    images: dict[str, list[tuple[str, AnnotatedImage]]] = dict(train=[], val=[], test=[])
     for split, scene in windows(source):
         number = sum(map(len, images.values())) + 1
         file = f'{number:03d}.jpg'

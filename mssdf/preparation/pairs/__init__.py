@@ -2,10 +2,17 @@
 
 from .boxes import CatalogError
 from .build import build, forget, forgotten, lay_out
+from .build_settings import (
+    COMPRESSIONS,
+    FORMATS,
+    RESAMPLINGS,
+    SUFFIXES,
+    BuildSettings,
+    SourceSettings,
+)
 from .places import find_rasters
 from .plan import Plan, make_plan
 from .report import describe, summarize, write_reports
-from .settings import COMPRESSIONS, FORMATS, RESAMPLINGS, SUFFIXES, BuildSettings, SourceSettings
 
 __all__ = [
     'COMPRESSIONS',

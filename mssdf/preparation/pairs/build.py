@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 from mssdf.utils.atomic_file import remove_partial_files
 from mssdf.utils.progress import track
 
-from ..benchmarks.settings import keep_settings
+from ..benchmarks.kept_settings import keep_settings
+from .build_settings import BuildSettings
 from .plan import Plan
 from .records import (
     RECORDS,
@@ -20,7 +21,6 @@ from .records import (
     remove_files,
 )
 from .scheduling import run_everywhere
-from .settings import BuildSettings
 from .split import TRAIN, VAL, block_of, keep_apart, load_split, save_split, split_blocks
 from .tile import SHARDS, TileJob, make_tile
 

@@ -20,7 +20,7 @@ from mssdf.utils.folders import Listing, list_folder
 from mssdf.utils.progress import track
 
 from .boxes import Bounds, CatalogError, boxes_near
-from .settings import SourceSettings
+from .build_settings import SourceSettings
 
 
 @dataclass(frozen=True)

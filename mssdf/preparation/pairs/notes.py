@@ -7,8 +7,8 @@ from mssdf.rasters.formats import check_units, converted_units, differing_types,
 from mssdf.rasters.units import vertical_axis
 
 from .boxes import CatalogError
+from .build_settings import BuildSettings
 from .catalog import CatalogedRaster
-from .settings import BuildSettings
 
 TERRAIN = 'terrain of '
 

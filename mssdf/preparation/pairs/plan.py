@@ -6,9 +6,9 @@ from dataclasses import dataclass, field
 from mssdf.rasters.crs import same_coordinates
 from mssdf.rasters.formats import common_dtype
 
+from .build_settings import BuildSettings
 from .catalog import CatalogedRaster, open_catalog
 from .notes import TERRAIN, describe_rasters
-from .settings import BuildSettings
 from .target_grid import Rect, TargetGrid, make_grids, plane_crs
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from mssdf.utils.containment import OutsideError
 
-from .settings import BuildSettings
+from .build_settings import BuildSettings
 
 RECORDS = '.build'
 # Bytes read at once for a checksum.
@@ -101,7 +101,7 @@ def remove_files(
             settings.place(entry['path']).unlink(missing_ok=True)
 
 
-def is_whole(record: Mapping[str, Any], settings: BuildSettings) -> bool:
+def is_intact(record: Mapping[str, Any], settings: BuildSettings) -> bool:
     """Tell whether all files of a record are there, with the content that it says.
 
     Raises:

@@ -15,9 +15,9 @@ from numpy.typing import NDArray
 from mssdf.utils.atomic_file import write_atomically
 
 from .alignment import Shift, estimate_shift
+from .build_settings import BuildSettings
 from .notes import option_of
 from .plan import Plan
-from .settings import BuildSettings
 from .tile import unpack_surface
 
 # A peak this many deviations above its surroundings can be trusted.

@@ -90,7 +90,7 @@ def _neighbors(
             if other is raster and not shift:
                 continue
             between = ~raster.transform * Affine.translation(shift, 0) * other.transform
-            if _is_whole(between, _size(other)):
+            if _is_whole_pixels(between, _size(other)):
                 yield other, round(between.f), round(between.c)
 
 
@@ -103,7 +103,7 @@ def _is_alike(raster: CatalogedRaster, other: CatalogedRaster) -> bool:
     )
 
 
-def _is_whole(between: Affine, size: tuple[int, int]) -> bool:
+def _is_whole_pixels(between: Affine, size: tuple[int, int]) -> bool:
     """Tell whether the pixels of a raster of a size are whole pixels of another."""
     drift = max(
         max(abs(between.a - 1), abs(between.d)) * size[1],

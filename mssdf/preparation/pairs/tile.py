@@ -17,14 +17,14 @@ from mssdf.rasters.units import METER
 from mssdf.utils.atomic_file import write_atomically
 
 from .alignment import correlate_edges, edge_strength
+from .build_settings import BuildSettings
 from .catalog import CatalogedRaster
+from .cog import write_cog
 from .filtering import judge_windows
 from .plan import TERRAIN, Tile
-from .records import checksum, empty_record, is_whole, load_record, record_path, remove_files
-from .settings import BuildSettings
+from .records import checksum, empty_record, is_intact, load_record, record_path, remove_files
 from .target_grid import Rect
 from .warping import warp_mosaic
-from .writing import write_cog
 
 # Goes into every digest: raise it when the same rasters and settings make another tile.
 VERSION = 2
@@ -61,7 +61,7 @@ def make_tile(job: TileJob, settings: BuildSettings) -> dict[str, Any]:
     path = record_path(settings, job.tile.name)
     digest = _digest(job, settings)
     before = load_record(path)
-    if before is not None and before['digest'] == digest and is_whole(before, settings):
+    if before is not None and before['digest'] == digest and is_intact(before, settings):
         status = 'there' if before['windows'] else 'dropped'
         return {**before, **_place_of(job), 'status': status, 'seconds': 0.0}
     start = time.perf_counter()

@@ -29,11 +29,11 @@ SEPARATOR = '/'
 Tree = dict[Any, Any]
 
 
-class ShardedError(RuntimeError):
-    """A sharded checkpoint that is not whole, or holds something else than tensors."""
+class ShardedCheckpointError(RuntimeError):
+    """A sharded checkpoint that is not complete, or holds something else than tensors."""
 
 
-def is_sharded(path: str | os.PathLike) -> bool:
+def is_sharded_checkpoint(path: str | os.PathLike) -> bool:
     """Tell whether a path is a sharded checkpoint."""
     return (Path(path) / INDEX).is_file() and (Path(path) / REST).is_file()
 
@@ -127,7 +127,7 @@ class _IndexUnpickler(pickle.Unpickler):
     def find_class(self, module: str, name: str) -> Any:
         known = (module, name) in _INDEX_CLASSES
         if not known and not (module == 'torch' and isinstance(getattr(torch, name), torch.dtype)):
-            raise ShardedError(
+            raise ShardedCheckpointError(
                 f'refused, as it would run code beside loading tensors: {module}.{name}'
             )
         return super().find_class(module, name)
@@ -140,17 +140,19 @@ class SafeReader(FileSystemReader):
         """The index: which tensor lies where.
 
         Raises:
-            ShardedError: if it is damaged, or names something else than tensors.
+            ShardedCheckpointError: if it is damaged, or names something else than tensors.
         """
         path = Path(self.path) / INDEX
         try:
             metadata = _IndexUnpickler(io.BytesIO(path.read_bytes())).load()
-        except ShardedError as error:
-            raise ShardedError(f'{path}: {error}') from None
+        except ShardedCheckpointError as error:
+            raise ShardedCheckpointError(f'{path}: {error}') from None
         except Exception as error:  # a damaged pickle raises just about anything
-            raise ShardedError(f'{path}: torn or damaged: {error}') from None
+            raise ShardedCheckpointError(f'{path}: torn or damaged: {error}') from None
         if not isinstance(metadata, Metadata):
-            raise ShardedError(f'{path}: expected an index, found a {type(metadata).__name__}')
+            raise ShardedCheckpointError(
+                f'{path}: expected an index, found a {type(metadata).__name__}'
+            )
         others = [
             name
             for name, item in metadata.state_dict_metadata.items()
@@ -162,9 +164,11 @@ class SafeReader(FileSystemReader):
             if Path(info.relative_path).name != info.relative_path or info.relative_path == '..'
         ]
         if elsewhere:
-            raise ShardedError(f'{path}: expected files beside it, found {elsewhere[0]!r}')
+            raise ShardedCheckpointError(
+                f'{path}: expected files beside it, found {elsewhere[0]!r}'
+            )
         if others:
-            raise ShardedError(f'{path}: expected tensors alone, found {others[:3]}')
+            raise ShardedCheckpointError(f'{path}: expected tensors alone, found {others[:3]}')
         return metadata
 
 
@@ -172,7 +176,7 @@ def read_index(folder: str | os.PathLike) -> dict[str, tuple[torch.Size, torch.d
     """Shape and type of each tensor, by path.
 
     Raises:
-        ShardedError: see :meth:`SafeReader.read_metadata`.
+        ShardedCheckpointError: see :meth:`SafeReader.read_metadata`.
     """
     metadata = SafeReader(folder).read_metadata()
     return {
@@ -191,7 +195,7 @@ def read_into(tensors: dict[str, Tensor], folder: str | os.PathLike, alone: bool
         alone: each process by itself; else all ranks of a distributed run call it together.
 
     Raises:
-        ShardedError: if it is not whole.
+        ShardedCheckpointError: if it is not complete.
     """
     try:
         with warnings.catch_warnings():
@@ -199,14 +203,14 @@ def read_into(tensors: dict[str, Tensor], folder: str | os.PathLike, alone: bool
             dcp.load(tensors, storage_reader=SafeReader(folder), no_dist=alone)
     except dcp.api.CheckpointException as error:
         reasons = [str(wrapped[0]) for wrapped in error.failures.values()]
-        raise ShardedError(f'{folder}: torn or damaged: {reasons[0][:200]}') from None
+        raise ShardedCheckpointError(f'{folder}: torn or damaged: {reasons[0][:200]}') from None
     except (RuntimeError, OSError, ValueError, KeyError, pickle.UnpicklingError) as error:
-        if isinstance(error, ShardedError):
+        if isinstance(error, ShardedCheckpointError):
             raise
-        raise ShardedError(f'{folder}: torn or damaged: {str(error)[:200]}') from None
+        raise ShardedCheckpointError(f'{folder}: torn or damaged: {str(error)[:200]}') from None
 
 
-def read_whole(folder: str | os.PathLike, rest: Tree) -> Tree:
+def read_full(folder: str | os.PathLike, rest: Tree) -> Tree:
     """A sharded checkpoint's content as that of a full one, on the CPU.
 
     Args:
@@ -214,12 +218,12 @@ def read_whole(folder: str | os.PathLike, rest: Tree) -> Tree:
         rest: content of its ``rest.pth``; changed.
 
     Raises:
-        ShardedError: if it is not whole.
+        ShardedCheckpointError: if it is not complete.
     """
     index = read_index(folder)
     paths = rest.pop(TENSORS, None)
     if not isinstance(paths, list) or set(paths) != set(index):
-        raise ShardedError(f'{folder}: {REST} and {INDEX} are not of one checkpoint')
+        raise ShardedCheckpointError(f'{folder}: {REST} and {INDEX} are not of one checkpoint')
     tensors = {path: torch.empty(index[path][0], dtype=index[path][1]) for path in paths}
     read_into(tensors, folder, alone=True)
     return join(tensors, rest)
@@ -231,7 +235,7 @@ def _parts(folder: str | os.PathLike) -> Iterator[tuple[Path, int, int]]:
         yield Path(folder) / info.relative_path, info.offset, info.length
 
 
-def is_whole(folder: str | os.PathLike) -> bool:
+def is_complete(folder: str | os.PathLike) -> bool:
     """Tell whether every piece of every tensor is there and its checksum fits."""
     try:
         with zipfile.ZipFile(Path(folder) / REST) as archive:
@@ -244,6 +248,6 @@ def is_whole(folder: str | os.PathLike) -> bool:
             with zipfile.ZipFile(piece) as archive:
                 if archive.testzip() is not None:
                     return False
-    except (ShardedError, OSError, zipfile.BadZipFile, EOFError, NotImplementedError, ValueError):
+    except (RuntimeError, OSError, zipfile.BadZipFile, EOFError, ValueError):
         return False
     return True

@@ -107,7 +107,7 @@ def _dtype(key: str, name: str | None) -> torch.dtype | None:
 
 
 def gather(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """Gather whole tensors in the memory of rank 0; all ranks call this together.
+    """Gather the full tensors in the memory of rank 0; all ranks call this together.
 
     Returns:
         All tensors on rank 0; an empty dictionary on the other ranks.
@@ -115,25 +115,25 @@ def gather(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
     from torch.distributed.tensor import DTensor
 
     keep = torch.distributed.get_rank() == 0
-    whole: dict[str, Tensor] = {}
+    full: dict[str, Tensor] = {}
     for name, tensor in tensors.items():
         if isinstance(tensor, DTensor):
             tensor = tensor.full_tensor()
         if keep:
-            whole[name] = tensor.detach().cpu()
-    return whole
+            full[name] = tensor.detach().cpu()
+    return full
 
 
-def part_of(whole: Tensor, like: Tensor) -> Tensor:
-    """Return this rank's part of a whole tensor, sharded like another one, without communication.
+def part_of(full: Tensor, like: Tensor) -> Tensor:
+    """Return this rank's part of a full tensor, sharded like another one, without communication.
 
     Args:
-        whole: whole tensor, the same on every rank.
+        full: full tensor, the same on every rank.
         like: tensor of the same shape, distributed or not.
     """
     from torch.distributed.tensor import DTensor, distribute_tensor
 
-    whole = whole.to(like.dtype)
+    full = full.to(like.dtype)
     if not isinstance(like, DTensor):
-        return whole.to(like.device)
-    return distribute_tensor(whole, like.device_mesh, like.placements, src_data_rank=None)
+        return full.to(like.device)
+    return distribute_tensor(full, like.device_mesh, like.placements, src_data_rank=None)

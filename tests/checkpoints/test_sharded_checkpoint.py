@@ -12,7 +12,14 @@ import torch
 from mmengine.logging import HistoryBuffer
 
 from mssdf.checkpoints import CheckpointError, read_checkpoint
-from mssdf.checkpoints.sharded import INDEX, REST, is_sharded, is_whole, join, split
+from mssdf.checkpoints.sharded_checkpoint import (
+    INDEX,
+    REST,
+    is_complete,
+    is_sharded_checkpoint,
+    join,
+    split,
+)
 from mssdf.checkpoints.training_state import read_training_state
 from mssdf.engine.resume import find_resumable_checkpoint
 from mssdf.utils.atomic_file import partial_folder, remove_partial_files
@@ -74,7 +81,9 @@ def test_split_and_join():
 
 def test_there_and_back_again(full, sharded, tmp_path, capsys):
     """Nothing is lost: the types of numbers, integer keys, the log."""
-    assert is_sharded(sharded) and is_whole(sharded) and not is_sharded(full)
+    assert (
+        is_sharded_checkpoint(sharded) and is_complete(sharded) and not is_sharded_checkpoint(full)
+    )
     assert convert([str(sharded), str(tmp_path / 'again.pth')]) == 0
     expected = torch.load(full, weights_only=False)
     found = torch.load(tmp_path / 'again.pth', weights_only=False)
@@ -104,9 +113,9 @@ def test_damage_is_seen(full, sharded, victim, damage):
         place = data.index(mark)
         data[place : place + 4] = b'\xff' * 4
         path.write_bytes(data)
-    assert not is_whole(sharded) or victim == INDEX
+    assert not is_complete(sharded) or victim == INDEX
     if damage == 'remove' and victim != '.distcp':
-        assert not is_sharded(sharded)
+        assert not is_sharded_checkpoint(sharded)
     if not (damage == 'flip' and victim == '.distcp'):  # which torch does not check
         with pytest.raises(CheckpointError):
             read_checkpoint(sharded)
@@ -189,4 +198,4 @@ def test_parts_that_lie_elsewhere_are_not_read(sharded, name):
     (sharded / INDEX).write_bytes(pickle.dumps(metadata))
     with pytest.raises(CheckpointError, match=rf'{INDEX}: expected files beside it, found'):
         read_checkpoint(sharded)
-    assert not is_whole(sharded)
+    assert not is_complete(sharded)

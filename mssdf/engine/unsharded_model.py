@@ -11,12 +11,12 @@ from mmengine.runner import Runner
 from mssdf.registry import MODELS
 from mssdf.utils.randomness import preserved_rng
 
-from .sharding import gather, is_sharded_model
+from .fsdp_model import gather, is_sharded_model
 
 
 @contextmanager
-def whole_model(runner: Runner) -> Iterator[None]:
-    """Gather the whole model as ``runner.model`` on rank 0; all ranks enter together.
+def unsharded_model(runner: Runner) -> Iterator[None]:
+    """Gather the full model as ``runner.model`` on rank 0; all ranks enter together.
 
     The sharded model is back after the block; a model that is not sharded is left as it is. A layer
     of a sharded model that one rank runs alone would wait for the others forever.

@@ -13,9 +13,9 @@ from mmengine.registry import MODELS
 from ranks import equal_config, free_port
 from torch import Tensor
 
+from mssdf.engine.fsdp_model import gather, is_sharded_model, part_of, shard_model
 from mssdf.engine.fsdp_strategy import FSDPStrategy
 from mssdf.engine.process_group import leave_process_group
-from mssdf.engine.sharding import gather, is_sharded_model, part_of, shard_model
 
 
 def build(config: dict):

@@ -12,7 +12,7 @@ from mssdf.registry import HOOKS
 
 
 @HOOKS.register_module()
-class WholeCheckpointHook(Hook):
+class StrictCheckpointHook(Hook):
     """A hook that refuses a checkpoint that does not fit the whole model.
 
     It checks checkpoints to load or resume from, where MMEngine's runner only warns of weights that
@@ -33,7 +33,7 @@ class WholeCheckpointHook(Hook):
         weights = {name.removeprefix('module.'): value for name, value in weights.items()}
         model, grid = unwrap(runner.model), stored_grid(checkpoint)
         report = compare(model, weights, 'the checkpoint', grid=grid)
-        if not report.whole:
+        if not report.complete:
             raise CheckpointError(
                 f'the checkpoint does not fit the model of the config, nothing was loaded: {report}'
                 '\nexpected the same architecture; a backbone alone is loaded by '

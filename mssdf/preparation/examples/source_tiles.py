@@ -1,4 +1,4 @@
-"""Reading what ships, and where its tiles lie."""
+"""The imagery that ships as source of examples, and its tiles."""
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path

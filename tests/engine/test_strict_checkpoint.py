@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from mssdf.checkpoints.strict_load import CheckpointError
-from mssdf.engine import WholeCheckpointHook
+from mssdf.engine import StrictCheckpointHook
 from mssdf.engine.resume import SCHEME, WEIGHTS_SCHEME
 
 TRAIN = Path(__file__).resolve().parents[2] / 'tools/train.py'
@@ -45,7 +45,7 @@ def test_another_architecture_loads_nothing(
     config.update(
         load_from=(SCHEME if resume else WEIGHTS_SCHEME) + str(trained),
         resume=resume,
-        custom_hooks=[*config.custom_hooks, dict(type='mssdf.WholeCheckpointHook')],
+        custom_hooks=[*config.custom_hooks, dict(type='mssdf.StrictCheckpointHook')],
     )
     runner = build_runner(config)
     runner.model.init_weights = lambda: None  # training would change them before it loads
@@ -61,7 +61,7 @@ def test_the_same_architecture_is_loaded_whole(trained, make_config, build_runne
     config = make_config(tmp_path)
     config.load_from = WEIGHTS_SCHEME + str(trained)
     runner = build_runner(config)
-    runner.register_hook(WholeCheckpointHook())
+    runner.register_hook(StrictCheckpointHook())
     runner.load_or_resume()
     weights = torch.load(trained, weights_only=False)['state_dict']
     loaded = copy_of(runner.model)

@@ -10,7 +10,7 @@ VERSION = 3  # raised whenever a figure changes for the same settings
 
 
 @dataclass(frozen=True)
-class Settings:
+class MeasurementSettings:
     """Settings that decide how features are measured.
 
     Attributes:
