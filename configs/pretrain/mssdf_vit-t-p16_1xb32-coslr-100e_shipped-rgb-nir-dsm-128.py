@@ -34,7 +34,7 @@ scenes = [
 train_dataloader = dict(
     dataset=dict(
         data_root='tests/data',
-        window_size=200,
+        windows=dict(size=200),
         scenes=scenes,
         modalities=dict(nir=dict(bands=[1])),
     )

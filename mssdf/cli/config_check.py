@@ -149,6 +149,8 @@ def _check_node(path: str, node: Mapping[str, Any]) -> None:
         )
     accepted = accepted_keys(built)
     if accepted is not None:
+        moved = getattr(built, 'MOVED_KEYS', {})  # still taken, but no longer proposed
+        node = {key: value for key, value in node.items() if key not in moved}
         _refuse_unknown(path, node, accepted | TAKEN_OUT)
 
 

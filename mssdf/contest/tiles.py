@@ -177,11 +177,8 @@ def read_tiles_of_folders(
         dataset = MultiModalRasterDataset(
             data_root=root,
             modalities=modalities,
-            folder=folder,
-            window_size=tile_size,
-            windows=dict(mode='grid'),
-            max_invalid=max_invalid,
-            cache_dir='',
+            index=dict(folder=folder, cache_dir=''),
+            windows=dict(size=tile_size, mode='grid', max_invalid_per_window=max_invalid),
         )
         parts.append(read_tiles(dataset, relative))
     return concatenate_tiles(parts)

@@ -3,6 +3,7 @@
 import logging
 import os
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,26 +16,20 @@ from mssdf.rasters.failures import FailureLog
 from mssdf.rasters.fill_values import count_fills, describe_fills
 from mssdf.rasters.formats import check_units, common_dtype, converted_units, differing_types, some
 from mssdf.rasters.index_cache import IndexCache
-from mssdf.rasters.indexed_scene import IndexedScene, IndexSettings, usable
-from mssdf.rasters.patient_reader import PatientReader
+from mssdf.rasters.indexed_scene import IndexedScene
 from mssdf.rasters.raster import BandSource
-from mssdf.rasters.read_errors import Patience, UnreadableFileError
+from mssdf.rasters.raster_reader import RasterReader
+from mssdf.rasters.read_errors import UnreadableFileError
 from mssdf.rasters.resample import read_on_grid
+from mssdf.rasters.retries import RetryPolicy
 from mssdf.rasters.scene_index import build_scenes
-from mssdf.rasters.scenes import (
-    ModalitySettings,
-    SceneFiles,
-    list_scenes,
-    require_folder,
-    resolve_data_root,
-    scan_folder,
-)
-from mssdf.rasters.windows import WindowSettings, grid_shares
+from mssdf.rasters.scenes import SceneFiles, list_scenes, require_folder, scan_folder
+from mssdf.rasters.windows import WindowOptions, grid_shares
 from mssdf.registry import DATASETS
+from mssdf.utils.options import move_old_keys, parse_options
 
+from .options import MOVED, IndexOptions, ReadingOptions
 from .window_dataset import MAX_DRAWS, WindowDataset
-
-JUDGES = ('reference', 'any')
 
 Window = tuple[int, int, int, int]
 
@@ -47,38 +42,34 @@ class MultiModalRasterDataset(WindowDataset):
     of the scene's reference modality, nodata left out. A modality that a scene lacks, or that is
     mostly invalid in a window, is zeros with a validity that is false throughout.
 
-    What a transform of the pipeline gets: :class:`~mssdf.datasets.window_dataset.WindowDataset`.
+    A transform of the pipeline gets the dict that
+    :class:`~mssdf.datasets.window_dataset.WindowDataset` describes.
 
     Args:
-        data_root: folder of the data; when empty, that of the variable ``MSSDF_DATA``.
-        modalities: name to settings (:class:`~mssdf.rasters.scenes.ModalitySettings`); the
-            order is that of every sample.
-        scenes: None scans ``data_root/folder`` for the HR-Pairs layout ``NAME<suffix>``. Else a
-            list of ``dict(name=…, rgb='a.tif', dsm=dict(path='b.tif', bands=[1]))``, or the path
-            of a JSON, YAML or CSV file of that content.
-        folder: sub-folder of the HR-Pairs layout.
-        reference: the modality whose grid the windows lie on; None takes the first. A scene
-            without it falls back to its first.
-        window_size: side of a window in reference pixels.
-        windows: ``dict(mode='grid', stride=None)`` covers each raster wholly, the last row and
-            column shifted inwards; ``dict(mode='random', per_epoch=N)`` draws positions anew in
-            each epoch, scenes in proportion to their area.
-        max_invalid: the largest share of invalid pixels of a usable window. A modality with more
-            counts as missing there.
-        judge_by: ``'reference'`` asks this of the reference modality; ``'any'`` keeps a window as
-            long as one modality has it.
-        max_failed_share: of files, and of reads, that may fail before an error stops it all.
-        read_attempts: how often a read that fails is tried, from 1 (never again) to 10, before it
-            counts as failed. A file that has failed so is tried once each time from then on.
-        retry_seconds: wait before the second attempt; it doubles each time.
-        cache_dir: where the index of usable windows is kept. None: ``.mssdf_cache`` in
-            ``data_root``, or the user's cache folder where that cannot be written. '' keeps none.
-        max_open_files: bound on open files, per worker.
-        seed: with the epoch and the index it decides everything random about a sample.
-        pipeline: transforms.
-        metainfo: added to the dataset's meta information.
-        lazy_init: put indexing off until the first use.
+        modalities: settings of each modality by name; see
+            :class:`~mssdf.rasters.scenes.ModalitySettings`. The order is that of every sample.
+        data_root: folder of the data; '' or None takes that of the variable ``MSSDF_DATA``.
+        scenes: None looks for files ``NAME<suffix>`` in a folder (see ``index``). Else a list of
+            ``dict(name=…, rgb='a.tif', dsm=dict(path='b.tif', bands=[1]))``, or the path of a JSON,
+            YAML or CSV file of that content.
+        windows: where windows are cut and which are used; the keys of
+            :class:`~mssdf.rasters.windows.WindowOptions`.
+        reading: attempts and limits of reading; the keys of
+            :class:`~mssdf.datasets.options.ReadingOptions`.
+        index: where scenes are looked for, and where their index is kept; the keys of
+            :class:`~mssdf.datasets.options.IndexOptions`.
+        seed: number that, with the epoch and the index, decides everything random about a sample.
+        pipeline: transforms, or their configs.
+        **kwargs: ``metainfo`` and ``lazy_init`` of
+            :class:`~mssdf.datasets.window_dataset.WindowDataset`, and keys of former versions
+            (:data:`MOVED_KEYS`), which are named in the log.
+
+    Raises:
+        KeyError: if a group has no such key.
+        ValueError: if a value is out of range or does not go with another one.
     """
+
+    MOVED_KEYS = MOVED
 
     def __init__(
         self,
@@ -86,63 +77,41 @@ class MultiModalRasterDataset(WindowDataset):
         modalities: Mapping[str, Mapping[str, Any] | None],
         data_root: str | os.PathLike | None = '',
         scenes: Sequence[Mapping[str, Any]] | str | os.PathLike | None = None,
-        folder: str = 'patch',
-        reference: str | None = None,
-        window_size: int = 320,
         windows: Mapping[str, Any] | None = None,
-        max_invalid: float = 0.5,
-        judge_by: str = 'reference',
-        max_failed_share: float = 0.05,
-        read_attempts: int = 3,
-        retry_seconds: float = 0.5,
-        cache_dir: str | None = None,
-        max_open_files: int = 64,
+        reading: Mapping[str, Any] | None = None,
+        index: Mapping[str, Any] | None = None,
         seed: int = 0,
         pipeline: Sequence[dict | Callable] = (),
-        metainfo: Mapping[str, Any] | None = None,
-        lazy_init: bool = False,
+        **kwargs: Any,
     ) -> None:
-        if not modalities:
-            raise ValueError('modalities: expected at least one, found none')
-        if reference is not None and reference not in modalities:
-            raise ValueError(f'reference: expected one of {list(modalities)}, found {reference!r}')
-        if window_size < 1:
-            raise ValueError(f'window_size: expected at least 1, found {window_size}')
-        if judge_by not in JUDGES:
-            raise ValueError(f'judge_by: expected one of {JUDGES}, found {judge_by!r}')
-        for key, share in (('max_invalid', max_invalid), ('max_failed_share', max_failed_share)):
-            if not 0 <= share <= 1:
-                raise ValueError(f'{key}: expected a share from 0 to 1, found {share}')
+        given = dict(kwargs, windows=windows, reading=reading, index=index)
+        given = move_old_keys(given, self.MOVED_KEYS)
+        groups = {name: given.pop(name) for name in ('windows', 'reading', 'index')}
         super().__init__(
-            seed=seed,
-            pipeline=pipeline,
-            metainfo={'modalities': tuple(modalities), **dict(metainfo or {})},
+            modalities=modalities, data_root=data_root, seed=seed, pipeline=pipeline, **given
         )
-        self.data_root = resolve_data_root(data_root)
-        self.modalities = {
-            name: ModalitySettings.from_config(name, config) for name, config in modalities.items()
-        }
-        self.folder = folder
-        self.settings = IndexSettings(
-            window_size=window_size,
-            windows=WindowSettings.from_config(dict(windows or {}), window_size),
-            max_invalid=max_invalid,
-            judge_by=judge_by,
-            reference=reference or next(iter(self.modalities)),
-        )
-        self.max_failed_share = max_failed_share
-        self.cache_dir = cache_dir
+
+        self.windows = self._parse_windows(groups['windows'])
+        self.reading = parse_options(ReadingOptions, 'reading', groups['reading'])
+        self.index = parse_options(IndexOptions, 'index', groups['index'])
         self.scenes: list[IndexedScene] = []
         self._listed = scenes
-        self._patience = Patience(read_attempts, retry_seconds)
-        self._reader = PatientReader(max_open_files, self._patience, self._note_recovery)
-        if not lazy_init:
+        retries = RetryPolicy(
+            self.reading.attempts, self.reading.retry_seconds, self._note_recovery
+        )
+        self._reader = RasterReader(self.reading.max_open_files, retries)
+        if not self.lazy_init:
             self.full_init()
 
-    @property
-    def random_windows(self) -> bool:
-        """Tell whether positions are drawn rather than taken from a grid."""
-        return self.settings.windows.mode == 'random'
+    def _parse_windows(self, config: Mapping[str, Any] | None) -> WindowOptions:
+        """Check the group ``windows``; the first modality is the reference unless one is named."""
+        windows = parse_options(WindowOptions, 'windows', config)
+        names = list(self.modalities)
+        if windows.reference is not None and windows.reference not in names:
+            raise ValueError(
+                f'windows.reference: expected one of {names}, found {windows.reference!r}'
+            )
+        return replace(windows, reference=windows.reference or names[0])
 
     # Indexing
 
@@ -165,22 +134,20 @@ class MultiModalRasterDataset(WindowDataset):
 
     def _find_scenes(self) -> list[SceneFiles]:
         if self._listed is None:
-            return scan_folder(self.data_root, self.folder, self.modalities)
+            return scan_folder(self.data_root, self.index.folder, self.modalities)
         if self.data_root:
             require_folder(self.data_root, 'the files of the listed scenes')
         return list_scenes(self._listed, self.data_root, self.modalities)
 
     def _load(self, found: list[SceneFiles]) -> None:
         paths = dict.fromkeys(file.path for scene in found for file in scene.files.values())
-        self._failures = FailureLog(list(paths), self.max_failed_share)
+        self._failures = FailureLog(list(paths), self.reading.max_failed_share)
         place = os.path.abspath(self.data_root or '.')
-        cache = IndexCache(
-            self._cache_folder(), repr((place, self.folder, self.settings, self.modalities))
-        )
+        described = repr((place, self.index.folder, self.windows, self.modalities))
+        cache = IndexCache(self._cache_folder(), described)
+
         scenes, unusable = [], []
-        built = build_scenes(
-            found, self.modalities, self.settings, cache, self._patience, self._note_recovery
-        )
+        built = build_scenes(found, self.modalities, self.windows, cache, self._reader.retries)
         for scene in built:
             if isinstance(scene, UnreadableFileError):
                 self._failures.note(scene.path, scene.reason, read=False)
@@ -188,41 +155,53 @@ class MultiModalRasterDataset(WindowDataset):
                 scenes.append(scene)
             else:
                 unusable.append(scene)
+        self._check_usable(len(found), scenes, unusable, next(iter(paths), ''))
+
         self.scenes = scenes
-        if not scenes:
-            raise ValueError(
-                f'none of the {len(found)} scene(s) has a window of {self.settings.window_size} '
-                f'pixels with at most max_invalid={self.settings.max_invalid:.0%} invalid pixels '
-                f'({len(unusable)} without one; first file: {next(iter(paths))})'
-            )
-        if unusable:
-            files = [scene.sources[scene.reference].path for scene in unusable]
-            print_log(
-                f'{len(unusable)} of {len(found)} scene(s) left out, no window of theirs has at '
-                f'most max_invalid={self.settings.max_invalid:.0%} invalid pixels: ' + some(files),
-                logger='current',
-                level=logging.WARNING,
-            )
         self._find_formats()
         self._make_windows()
         dropped = sum(scene.dropped for scene in scenes)
         print_log(
             f'{len(scenes)} of {len(found)} scenes with usable windows, '
             f'{self._count_windows()} windows per epoch'
-            + ('' if self.random_windows else f', {dropped} dropped as mostly invalid'),
+            + ('' if self.windows.random else f', {dropped} dropped as mostly invalid'),
             logger='current',
         )
 
+    def _check_usable(
+        self,
+        found: int,
+        scenes: Sequence[IndexedScene],
+        unusable: Sequence[IndexedScene],
+        first: str,
+    ) -> None:
+        """Refuse data without a usable window, and name the scenes that are left out."""
+        limit = f'windows.max_invalid_per_window={self.windows.max_invalid_per_window:.0%}'
+        if not scenes:
+            raise ValueError(
+                f'none of the {found} scene(s) has a window of {self.windows.size} pixels with at '
+                f'most {limit} invalid pixels ({len(unusable)} without one; first file: {first})'
+            )
+        if unusable:
+            files = [scene.sources[scene.reference].path for scene in unusable]
+            print_log(
+                f'{len(unusable)} of {found} scene(s) left out, no window of theirs has at most '
+                f'{limit} invalid pixels: ' + some(files),
+                logger='current',
+                level=logging.WARNING,
+            )
+
     def _cache_folder(self) -> str | None:
-        if self.cache_dir is not None:
-            return self.cache_dir or None
+        """Choose the folder of the index; None keeps none."""
+        if self.index.cache_dir is not None:
+            return self.index.cache_dir or None
         if self.data_root and os.access(self.data_root, os.W_OK):
             return str(Path(self.data_root, '.mssdf_cache'))
         home = os.environ.get('XDG_CACHE_HOME') or os.path.join('~', '.cache')
         return os.path.expanduser(os.path.join(home, 'mssdf'))
 
     def _find_formats(self) -> None:
-        """One band count and one type per modality, so that samples make batches."""
+        """Find one band count and one type per modality, so that samples make batches."""
         self.num_bands: dict[str, int] = {}
         self.dtypes: dict[str, str] = {}
         for modality, settings in self.modalities.items():
@@ -236,6 +215,7 @@ class MultiModalRasterDataset(WindowDataset):
                 print_log(f'no scene has the modality {modality!r}', logger='current', level=30)
                 self.num_bands[modality], self.dtypes[modality] = len(settings.bands), 'float32'
                 continue
+
             first = sources[0]
             for source in sources:
                 if len(source.bands) != len(first.bands):
@@ -243,6 +223,7 @@ class MultiModalRasterDataset(WindowDataset):
                         f'{source.path}: expected {len(first.bands)} band(s) of modality '
                         f'{modality!r} as in {first.path}, found {len(source.bands)}'
                     )
+
             where = f'modalities.{modality}'
             check_units(where, f'{where}.unit', sources)
             for said, level in (
@@ -251,6 +232,7 @@ class MultiModalRasterDataset(WindowDataset):
             ):
                 if said is not None:
                     print_log(f'{where}: {said}', logger='current', level=level)
+
             self._name_fills(modality)
             self.num_bands[modality] = len(first.bands)
             self.dtypes[modality] = common_dtype(source.dtype for source in sources)
@@ -270,7 +252,7 @@ class MultiModalRasterDataset(WindowDataset):
             self._failures.note_values(path, None)
 
     def _make_windows(self) -> None:
-        """Flat arrays: workers share them with their parent, where objects would be copied."""
+        """Lay all windows out in flat arrays, which workers share with their parent."""
         counts = [len(scene.positions) for scene in self.scenes]
         self._scene_of = np.repeat(np.arange(len(self.scenes), dtype=np.int32), counts)
         self._positions = np.concatenate([scene.positions for scene in self.scenes])
@@ -284,12 +266,12 @@ class MultiModalRasterDataset(WindowDataset):
         return self._count_windows()
 
     def _count_windows(self) -> int:
-        return self.settings.windows.per_epoch or len(self._positions)
+        return self.windows.per_epoch or len(self._positions)
 
     def get_data_info(self, index: int) -> dict[str, Any]:
-        """Scene, window and files of a sample of the grid, without reading it."""
+        """Look up scene, window and files of a sample of the grid, without reading it."""
         self.full_init()
-        if self.random_windows:
+        if self.windows.random:
             raise ValueError("windows.mode='random': a window is known only once it is drawn")
         scene, window = self._window(self._check_index(index))
         return dict(
@@ -299,7 +281,7 @@ class MultiModalRasterDataset(WindowDataset):
     def _choose(
         self, index: int, rng: np.random.Generator, first: bool
     ) -> tuple[IndexedScene, Window]:
-        if self.random_windows:
+        if self.windows.random:
             return self._draw_window(rng)
         # A sample that cannot be had is replaced by one that its own generator draws.
         return self._window(index if first else int(rng.integers(len(self))))
@@ -309,62 +291,78 @@ class MultiModalRasterDataset(WindowDataset):
         return f'{scene.name} at {window} of {scene.sources[scene.reference].path}'
 
     def read_window(self, index: int) -> dict[str, Any] | None:
-        """Images and validity of a sample of the grid, without the pipeline.
+        """Read images and validity of a sample of the grid, without the pipeline.
+
+        Args:
+            index: number of the sample.
 
         Returns:
-            The pipeline's input less ``rng``; None when a file is unreadable (which counts).
+            The pipeline's input without ``rng``; None if a file is unreadable, which is counted.
         """
         self.full_init()
         self._set_up_process()
         return self._read(self._window(self._check_index(index)))
 
     def windows_of(self, scene: int) -> list[Window]:
-        """The usable windows of a scene's grid (in random mode, half overlapping)."""
-        side = self.settings.window_size
+        """List the usable windows of a scene's grid (in random mode, half overlapping)."""
+        side = self.windows.size
         return [(int(r), int(c), side, side) for r, c in self.scenes[scene].positions]
 
     def read_modality(
         self, scene: int, modality: str, window: Window
     ) -> tuple[NDArray, NDArray[np.bool_]] | None:
-        """(C, H, W) values and (H, W) validity; None when too little of it is valid.
+        """Read values (C, H, W) and validity (H, W) of a modality in a window.
+
+        Args:
+            scene: number of the scene.
+            modality: name of the modality, which the scene has.
+            window: row, column, height, width in reference pixels.
+
+        Returns:
+            Values and validity; None if too little of them is valid.
 
         Raises:
-            OSError: when the file is unreadable.
+            OSError: if the file is unreadable.
         """
         return self._read_modality(self.scenes[scene], modality, window)
 
     def note_failure(self, path: str, reason: object) -> None:
         """Name and count a file that could not be read.
 
+        Args:
+            path: path of the file.
+            reason: cause of the failure.
+
         Raises:
-            UnreadableDataError: when more than ``max_failed_share`` have failed.
+            UnreadableDataError: if more than ``reading.max_failed_share`` have failed.
         """
         self._failures.note(path, reason, read=False)
 
     def _window(self, index: int) -> tuple[IndexedScene, Window]:
         row, col = map(int, self._positions[index])
-        side = self.settings.window_size
+        side = self.windows.size
         return self.scenes[int(self._scene_of[index])], (row, col, side, side)
 
     def _draw_window(self, rng: np.random.Generator) -> tuple[IndexedScene, Window]:
-        """A scene in proportion to area, then a position that the coarse maps do not rule out."""
-        side = self.settings.window_size
+        """Draw a scene in proportion to area, then a position that its maps do not rule out."""
+        side = self.windows.size
         number = int(np.searchsorted(self._area_below, rng.random(), side='right'))
         scene = self.scenes[min(number, len(self.scenes) - 1)]
+
+        # a window that the coarse maps pass may still turn out unusable when its pixels are read
         for _ in range(MAX_DRAWS):
             row, col = (int(rng.integers(max(1, size - side + 1))) for size in scene.size)
-            if any(
-                validity.full
-                and scene.grids[m].aligned
-                and m == scene.reference
-                or usable(
-                    grid_shares(validity, scene.grids[m], np.array([row]), np.array([col]), side),
-                    self.settings.max_invalid,
-                ).any()
-                for m, validity in scene.validity.items()
-            ):
+            if any(self._may_be_usable(scene, m, row, col) for m in scene.validity):
                 break
         return scene, (row, col, side, side)
+
+    def _may_be_usable(self, scene: IndexedScene, modality: str, row: int, col: int) -> bool:
+        """Ask the coarse map of a modality whether a window has enough of it."""
+        validity, grid = scene.validity[modality], scene.grids[modality]
+        if validity.full and grid.aligned and modality == scene.reference:
+            return True
+        shares = grid_shares(validity, grid, np.array([row]), np.array([col]), self.windows.size)
+        return bool(self.windows.accept(shares).any())
 
     # Reading
 
@@ -373,7 +371,7 @@ class MultiModalRasterDataset(WindowDataset):
         scene, window = chosen
         images: dict[str, NDArray] = {}
         valid: dict[str, NDArray[np.bool_]] = {}
-        good = False
+        used = False
         for modality in self.modalities:
             read = None
             if modality in scene.sources:
@@ -383,14 +381,16 @@ class MultiModalRasterDataset(WindowDataset):
                 except UnreadableFileError as error:
                     self._failures.note(error.path, error.reason)
                     return None
+
             if read is not None:
                 images[modality], valid[modality] = read
-                good |= self.settings.judge_by == 'any' or modality == scene.reference
-            else:
+                used |= self.windows.judges(modality, scene.reference)
+            else:  # a batch has all modalities of the config
                 shape = (self.num_bands[modality], *window[2:])
                 images[modality] = np.zeros(shape, dtype=self.dtypes[modality])
                 valid[modality] = np.zeros(window[2:], dtype=bool)
-        if not good:
+
+        if not used:
             return None
         return dict(
             images=images,
@@ -403,7 +403,7 @@ class MultiModalRasterDataset(WindowDataset):
     def _read_modality(
         self, scene: IndexedScene, modality: str, window: Window
     ) -> tuple[NDArray, NDArray[np.bool_]] | None:
-        """(C, H, W) values and (H, W) validity; None when too little of it is valid."""
+        """Read values (C, H, W) and validity (H, W); None if too little of them is valid."""
         source = scene.sources[modality]
         values, valid = self._reader.read(
             source.path,
@@ -416,11 +416,11 @@ class MultiModalRasterDataset(WindowDataset):
             ),
             expected=source.header,
             # What has failed for good would wait again at each of its windows.
-            patient=not self._failures.has_failed(source.path),
+            retry=not self._failures.has_failed(source.path),
         )
         if source.may_be_heights:
             self._look_for_fills(modality, source, values, valid)
-        if not usable(np.count_nonzero(valid) / valid.size, self.settings.max_invalid):
+        if not self.windows.accept(np.count_nonzero(valid) / valid.size):
             return None
         return values.astype(self.dtypes[modality], copy=False), valid
 

@@ -10,14 +10,14 @@ from mmengine.logging import print_log
 from numpy.typing import NDArray
 
 from mssdf.rasters.failures import FailureLog
-from mssdf.rasters.scenes import ModalitySettings, resolve_data_root
+from mssdf.rasters.windows import WindowOptions
 from mssdf.registry import DATASETS
+from mssdf.utils.options import check_keys, move_old_keys, parse_options
 
+from .options import MOVED_OF_SHARDS, ShardIndexOptions, ShardReadingOptions
 from .sample_index import SampleIndex
 from .shards.reader import BrokenShardError, ShardReader
 from .window_dataset import WindowDataset
-
-DECIDED_OF_MODALITY = ('suffix', 'resampling', 'nodata', 'nodata_rule', 'mask')
 
 
 @DATASETS.register_module()
@@ -25,93 +25,85 @@ class ShardDataset(WindowDataset):
     """Windows out of shards, for the same transforms and configs as windows out of rasters.
 
     A config of :class:`~mssdf.datasets.MultiModalRasterDataset` becomes one of this by its
-    ``type``. What was decided when the shards were made is taken from them: the keys ``scenes``,
-    ``reference``, ``windows``, ``max_invalid`` and ``judge_by``, and of a modality ``suffix``,
-    ``resampling``, ``nodata``, ``nodata_rule`` and ``mask`` are accepted, checked for their form
-    where the raster dataset does so, and otherwise have no effect.
+    ``type``. What was decided when the shards were made is taken from them: ``scenes``, the group
+    ``windows`` but for its ``size``, ``attempts`` and ``retry_seconds`` of ``reading``, and of a
+    modality ``suffix``, ``resampling``, ``nodata``, ``nodata_rule`` and ``mask`` are accepted and
+    have no effect.
 
-    What a transform of the pipeline gets: :class:`~mssdf.datasets.window_dataset.WindowDataset`,
-    and ``crs`` and ``transform`` of the window.
+    A transform of the pipeline gets the dict that
+    :class:`~mssdf.datasets.window_dataset.WindowDataset` describes, and ``crs`` and ``transform``
+    of the window.
 
     Args:
-        modalities: name to settings; ``bands`` chooses among those stored (numbers from 1),
-            ``dtype='float32'`` hands out floats. The order is that of every sample.
-        data_root: folder, or address in object storage (``s3://BUCKET/FOLDER``); when empty, that
-            of the variable ``MSSDF_DATA``.
-        folder: sub-folder of the shards and their index.
-        window_size: None takes the shards'; a number must be theirs.
-        max_failed_share: of shards, and of reads, that may fail before an error stops it all.
-        cache_dir: where the index of object storage is kept; None or '' takes LitData's.
-        storage_options: for object storage: arguments of boto3's client, such as ``endpoint_url``.
-        max_open_files: shards that stay mapped into memory, per worker.
-        storage_threads: reads from object storage at a time, per worker: those of a batch.
-        seed: with the epoch and the index it decides everything random about a sample.
-        pipeline: transforms.
-        metainfo: added to the dataset's meta information.
-        lazy_init: put reading the index off until the first use.
-        scenes, reference, windows, max_invalid, judge_by: without effect, see above.
+        modalities: settings of each modality by name; ``bands`` chooses among those stored (numbers
+            from 1), ``dtype='float32'`` hands out floats. The order is that of every sample.
+        data_root: folder, or address in object storage (``s3://BUCKET/FOLDER``); '' or None takes
+            that of the variable ``MSSDF_DATA``.
+        scenes: without effect.
+        windows: ``size`` in pixels, if given, must be that of the shards; the rest is without
+            effect.
+        reading: limits of reading, and options of object storage; the keys of
+            :class:`~mssdf.datasets.options.ShardReadingOptions`.
+        index: where shards and their index lie; the keys of
+            :class:`~mssdf.datasets.options.ShardIndexOptions`.
+        seed: number that, with the epoch and the index, decides everything random about a sample.
+        pipeline: transforms, or their configs.
+        **kwargs: ``metainfo`` and ``lazy_init`` of
+            :class:`~mssdf.datasets.window_dataset.WindowDataset`, and keys of former versions
+            (:data:`MOVED_KEYS`), which are named in the log.
+
+    Raises:
+        KeyError: if a group has no such key.
+        ValueError: if a value is out of range.
     """
+
+    MOVED_KEYS = MOVED_OF_SHARDS
 
     def __init__(
         self,
         *,
         modalities: Mapping[str, Mapping[str, Any] | None],
         data_root: str | os.PathLike | None = '',
-        folder: str = 'shards',
-        window_size: int | None = None,
-        max_failed_share: float = 0.05,
-        cache_dir: str | None = None,
-        storage_options: Mapping[str, Any] | None = None,
-        max_open_files: int = 256,
-        storage_threads: int = 16,
+        scenes: Any = None,
+        windows: Mapping[str, Any] | None = None,
+        reading: Mapping[str, Any] | None = None,
+        index: Mapping[str, Any] | None = None,
         seed: int = 0,
         pipeline: Sequence[dict | Callable] = (),
-        metainfo: Mapping[str, Any] | None = None,
-        lazy_init: bool = False,
-        scenes: Any = None,
-        reference: Any = None,
-        windows: Any = None,
-        max_invalid: Any = None,
-        judge_by: Any = None,
+        **kwargs: Any,
     ) -> None:
-        if not modalities:
-            raise ValueError('modalities: expected at least one, found none')
-        if not 0 <= max_failed_share <= 1:
-            raise ValueError(
-                f'max_failed_share: expected a share from 0 to 1, found {max_failed_share}'
-            )
+        given = dict(kwargs, windows=windows, reading=reading, index=index)
+        given = move_old_keys(given, self.MOVED_KEYS)
+        groups = {name: given.pop(name) for name in ('windows', 'reading', 'index')}
         super().__init__(
-            seed=seed,
-            pipeline=pipeline,
-            metainfo={'modalities': tuple(modalities), **dict(metainfo or {})},
+            modalities=modalities, data_root=data_root, seed=seed, pipeline=pipeline, **given
         )
-        self.data_root = resolve_data_root(data_root)
-        self.folder = folder
-        self.modalities = {
-            name: ModalitySettings.from_config(name, config) for name, config in modalities.items()
-        }
-        self.window_size = window_size
-        self.max_failed_share = max_failed_share
-        self._reader_options = dict(
-            cache_dir=cache_dir or None,
-            storage_options=dict(storage_options or {}),
-            max_open_files=max_open_files,
-            threads=storage_threads,
-        )
+
+        self.windows = check_keys(WindowOptions, 'windows', groups['windows'])
+        self.reading = parse_options(ShardReadingOptions, 'reading', groups['reading'])
+        self.index = parse_options(ShardIndexOptions, 'index', groups['index'])
         self._ahead: dict[int, Future[dict[str, Any]]] = {}
-        decided = dict(
-            scenes=scenes,
-            reference=reference,
-            windows=windows,
-            max_invalid=max_invalid,
-            judge_by=judge_by,
-        )
-        self._ignored = [key for key, value in decided.items() if value is not None]
-        if not lazy_init:
+        self._ignored = self._find_ignored(scenes)
+        if not self.lazy_init:
             self.full_init()
 
+    def _find_ignored(self, scenes: Any) -> list[str]:
+        """Name the options that were decided when the shards were made."""
+        given = {f'windows.{key}': value for key, value in self.windows.items() if key != 'size'}
+        given |= {
+            'scenes': scenes,
+            'reading.attempts': self.reading.attempts,
+            'reading.retry_seconds': self.reading.retry_seconds,
+        }
+        return sorted(key for key, value in given.items() if value is not None)
+
+    @property
+    def window_size(self) -> int | None:
+        """Side of a window in pixels, as the config has it; None where it has none."""
+        return self.windows.get('size')
+
     def full_init(self) -> None:
-        """Read the index and hold it against the config; once.
+        """Read the index and check it against the config; once.
 
         Raises:
             FileNotFoundError: when there is no index.
@@ -120,7 +112,13 @@ class ShardDataset(WindowDataset):
         """
         if self._fully_initialized:
             return
-        self._reader = ShardReader(self._place(), **self._reader_options)  # type: ignore[arg-type]
+        self._reader = ShardReader(
+            self._place(),
+            cache_dir=self.index.cache_dir or None,
+            storage_options=self.reading.storage_options,
+            max_open_files=self.reading.max_open_files,
+            threads=self.reading.storage_threads,
+        )
         index = self._reader.index
         self._check_window(index.window)
         self._bands: dict[str, NDArray[np.int64] | None] = {}
@@ -144,7 +142,7 @@ class ShardDataset(WindowDataset):
             self.dtypes[name] = settings.dtype or index.dtypes[name]
         self._ends = np.cumsum(index.samples)
         paths = [self._reader.path(shard) for shard in range(len(index.files))]
-        self._failures = FailureLog(paths, self.max_failed_share)
+        self._failures = FailureLog(paths, self.reading.max_failed_share)
         self._fully_initialized = True
         print_log(
             f'{self._ends[-1]} windows in {len(paths)} shards of {self._reader.folder}'
@@ -195,13 +193,13 @@ class ShardDataset(WindowDataset):
 
     def _place(self) -> str:
         if '://' in self.data_root:
-            return '/'.join(part.strip('/') for part in (self.data_root, self.folder) if part)
-        return os.path.join(self.data_root, self.folder)
+            return '/'.join(part.strip('/') for part in (self.data_root, self.index.folder) if part)
+        return os.path.join(self.data_root, self.index.folder)
 
     def _check_window(self, stored: tuple[int, int]) -> None:
         if self.window_size is not None and stored != (self.window_size, self.window_size):
             raise ValueError(
-                f'window_size: expected {stored[0]} × {stored[1]} as in the shards of '
+                f'windows.size: expected {stored[0]} × {stored[1]} as in the shards of '
                 f'{self._reader.folder}, found {self.window_size}'
             )
 

@@ -1,4 +1,4 @@
-"""What datasets of windows share: samples as a function of seed, epoch and index."""
+"""The common part of datasets of windows: samples as a function of seed, epoch and index."""
 
 import os
 from abc import ABC, abstractmethod
@@ -12,6 +12,7 @@ from mmengine.dataset import Compose
 from torch.utils.data import Dataset, get_worker_info
 
 from mssdf.rasters.failures import FailureLog
+from mssdf.rasters.scenes import ModalitySettings, resolve_data_root
 
 from .sample_index import SampleIndex
 
@@ -28,9 +29,16 @@ class WindowDataset(Dataset, ABC):
     and ``files`` (modality to path).
 
     Args:
-        seed: with the epoch and the index it decides everything random about a sample.
-        pipeline: transforms.
-        metainfo: added to the dataset's meta information.
+        modalities: settings of each modality by name; see
+            :class:`~mssdf.rasters.scenes.ModalitySettings`. The order is that of every sample.
+        data_root: folder of the data; '' or None takes that of the variable ``MSSDF_DATA``.
+        seed: number that, with the epoch and the index, decides everything random about a sample.
+        pipeline: transforms, or their configs.
+        metainfo: entries to add to the dataset's meta information.
+        lazy_init: whether to put finding the data off until the first use.
+
+    Raises:
+        ValueError: if there is no modality, or a setting of one is not allowed.
     """
 
     METAINFO: dict[str, Any] = {}
@@ -39,14 +47,24 @@ class WindowDataset(Dataset, ABC):
     def __init__(
         self,
         *,
-        seed: int,
-        pipeline: Sequence[dict | Callable],
-        metainfo: Mapping[str, Any],
+        modalities: Mapping[str, Mapping[str, Any] | None],
+        data_root: str | os.PathLike | None = '',
+        seed: int = 0,
+        pipeline: Sequence[dict | Callable] = (),
+        metainfo: Mapping[str, Any] | None = None,
+        lazy_init: bool = False,
     ) -> None:
+        if not modalities:
+            raise ValueError('modalities: expected at least one, found none')
+        self.modalities = {
+            name: ModalitySettings.from_config(name, config) for name, config in modalities.items()
+        }
+        self.data_root = resolve_data_root(data_root)
         self.seed = seed
         self.pipeline = Compose(list(pipeline))
+        self.lazy_init = lazy_init
+        self._metainfo = {**self.METAINFO, 'modalities': tuple(modalities), **(metainfo or {})}
         self._pid: int | None = None
-        self._metainfo = {**self.METAINFO, **metainfo}
         self._fully_initialized = False
 
     @property

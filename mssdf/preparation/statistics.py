@@ -111,7 +111,7 @@ def compute_statistics(
     listing = cache(list_folder)
     digest = digest_of(
         parts,
-        dataset.settings,
+        dataset.windows,
         list(percentiles),
         [scene.positions.tobytes() for scene in dataset.scenes],
         [_facts_of(file, listing) for file in sorted(files)],

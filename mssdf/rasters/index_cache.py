@@ -26,10 +26,10 @@ from mssdf.utils.folders import Listing, list_folder
 
 from .grids import GridMap
 from .identity import is_complete, raster_facts
-from .indexed_scene import IndexedScene, IndexSettings
+from .indexed_scene import IndexedScene
 from .raster import BandSource, RasterHeader
 from .scenes import ModalitySettings, SceneFiles
-from .windows import ValidityMap
+from .windows import ValidityMap, WindowOptions
 
 # Goes into every key: raise it when what an entry holds, or how it is found, changes.
 VERSION = 4
@@ -45,7 +45,7 @@ def scene_identity(scene: SceneFiles) -> str:
 def scene_key(
     scene: SceneFiles,
     modalities: Mapping[str, ModalitySettings],
-    settings: IndexSettings,
+    windows: WindowOptions,
     listing: Listing = list_folder,
 ) -> str | None:
     """A digest of all that decides an entry; None when a file is missing or on a server.
@@ -53,10 +53,10 @@ def scene_key(
     Args:
         scene: files of the scene.
         modalities: settings of the modalities.
-        settings: what decides which windows are kept.
+        windows: where windows are cut, and which of them are used.
         listing: lists a folder, for the files beside a raster.
     """
-    facts: list[Any] = [VERSION, asdict(settings), os.environ.get(ALLOW, '')]
+    facts: list[Any] = [VERSION, asdict(windows), os.environ.get(ALLOW, '')]
     for modality, file in scene.files.items():
         try:
             found = raster_facts(file.path, listing)

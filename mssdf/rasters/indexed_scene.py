@@ -3,22 +3,11 @@
 from dataclasses import dataclass, field
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 
 from .grids import GridMap
 from .raster import BandSource
-from .windows import ValidityMap, WindowSettings
-
-
-@dataclass(frozen=True)
-class IndexSettings:
-    """Everything that decides which windows are kept, apart from the files."""
-
-    window_size: int
-    windows: WindowSettings
-    max_invalid: float
-    judge_by: str
-    reference: str | None
+from .windows import ValidityMap
 
 
 @dataclass
@@ -26,12 +15,15 @@ class IndexedScene:
     """A scene ready for reading.
 
     Attributes:
-        reference: the modality whose grid all others are brought to.
-        sources, grids: per modality present, in the config's order.
-        validity: coarse validity maps of the modalities, for windows at random positions.
-        positions: (windows, 2) rows and columns of the usable windows of the grid.
-        dropped: how many windows of the grid were not usable.
-        fills: by modality, the share of valid pixels of each value that usually marks a hole.
+        name: name of the scene.
+        reference: modality whose grid all others are brought to.
+        sources: bands and file of each modality that is present, in the config's order.
+        grids: map from the reference grid to that of each modality.
+        positions: rows and columns (windows, 2) of the usable windows of the grid.
+        dropped: number of windows of the grid that are not usable.
+        validity: coarse validity maps by modality, for windows at random positions.
+        fills: share of the valid pixels that has each value which usually marks a hole, by
+            modality.
     """
 
     name: str
@@ -48,9 +40,3 @@ class IndexedScene:
         """Rows and columns of the reference grid."""
         header = self.sources[self.reference].header
         return header.height, header.width
-
-
-def usable(share: ArrayLike, max_invalid: float) -> NDArray[np.bool_]:
-    """Tell whether so large a valid share is enough. Something must be valid in any case."""
-    share = np.asarray(share)
-    return (share >= 1 - max_invalid - 1e-9) & (share > 0)

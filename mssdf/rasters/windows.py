@@ -1,12 +1,14 @@
-"""Where windows lie on a raster, and how much of each is valid by a coarse map of the raster."""
+"""Windows of a raster: where they lie, and how much of each is valid by a coarse map."""
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from .grids import GridMap
+
+MODES = ('grid', 'random')
+JUDGES = ('reference', 'any')
 
 # Cells of a coarse map along one side of a window.
 CELLS_PER_WINDOW = 10
@@ -17,54 +19,119 @@ COARSE_ERROR = 0.08
 
 
 @dataclass(frozen=True)
-class WindowSettings:
-    """Where windows are cut: ``mode='grid'`` with a stride, or ``'random'``, so many an epoch."""
+class WindowOptions:
+    """Where windows are cut, and which of them are used; the config's group ``windows``.
 
+    Attributes:
+        size: side of a window in pixels of the reference grid.
+        mode: ``'grid'`` covers each raster completely, the last row and column shifted inwards;
+            ``'random'`` draws positions anew in each epoch, scenes in proportion to their area.
+        stride: distance in pixels between windows of a grid, at most ``size``; None takes
+            ``size``.
+        per_epoch: number of windows of an epoch, for random windows.
+        reference: modality whose pixel grid the windows lie on; None takes the first one. A scene
+            without it falls back to its own first modality.
+        max_invalid_per_window: largest share of invalid pixels, 0...1, with which a modality counts
+            as present in a window; with more it counts as missing there.
+        judge_by: ``'reference'`` uses the windows in which the reference modality is present,
+            ``'any'`` those in which one of the modalities is.
+
+    Raises:
+        ValueError: if a value is out of range, or does not go with the mode.
+    """
+
+    size: int = 320
     mode: str = 'grid'
     stride: int | None = None
     per_epoch: int | None = None
+    reference: str | None = None
+    max_invalid_per_window: float = 0.5
+    judge_by: str = 'reference'
 
-    @classmethod
-    def from_config(cls, config: dict[str, Any] | None, window_size: int) -> 'WindowSettings':
-        """Check the config's part ``windows``.
-
-        Raises:
-            KeyError: on a key that does not exist.
-            ValueError: on a value that makes no sense.
-        """
-        config = dict(config or {})
-        unknown = sorted(set(config) - set(cls.__dataclass_fields__))
-        if unknown:
-            raise KeyError(
-                f'windows: unknown key(s) {unknown}, expected {sorted(cls.__dataclass_fields__)}'
+    def __post_init__(self) -> None:
+        if self.size < 1:
+            raise ValueError(f'windows.size: expected at least 1, found {self.size}')
+        if self.mode not in MODES:
+            raise ValueError(f'windows.mode: expected one of {MODES}, found {self.mode!r}')
+        if self.judge_by not in JUDGES:
+            raise ValueError(f'windows.judge_by: expected one of {JUDGES}, found {self.judge_by!r}')
+        if not 0 <= self.max_invalid_per_window <= 1:
+            raise ValueError(
+                'windows.max_invalid_per_window: expected a share from 0 to 1, found '
+                f'{self.max_invalid_per_window}'
             )
-        settings = cls(**config)
-        if settings.mode == 'grid':
-            stride = window_size if settings.stride is None else settings.stride
-            if not 1 <= stride <= window_size:
-                raise ValueError(
-                    f'windows.stride: expected 1 … window_size ({window_size}), so that windows '
-                    f'cover the raster, found {stride}'
-                )
-            if settings.per_epoch is not None:
-                raise ValueError("windows.per_epoch: only for mode='random', found mode='grid'")
-            return cls('grid', stride)
-        if settings.mode != 'random':
-            raise ValueError(f"windows.mode: expected 'grid' or 'random', found {settings.mode!r}")
-        if settings.stride is not None:
+        if self.mode == 'grid':
+            self._check_grid()
+        else:
+            self._check_random()
+
+    def _check_grid(self) -> None:
+        if not 1 <= self.step <= self.size:
+            raise ValueError(
+                f'windows.stride: expected 1 … windows.size ({self.size}), so that windows cover '
+                f'the raster, found {self.stride}'
+            )
+        if self.per_epoch is not None:
+            raise ValueError("windows.per_epoch: only for mode='random', found mode='grid'")
+
+    def _check_random(self) -> None:
+        if self.stride is not None:
             raise ValueError("windows.stride: only for mode='grid', found mode='random'")
-        if not settings.per_epoch or settings.per_epoch < 1:
+        if not self.per_epoch or self.per_epoch < 1:
             raise ValueError(
                 f'windows.per_epoch: expected the number of windows of an epoch, '
-                f'found {settings.per_epoch!r}'
+                f'found {self.per_epoch!r}'
             )
-        return settings
+
+    @property
+    def random(self) -> bool:
+        """Tell whether positions are drawn rather than taken from a grid."""
+        return self.mode == 'random'
+
+    @property
+    def step(self) -> int:
+        """Distance between windows of a grid in pixels."""
+        return self.size if self.stride is None else self.stride
+
+    def accept(self, share: ArrayLike) -> NDArray[np.bool_]:
+        """Decide which windows have enough of a modality; this alone decides it.
+
+        Args:
+            share: valid shares of windows, 0...1, of any shape.
+
+        Returns:
+            True, in the shape of ``share``, where the modality counts as present.
+        """
+        return has_enough(share, self.max_invalid_per_window)
+
+    def judges(self, modality: str, reference: str) -> bool:
+        """Tell whether a modality decides if a window is used.
+
+        Args:
+            modality: name of the modality.
+            reference: name of the scene's reference modality.
+        """
+        return self.judge_by == 'any' or modality == reference
+
+
+def has_enough(share: ArrayLike, max_invalid: float) -> NDArray[np.bool_]:
+    """Compare valid shares with the largest allowed share of invalid pixels.
+
+    Something must be valid in any case, even where all may be invalid.
+    """
+    share = np.asarray(share)
+    return (share >= 1 - max_invalid - 1e-9) & (share > 0)
 
 
 def grid_starts(size: int, window: int, stride: int) -> NDArray[np.int32]:
-    """First pixels of windows that cover an axis wholly; the last one is shifted inwards.
+    """Compute the first pixels of windows that cover an axis; the last one is shifted inwards.
 
     An axis shorter than the window has one, which reaches beyond it.
+
+    Args:
+        size: length of the axis in pixels.
+        window: side of a window in pixels.
+        stride: distance between windows in pixels.
     """
     if size <= window:
         return np.zeros(1, dtype=np.int32)
@@ -74,12 +141,13 @@ def grid_starts(size: int, window: int, stride: int) -> NDArray[np.int32]:
 
 @dataclass(frozen=True)
 class ValidityMap:
-    """How much of each cell of a raster is valid, in 255ths.
+    """A coarse map of a raster: how much of each cell is valid, in 255ths.
 
     Attributes:
-        shares: (rows, cols) uint8; a single full cell says that every pixel is valid.
-        cell: rows and columns of source pixels in a cell.
-        size: of the raster in pixels.
+        shares: valid share of each cell (rows, cols) uint8; a single full cell stands for a raster
+            without invalid pixels.
+        cell: height and width of a cell in pixels of the raster.
+        size: height and width of the raster in pixels.
     """
 
     shares: NDArray[np.uint8]
@@ -93,7 +161,7 @@ class ValidityMap:
 
 
 def full_map(size: tuple[int, int]) -> ValidityMap:
-    """The map of a raster without invalid pixels."""
+    """Make the map of a raster without invalid pixels."""
     return ValidityMap(np.full((1, 1), 255, dtype=np.uint8), size, size)
 
 
@@ -104,17 +172,17 @@ def grid_shares(
     cols: NDArray[np.integer],
     window: int,
 ) -> NDArray[np.float64]:
-    """Valid shares of the windows at all ``rows`` × ``cols`` of the reference grid.
+    """Compute the valid shares of the windows at all ``rows`` × ``cols`` of the reference grid.
 
     Args:
-        validity: of the source.
-        grid: from the reference grid to the source's.
-        rows: first rows of windows, on the reference grid.
-        cols: first columns of them.
-        window: side in reference pixels.
+        validity: coarse map of the source.
+        grid: map from the reference grid to the source's.
+        rows: first rows (R,) of windows, on the reference grid.
+        cols: first columns (C,) of windows, on the reference grid.
+        window: side of a window in reference pixels.
 
     Returns:
-        (rows, cols) shares between 0 and 1; what lies beyond the raster counts as invalid.
+        Shares (R, C), 0...1; what lies beyond the raster counts as invalid.
     """
     down = _overlaps(validity, grid, 0, rows, window)
     across = _overlaps(validity, grid, 1, cols, window)
@@ -124,11 +192,13 @@ def grid_shares(
 def _overlaps(
     validity: ValidityMap, grid: GridMap, axis: int, starts: NDArray[np.integer], window: int
 ) -> NDArray[np.float64]:
-    """Share of each window's side that lies in each cell: (windows, cells)."""
+    """Compute the share of each window's side that lies in each cell: (windows, cells)."""
     scale, offset = grid.scale[axis], grid.offset[axis]
     first = np.asarray(starts, dtype=np.float64) * scale + offset
     second = first + window * scale
+    # the axes of the two grids may run in opposite directions
     low, high = np.minimum(first, second)[:, None], np.maximum(first, second)[:, None]
+
     corners = np.arange(validity.shares.shape[axis] + 1, dtype=np.float64) * validity.cell[axis]
     edges = np.minimum(corners, validity.size[axis])
     overlap = np.minimum(high, edges[1:]) - np.maximum(low, edges[:-1])

@@ -11,6 +11,7 @@ import rasterio
 import torch
 from mmengine.logging import MMLogger
 from mmengine.registry import DATASETS
+from option_groups import merged
 from rasterio.enums import ColorInterp
 from torch.utils.data import DataLoader
 
@@ -20,7 +21,7 @@ from mssdf.datasets import (
     SampleIndex,
     multimodal_collate,
 )
-from mssdf.rasters import scene_index
+from mssdf.rasters import scene_index, usable_windows
 from mssdf.rasters.failures import UnreadableDataError
 
 PACK = [dict(type='mssdf.PackMultiModalInputs')]
@@ -36,7 +37,7 @@ AUGMENT = [
 
 
 def make(**options):
-    settings = dict(modalities=RGB_DSM, pipeline=PACK, cache_dir='')
+    settings = dict(modalities=RGB_DSM, pipeline=PACK, index=dict(cache_dir=''))
     return MultiModalRasterDataset(**{**settings, **options})
 
 
@@ -74,8 +75,8 @@ def test_windows_equal_the_files(data_root):
             data_root=str(data_root / 'autzen'),
             modalities=RGB_DSM,
             pipeline=PACK,
-            cache_dir='',
-            window_size=320,
+            index=dict(cache_dir=''),
+            windows=dict(size=320),
         )
     )
     covered = np.zeros(rgb.shape[1:], bool)
@@ -107,8 +108,7 @@ def test_windows_mostly_invalid_are_dropped_as_counted_by_numpy(data_root):
     dataset = make(
         scenes=[dict(dsm=str(path))],
         modalities=dict(dsm=dict(bands=[1])),
-        window_size=64,
-        windows=dict(stride=20),
+        windows=dict(size=64, stride=20),
     )
     height, width = valid.shape
     starts = [sorted({*range(0, size - 63, 20), size - 64}) for size in (height, width)]
@@ -132,8 +132,7 @@ def test_close_calls_are_counted_exactly(write_raster, rng, tiled):
     dataset = make(
         scenes=[dict(x=write_raster('a.tif', array, nodata=-9999, **tiled))],
         modalities=dict(x=None),
-        window_size=96,
-        windows=dict(stride=17),
+        windows=dict(size=96, stride=17),
     )
     expected = [
         (r, c, 96, 96)
@@ -150,8 +149,8 @@ def test_same_size_but_another_time_is_another_file(tmp_path, write_raster, rng)
     options = dict(
         scenes=[dict(x=str(path))],
         modalities=dict(x=None),
-        window_size=32,
-        cache_dir=str(tmp_path / 'cache'),
+        windows=dict(size=32),
+        index=dict(cache_dir=str(tmp_path / 'cache')),
     )
     assert len(make(**options)) == 4
     size = path.stat().st_size
@@ -164,18 +163,18 @@ def test_same_size_but_another_time_is_another_file(tmp_path, write_raster, rng)
 
 def test_two_settings_keep_an_index_each(tmp_path, write_raster, rng, monkeypatch):
     pair(write_raster, rng, 'a')
-    options = dict(data_root=str(tmp_path), cache_dir=str(tmp_path / 'cache'))
-    sizes = [len(make(**options, window_size=size)) for size in (32, 48)]
+    options = dict(data_root=str(tmp_path), index=dict(cache_dir=str(tmp_path / 'cache')))
+    sizes = [len(make(**options, windows=dict(size=size))) for size in (32, 48)]
     monkeypatch.setattr(scene_index, 'read_header', None)  # not called
-    assert [len(make(**options, window_size=size)) for size in (32, 48)] == sizes
+    assert [len(make(**options, windows=dict(size=size))) for size in (32, 48)] == sizes
 
 
 def test_index_is_reused_until_a_file_changes(tmp_path, write_raster, rng, monkeypatch):
     _, dsm = pair(write_raster, rng, 'a')
     options = dict(
         data_root=str(tmp_path),
-        window_size=32,
-        cache_dir=str(tmp_path / 'cache'),
+        windows=dict(size=32),
+        index=dict(cache_dir=str(tmp_path / 'cache')),
         modalities=dict(dsm=RGB_DSM['dsm']),
     )
     before = make(**options)
@@ -184,15 +183,18 @@ def test_index_is_reused_until_a_file_changes(tmp_path, write_raster, rng, monke
         raise AssertionError('pixels were read')
 
     with monkeypatch.context() as patch:
-        for name in ('read_header', 'read_validity', 'validity_on_grid'):
-            patch.setattr(scene_index, name, refuse)
+        patch.setattr(scene_index, 'read_header', refuse)
+        for name in ('read_validity', 'validity_on_grid'):
+            patch.setattr(usable_windows, name, refuse)
         again = make(**options)
         assert [again.get_data_info(i) for i in range(len(again))] == [
             before.get_data_info(i) for i in range(len(before))
         ]
         assert same(again[SampleIndex(2, 0)], before[SampleIndex(2, 0)])
         with pytest.raises(AssertionError, match='pixels were read'):
-            make(**{**options, 'max_invalid': 0.3})  # another question, another answer
+            make(
+                **merged(options, dict(windows=dict(max_invalid_per_window=0.3)))
+            )  # another question, another answer
 
     dsm[:, :40] = -9999
     write_raster('patch/a_dsm.tif', dsm, nodata=-9999)
@@ -204,7 +206,11 @@ def test_index_is_reused_until_a_file_changes(tmp_path, write_raster, rng, monke
 def test_interrupted_index_keeps_what_is_done(tmp_path, write_raster, rng, monkeypatch):
     for number in range(6):
         pair(write_raster, rng, f's{number}', size=(32, 32))
-    options = dict(data_root=str(tmp_path), window_size=32, cache_dir=str(tmp_path / 'cache'))
+    options = dict(
+        data_root=str(tmp_path),
+        windows=dict(size=32),
+        index=dict(cache_dir=str(tmp_path / 'cache')),
+    )
     index, done = scene_index._index_scene, []
 
     def interrupted(scene, *args):
@@ -228,7 +234,11 @@ def test_interrupted_index_keeps_what_is_done(tmp_path, write_raster, rng, monke
 
 def test_torn_cache_is_made_anew(tmp_path, write_raster, rng):
     pair(write_raster, rng, 'a')
-    options = dict(data_root=str(tmp_path), window_size=32, cache_dir=str(tmp_path / 'cache'))
+    options = dict(
+        data_root=str(tmp_path),
+        windows=dict(size=32),
+        index=dict(cache_dir=str(tmp_path / 'cache')),
+    )
     size = len(make(**options))
     (cache,) = (tmp_path / 'cache').iterdir()
     cache.write_text(cache.read_text()[:100])
@@ -241,7 +251,7 @@ def test_missing_modalities(tmp_path, write_raster, rng):
     pair(write_raster, rng, 'b')
     (tmp_path / 'patch' / 'a_dsm.tif').unlink()
     (tmp_path / 'patch' / 'b_dom.tif').unlink()
-    dataset = make(data_root=str(tmp_path), window_size=32, judge_by='reference')
+    dataset = make(data_root=str(tmp_path), windows=dict(size=32, judge_by='reference'))
     found = {}
     for index in range(len(dataset)):
         sample = dataset[SampleIndex(index, 0)]
@@ -261,15 +271,15 @@ def test_modality_mostly_empty_counts_as_missing(tmp_path, write_raster, rng):
     dsm[:, 32:52] = -9999  # 62 % of the second window
     dsm[:, 64:74] = -9999  # 31 % of the third
     write_raster('patch/a_dsm.tif', dsm, nodata=-9999)
-    dataset = make(data_root=str(tmp_path), window_size=32)
+    dataset = make(data_root=str(tmp_path), windows=dict(size=32))
     assert [dataset[SampleIndex(i, 0)]['data_samples'].modalities for i in range(3)] == [
         ('rgb', 'dsm'),
         ('rgb',),
         ('rgb', 'dsm'),
     ]
-    by_dsm = make(data_root=str(tmp_path), window_size=32, reference='dsm')
+    by_dsm = make(data_root=str(tmp_path), windows=dict(size=32, reference='dsm'))
     assert [by_dsm.get_data_info(i)['window'][1] for i in range(len(by_dsm))] == [0, 64]
-    either = make(data_root=str(tmp_path), window_size=32, reference='dsm', judge_by='any')
+    either = make(data_root=str(tmp_path), windows=dict(size=32, reference='dsm', judge_by='any'))
     assert len(either) == 3
     assert either[SampleIndex(1, 0)]['data_samples'].modalities == ('rgb',)
 
@@ -282,14 +292,14 @@ def test_modalities_in_one_file_and_infrared_tagged_as_alpha(write_raster, rng):
     dataset = make(
         scenes=[dict(rgb=path, nir=dict(path=path, bands=[4]))],
         modalities=dict(rgb=dict(bands=[1, 2, 3]), nir=None),
-        window_size=40,
+        windows=dict(size=40),
     )
     sample = dataset[SampleIndex(0, 0)]
     assert sample['valid']['rgb'].all() and sample['valid']['nir'].all()
     np.testing.assert_array_equal(sample['inputs']['rgb'].numpy(), array[:3])
     np.testing.assert_array_equal(sample['inputs']['nir'].numpy(), array[3:])
     alone = make(
-        scenes=[dict(rgb=path)], modalities=dict(rgb=dict(bands=[1, 2, 3])), window_size=40
+        scenes=[dict(rgb=path)], modalities=dict(rgb=dict(bands=[1, 2, 3])), windows=dict(size=40)
     )
     np.testing.assert_array_equal(
         alone[SampleIndex(0, 0)]['valid']['rgb'][0].numpy(), array[3] != 0
@@ -304,7 +314,7 @@ def test_real_rasters_of_three_resolutions(data_root):
     chm = whole(chm_path)[0]
     dataset = make(
         scenes=[dict(rgb=str(rgb_path), dsm=str(chm_path))],
-        window_size=100,
+        windows=dict(size=100),
         modalities=dict(rgb=dict(bands=[1, 2, 3]), dsm=dict(resampling='nearest')),
     )
     assert len(dataset) == 4
@@ -315,8 +325,7 @@ def test_real_rasters_of_three_resolutions(data_root):
 
     coarse = make(  # the other way round: colors averaged to the heights' grid
         scenes=[dict(rgb=str(rgb_path), dsm=str(chm_path))],
-        window_size=20,
-        reference='dsm',
+        windows=dict(size=20, reference='dsm'),
         modalities=dict(rgb=dict(bands=[1, 2, 3]), dsm=dict()),
     )
     rgb = whole(rgb_path)
@@ -329,14 +338,16 @@ def test_sixteen_bits_and_mixed_types(write_raster, rng):
     one = rng.integers(0, 60_000, (2, 20, 20)).astype(np.uint16)
     two = rng.integers(0, 255, (2, 20, 20)).astype(np.uint8)
     scenes = [dict(ms=write_raster('a.tif', one)), dict(ms=write_raster('b.tif', two))]
-    dataset = make(scenes=scenes, modalities=dict(ms=None), window_size=20)
+    dataset = make(scenes=scenes, modalities=dict(ms=None), windows=dict(size=20))
     for index, array in enumerate((one, two)):
         image = dataset[SampleIndex(index, 0)]['inputs']['ms']
         assert image.dtype == torch.int32
         np.testing.assert_array_equal(image.numpy(), array)
     signed = rng.integers(-300, 300, (1, 20, 20)).astype(np.int16)
     dem = make(
-        scenes=[dict(dem=write_raster('c.tif', signed))], modalities=dict(dem=None), window_size=20
+        scenes=[dict(dem=write_raster('c.tif', signed))],
+        modalities=dict(dem=None),
+        windows=dict(size=20),
     )
     image = dem[SampleIndex(0, 0)]['inputs']['dem']
     assert image.dtype == torch.int16
@@ -346,36 +357,38 @@ def test_sixteen_bits_and_mixed_types(write_raster, rng):
 def test_differing_band_counts_are_named(write_raster):
     scenes = [dict(ms=write_raster(f'{n}.tif', np.zeros((n, 20, 20), np.int16))) for n in (3, 4)]
     with pytest.raises(ValueError, match=r"4\.tif: expected 3 band.*'ms'.*3\.tif, found 4"):
-        make(scenes=scenes, modalities=dict(ms=None), window_size=20)
+        make(scenes=scenes, modalities=dict(ms=None), windows=dict(size=20))
 
 
 def test_another_crs_stops_at_the_start(tmp_path, write_raster, rng):
     pair(write_raster, rng, 'a')
     write_raster('patch/a_dsm.tif', np.zeros((70, 90), np.float32), crs='EPSG:3857')
     with pytest.raises(ValueError, match=r'a_dsm\.tif.*a_dom\.tif, EPSG:32632, found EPSG:3857'):
-        make(data_root=str(tmp_path), window_size=32)
+        make(data_root=str(tmp_path), windows=dict(size=32))
 
 
 def test_data_root_by_the_variable(tmp_path, write_raster, rng, monkeypatch):
     pair(write_raster, rng, 'a')
     monkeypatch.setenv('MSSDF_DATA', str(tmp_path))
-    assert len(make(window_size=32)) == len(make(window_size=32, data_root=str(tmp_path)))
+    assert len(make(windows=dict(size=32))) == len(
+        make(windows=dict(size=32), data_root=str(tmp_path))
+    )
     monkeypatch.setenv('MSSDF_DATA', str(tmp_path / 'nowhere'))
     with pytest.raises(FileNotFoundError, match='nowhere'):
-        make(window_size=32)
-    lazy = make(window_size=32, lazy_init=True)
+        make(windows=dict(size=32))
+    lazy = make(windows=dict(size=32), lazy_init=True)
     assert lazy.metainfo['modalities'] == ('rgb', 'dsm')
 
 
 def test_raster_smaller_than_the_window_is_padded(write_raster, rng):
     array = rng.integers(1, 255, (1, 30, 40)).astype(np.uint8)
     path = write_raster('a.tif', array)
-    dataset = make(scenes=[dict(x=path)], modalities=dict(x=None), window_size=42)
+    dataset = make(scenes=[dict(x=path)], modalities=dict(x=None), windows=dict(size=42))
     sample = dataset[SampleIndex(0, 0)]
     np.testing.assert_array_equal(sample['inputs']['x'][:, :30, :40].numpy(), array)
     assert sample['valid']['x'].sum() == 30 * 40
     with pytest.raises(ValueError, match=r'none of the 1 scene.*a\.tif'):
-        make(scenes=[dict(x=path)], modalities=dict(x=None), window_size=60)
+        make(scenes=[dict(x=path)], modalities=dict(x=None), windows=dict(size=60))
 
 
 def test_random_windows_follow_area_and_avoid_nodata(write_raster, rng):
@@ -387,10 +400,7 @@ def test_random_windows_follow_area_and_avoid_nodata(write_raster, rng):
         dict(name='large', x=write_raster('l.tif', large, nodata=-9999)),
     ]
     dataset = make(
-        scenes=scenes,
-        modalities=dict(x=None),
-        window_size=16,
-        windows=dict(mode='random', per_epoch=700),
+        scenes=scenes, modalities=dict(x=None), windows=dict(size=16, mode='random', per_epoch=700)
     )
     assert len(dataset) == 700
     drawn = [dataset[SampleIndex(i, 0)] for i in range(700)]
@@ -418,7 +428,7 @@ def test_same_samples_whatever_the_workers_and_after_a_restart(
 ):
     for name in 'ab':
         pair(write_raster, rng, name, size=(120, 150))
-    options = dict(data_root=str(tmp_path), window_size=48, windows=windows, pipeline=AUGMENT)
+    options = dict(data_root=str(tmp_path), windows=dict(windows, size=48), pipeline=AUGMENT)
 
     def epoch(workers, start=0, number=3):
         dataset = make(**options)
@@ -450,7 +460,7 @@ def test_same_samples_whatever_the_workers_and_after_a_restart(
 
 def test_same_index_in_another_epoch_or_seed_differs(tmp_path, write_raster, rng):
     pair(write_raster, rng, 'a')
-    options = dict(data_root=str(tmp_path), window_size=48, pipeline=AUGMENT[:1] + PACK)
+    options = dict(data_root=str(tmp_path), windows=dict(size=48), pipeline=AUGMENT[:1] + PACK)
     dataset = make(**options)
     one = dataset[SampleIndex(0, 0)]
     assert same(one, dataset[SampleIndex(0, 0)])
@@ -476,7 +486,7 @@ def log(caplog):
 def test_unreadable_file_is_named_once_and_drawn_again(tmp_path, write_raster, rng, log):
     for number in range(25):
         pair(write_raster, rng, f's{number:02d}', size=(32, 32))
-    dataset = make(data_root=str(tmp_path), window_size=32)
+    dataset = make(data_root=str(tmp_path), windows=dict(size=32))
     bad = tmp_path / 'patch' / 's07_dom.tif'
     truncate(bad, 0.3)  # after indexing
     first = [dataset[SampleIndex(i, 0)] for i in range(25)]
@@ -490,7 +500,7 @@ def test_unreadable_file_is_named_once_and_drawn_again(tmp_path, write_raster, r
 def test_unreadable_file_is_named_once_among_workers(tmp_path, write_raster, rng):
     for number in range(24):
         pair(write_raster, rng, f's{number:02d}', size=(32, 32))
-    dataset = make(data_root=str(tmp_path), window_size=32)
+    dataset = make(data_root=str(tmp_path), windows=dict(size=32))
     bad = tmp_path / 'patch' / 's07_dom.tif'
     truncate(bad, 0.3)
     indices = [SampleIndex(7, epoch) for epoch in range(8)]
@@ -510,7 +520,9 @@ def test_unreadable_file_is_named_once_among_workers(tmp_path, write_raster, rng
 def test_too_many_unreadable_files_stop(tmp_path, write_raster, rng):
     for number in range(10):
         pair(write_raster, rng, f's{number}', size=(32, 32))
-    dataset = make(data_root=str(tmp_path), window_size=32, max_failed_share=0.07)
+    dataset = make(
+        data_root=str(tmp_path), windows=dict(size=32), reading=dict(max_failed_share=0.07)
+    )
     for number in (3, 8):
         truncate(tmp_path / 'patch' / f's{number}_dsm.tif', 0.3)
     dataset[SampleIndex(3, 0)]  # 1 of 20 is allowed
@@ -523,7 +535,7 @@ def test_reads_of_one_bad_file_count_too(tmp_path, write_raster, rng):
     pair(write_raster, rng, 'big', size=(200, 200))
     for number in range(30):
         pair(write_raster, rng, f's{number}', size=(20, 20))
-    dataset = make(data_root=str(tmp_path), window_size=20)
+    dataset = make(data_root=str(tmp_path), windows=dict(size=20))
     truncate(tmp_path / 'patch' / 'big_dom.tif', 0.1)
     with pytest.raises(UnreadableDataError, match='reads failed.*big_dom'):
         for index in range(len(dataset)):
@@ -534,20 +546,20 @@ def test_unreadable_at_the_start(tmp_path, write_raster, rng, log):
     for number in range(20):
         pair(write_raster, rng, f's{number}', size=(32, 32))
     (tmp_path / 'patch' / 's4_dom.tif').write_bytes(b'no raster')
-    dataset = make(data_root=str(tmp_path), window_size=32)
+    dataset = make(data_root=str(tmp_path), windows=dict(size=32))
     assert len(dataset) == 19
     assert sum('s4_dom.tif cannot be read' in r.getMessage() for r in log.records) == 1
     with pytest.raises(UnreadableDataError, match=r's4_dom\.tif'):
-        make(data_root=str(tmp_path), window_size=32, max_failed_share=0.0)
+        make(data_root=str(tmp_path), windows=dict(size=32), reading=dict(max_failed_share=0.0))
     listed = [dict(rgb=f'patch/s{n}_dom.tif', dsm=f'patch/x{n}_dsm.tif') for n in range(3)]
     with pytest.raises(UnreadableDataError, match=r'x0_dsm\.tif'):
-        make(data_root=str(tmp_path), window_size=32, scenes=listed)
+        make(data_root=str(tmp_path), windows=dict(size=32), scenes=listed)
 
 
 def test_open_files_are_bounded(tmp_path, write_raster, rng):
     for number in range(6):
         pair(write_raster, rng, f's{number}', size=(32, 32))
-    dataset = make(data_root=str(tmp_path), window_size=32, max_open_files=3)
+    dataset = make(data_root=str(tmp_path), windows=dict(size=32), reading=dict(max_open_files=3))
     for index in range(len(dataset)):
         dataset[SampleIndex(index, 0)]
         assert len(dataset._reader.pool) <= 3
@@ -564,9 +576,9 @@ def test_open_files_are_bounded(tmp_path, write_raster, rng):
     [
         (dict(modalities={}), ValueError, 'modalities'),
         (dict(reference='ms'), ValueError, "reference.*'ms'"),
-        (dict(max_invalid=1.5), ValueError, 'max_invalid'),
-        (dict(judge_by='none'), ValueError, 'judge_by'),
-        (dict(max_open_files=0), ValueError, 'max_open_files'),
+        (dict(windows=dict(max_invalid_per_window=1.5)), ValueError, 'max_invalid'),
+        (dict(windows=dict(judge_by='none')), ValueError, 'judge_by'),
+        (dict(reading=dict(max_open_files=0)), ValueError, 'max_open_files'),
     ],
 )
 def test_wrong_options_are_named(options, error, message):

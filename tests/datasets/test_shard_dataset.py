@@ -37,10 +37,8 @@ def config(root, **changes):
         type='mssdf.MultiModalRasterDataset',
         data_root=str(root),
         modalities=MODALITIES,
-        window_size=SIZE,
-        cache_dir='',
-        max_invalid=0.4,
-        judge_by='any',
+        windows=dict(size=SIZE, max_invalid_per_window=0.4, judge_by='any'),
+        index=dict(cache_dir=''),
         seed=11,
         pipeline=PIPELINE,
         **changes,
@@ -218,18 +216,23 @@ def test_what_was_decided_is_accepted_and_the_rest_refused(root, caplog):
     with caplog.at_level(logging.INFO):
         DATASETS.build(
             dict(
-                config(root, windows=dict(mode='random', per_epoch=9), reference='rgb'),
+                config(root),
                 type='mssdf.ShardDataset',
+                windows=dict(mode='random', per_epoch=9, reference='rgb'),
             )
         )
     for change, error, message in (
-        (dict(window_size=SIZE + 1), ValueError, 'window_size: expected 64 × 64 as in .*found 65'),
+        (
+            dict(windows=dict(size=SIZE + 1)),
+            ValueError,
+            'windows.size: expected 64 × 64 as in .*found 65',
+        ),
         (dict(modalities=dict(ms={})), ValueError, r"modalities\.ms: .*\['rgb', 'dsm'\]"),
         (dict(modalities=dict(rgb=dict(bands=[4]))), ValueError, r'rgb\.bands: .*1 to 3'),
         (dict(modalities=dict(rgb=dict(band=[1]))), KeyError, 'unknown key'),
         (dict(modalities={}), ValueError, 'at least one'),
         (dict(widnow=3), TypeError, 'widnow'),
-        (dict(max_failed_share=2), ValueError, 'max_failed_share'),
+        (dict(reading=dict(max_failed_share=2)), ValueError, 'max_failed_share'),
         (dict(folder='patch'), FileNotFoundError, 'patch/mssdf_shards.json: expected an index'),
         (dict(data_root='http://localhost/data'), ValueError, 's3://'),
     ):
@@ -288,7 +291,11 @@ def test_a_broken_shard_is_named_and_replaced(root, tmp_path, change, monkeypatc
     monkeypatch.setattr(failures, 'print_log', lambda text, **_: said.append(text))
     copy, path = damaged(root, tmp_path, change)
     dataset = ShardDataset(
-        data_root=copy, modalities=MODALITIES, max_failed_share=1.0, pipeline=PIPELINE, seed=11
+        data_root=copy,
+        modalities=MODALITIES,
+        reading=dict(max_failed_share=1.0),
+        pipeline=PIPELINE,
+        seed=11,
     )
     whole = ShardDataset(data_root=root, modalities=MODALITIES, pipeline=PIPELINE, seed=11)
     found = [dataset[SampleIndex(i, 0)] for i in range(21)]
@@ -300,7 +307,11 @@ def test_a_broken_shard_is_named_and_replaced(root, tmp_path, change, monkeypatc
     assert len(said) == 1
     for index in range(7, 14):  # the same replacement whoever draws it
         again = ShardDataset(
-            data_root=copy, modalities=MODALITIES, max_failed_share=1.0, pipeline=PIPELINE, seed=11
+            data_root=copy,
+            modalities=MODALITIES,
+            reading=dict(max_failed_share=1.0),
+            pipeline=PIPELINE,
+            seed=11,
         )[SampleIndex(index, 0)]
         assert torch.equal(found[index]['inputs']['rgb'], again['inputs']['rgb'])
         assert torch.isfinite(found[index]['inputs']['dsm']).all()
@@ -310,7 +321,10 @@ def test_a_broken_shard_is_named_and_replaced(root, tmp_path, change, monkeypatc
 def test_too_many_broken_shards_stop_it(root, tmp_path):
     copy, path = damaged(root, tmp_path, cut)
     dataset = ShardDataset(
-        data_root=copy, modalities=MODALITIES, pipeline=PIPELINE, max_failed_share=0.009
+        data_root=copy,
+        modalities=MODALITIES,
+        pipeline=PIPELINE,
+        reading=dict(max_failed_share=0.009),
     )
     shards = len(dataset.chunk_sizes)
     assert shards == 107

@@ -9,6 +9,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 import numpy as np
 import pytest
 import torch
+from option_groups import merged
 from torch.utils.data import DataLoader
 
 from mssdf.datasets import MultiModalRasterDataset, SampleIndex, ShardDataset, multimodal_collate
@@ -88,7 +89,10 @@ class Handler(BaseHTTPRequestHandler):
 @pytest.fixture(scope='module')
 def local(data_root, write_shards, tmp_path_factory):
     rasters = MultiModalRasterDataset(
-        data_root=data_root / 'autzen', modalities=MODALITIES, window_size=128, cache_dir=''
+        data_root=data_root / 'autzen',
+        modalities=MODALITIES,
+        windows=dict(size=128),
+        index=dict(cache_dir=''),
     )
     root = tmp_path_factory.mktemp('bucket')
     write_shards(rasters, root / 'train' / 'shards', per_shard=16)
@@ -107,23 +111,20 @@ def bucket(local):
 
 
 def open_remote(bucket, tmp_path, **options):
-    return ShardDataset(
-        **{
-            **dict(
-                data_root='s3://imagery/train',
-                modalities=MODALITIES,
-                cache_dir=str(tmp_path / 'cache'),
-                pipeline=[dict(type='mssdf.PackMultiModalInputs')],
-                storage_options=dict(
-                    endpoint_url=f'http://127.0.0.1:{bucket.server_port}',
-                    aws_access_key_id='key',
-                    aws_secret_access_key='secret',
-                    region_name='eu-central-1',
-                ),
-            ),
-            **options,
-        }
+    storage = dict(
+        endpoint_url=f'http://127.0.0.1:{bucket.server_port}',
+        aws_access_key_id='key',
+        aws_secret_access_key='secret',
+        region_name='eu-central-1',
     )
+    settings = dict(
+        data_root='s3://imagery/train',
+        modalities=MODALITIES,
+        index=dict(cache_dir=str(tmp_path / 'cache')),
+        reading=dict(storage_options=storage),
+        pipeline=[dict(type='mssdf.PackMultiModalInputs')],
+    )
+    return ShardDataset(**merged(settings, options))
 
 
 def test_the_same_windows_by_ranges_of_bytes(local, bucket, tmp_path):
@@ -177,7 +178,7 @@ def test_a_batch_is_read_side_by_side(local, bucket, tmp_path):
         modalities=MODALITIES,
         pipeline=[dict(type='mssdf.PackMultiModalInputs')],
     )
-    far = open_remote(bucket, tmp_path, storage_threads=8)
+    far = open_remote(bucket, tmp_path, reading=dict(storage_threads=8))
     far[SampleIndex(0, 0)]
     assert bucket.most == 1
     bucket.delay = 0.05
@@ -223,7 +224,10 @@ def test_other_shards_under_the_same_address(data_root, write_shards, bucket, lo
     old = open_remote(bucket, tmp_path)
     old.read_window(0)
     rasters = MultiModalRasterDataset(
-        data_root=data_root / 'autzen', modalities=MODALITIES, window_size=96, cache_dir=''
+        data_root=data_root / 'autzen',
+        modalities=MODALITIES,
+        windows=dict(size=96),
+        index=dict(cache_dir=''),
     )
     new = tmp_path / 'new'
     write_shards(rasters, new / 'train' / 'shards', per_shard=9)

@@ -126,7 +126,9 @@ def test_shards_that_lie_elsewhere_are_refused(root, name):
 
 
 def test_an_index_changed_after_the_start_is_refused_too(root):
-    dataset = ShardDataset(data_root=root, modalities=MODALITIES, max_failed_share=1.0)
+    dataset = ShardDataset(
+        data_root=root, modalities=MODALITIES, reading=dict(max_failed_share=1.0)
+    )
     change(root, 'index.json', lambda content: content['config'].update(data_format=['pickle']))
     assert dataset.read_window(0) is None
     assert dataset._failures.failed == [str(root / 'shards/chunk-a.bin')]

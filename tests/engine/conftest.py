@@ -54,9 +54,8 @@ def tiny_dict(data_root: Path) -> dict:
             dataset=dict(
                 type='mssdf.MultiModalRasterDataset',
                 data_root=str(data_root / 'autzen'),
-                cache_dir='',
-                window_size=64,
-                windows=dict(mode='random', per_epoch=12),
+                index=dict(cache_dir=''),
+                windows=dict(size=64, mode='random', per_epoch=12),
                 modalities=dict(rgb=dict(suffix='_dom.tif'), dsm=dict(suffix='_dsm.tif')),
                 pipeline=[
                     dict(type='mssdf.MultiModalRandomResizedCrop', size=64, scale=(0.3, 1.0)),

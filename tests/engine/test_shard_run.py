@@ -38,8 +38,8 @@ def test_training_on_shards_goes_on_inside_an_epoch(
 ):
     config = make_config(tmp_path)
     dataset = config.train_dataloader.dataset
-    dataset.window_size = 128
-    rasters = DATASETS.build(dict(dataset, windows=None))
+    dataset.windows.size = 128
+    rasters = DATASETS.build(dict(dataset, windows=dict(size=128)))
     write_shards(rasters, tmp_path / 'data' / 'shards', per_shard=9)
     dataset.update(type='mssdf.ShardDataset', data_root=str(tmp_path / 'data'))
     config.train_dataloader.update(

@@ -20,7 +20,7 @@ def main() -> None:
     scenes = [
         {**job['good'], job['kind']: job['path'], 'name': Path(job['path']).stem} for job in jobs
     ]
-    config = tiny_pretraining(scenes, work_dir, max_failed_share=0.9, read_attempts=2)
+    config = tiny_pretraining(scenes, work_dir, reading=dict(max_failed_share=0.9, attempts=2))
     config.log_level = 'WARNING'
     runner = Runner.from_cfg(config)
     model = runner.train()

@@ -44,12 +44,9 @@ def open_dataset(job: dict[str, Any], original: bool = False) -> MultiModalRaste
     return MultiModalRasterDataset(
         modalities=MODALITIES,
         scenes=scenes,
-        reference=job['reference'],
-        window_size=WINDOW,
-        max_failed_share=0.9,
-        read_attempts=2,
-        retry_seconds=0.0,
-        cache_dir='',
+        windows=dict(reference=job['reference'], size=WINDOW),
+        reading=dict(max_failed_share=0.9, attempts=2, retry_seconds=0.0),
+        index=dict(cache_dir=''),
         pipeline=[dict(type='mssdf.PackMultiModalInputs')],
     )
 

@@ -18,7 +18,7 @@ MODALITIES = dict(rgb=dict(suffix='_dom.tif', bands=[1, 2, 3]), dsm=dict(suffix=
 
 def dataset_of(root, **options):
     """Windows of 160 pixels over a folder of pairs; options of the dataset as keywords."""
-    settings = dict(modalities=MODALITIES, window_size=160, pipeline=[], data_root=root)
+    settings = dict(modalities=MODALITIES, windows=dict(size=160), pipeline=[], data_root=root)
     return MultiModalRasterDataset(**{**settings, **options})
 
 

@@ -4,6 +4,7 @@ from typing import Any
 
 import torch
 from mmengine.config import Config
+from option_groups import merged
 from torch import nn
 
 MODALITIES = dict(rgb=dict(bands=[1, 2, 3]), dsm=dict(bands=[1]))
@@ -33,9 +34,9 @@ def tiny_pretraining(
         type='mssdf.MultiModalRasterDataset',
         scenes=scenes,
         modalities=MODALITIES,
-        window_size=size,
-        retry_seconds=0.0,
-        cache_dir='',
+        windows=dict(size=size),
+        reading=dict(retry_seconds=0.0),
+        index=dict(cache_dir=''),
         pipeline=[
             dict(type='mssdf.MultiModalRandomFlip'),
             dict(type='mssdf.MultiModalColorJitter'),
@@ -66,7 +67,7 @@ def tiny_pretraining(
                 num_workers=workers,
                 sampler=dict(type='mssdf.ResumableSampler', shuffle=True),
                 collate_fn=dict(type='mssdf.multimodal_collate'),
-                dataset={**settings, **dataset},
+                dataset=merged(settings, dataset),
             ),
             optim_wrapper=dict(optimizer=dict(type='AdamW', lr=1e-3)),
             train_cfg=dict(type='mssdf.ResumableEpochTrainLoop', max_epochs=epochs),

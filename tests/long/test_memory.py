@@ -34,8 +34,8 @@ model = dict(
 train_dataloader = dict(
     batch_size=8, num_workers=2,
     dataset=dict(
-        data_root='{data}', cache_dir='', max_open_files={max_open}, window_size=96,
-        windows=dict(per_epoch=80),
+        data_root='{data}', index=dict(cache_dir=''), reading=dict(max_open_files={max_open}),
+        windows=dict(size=96, per_epoch=80),
         pipeline=[
             dict(type='mssdf.MultiModalRandomResizedCrop', size=64, scale=(0.3, 1.0)),
             dict(type='mssdf.MultiModalRandomFlip'),

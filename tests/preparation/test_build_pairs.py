@@ -130,9 +130,9 @@ def test_the_dataset_reads_what_was_built(built):
         dataset = MultiModalRasterDataset(
             data_root=str(built / part),
             modalities=dict(rgb=dict(suffix='_dom.tif'), dsm=dict(suffix='_dsm.tif')),
-            window_size=160,
+            windows=dict(size=160),
             pipeline=[],
-            cache_dir='',
+            index=dict(cache_dir=''),
         )
         assert len(dataset) == report['parts'][part]['windows'] > 0
 
@@ -145,9 +145,12 @@ def test_shards_hold_the_windows_of_the_pairs(tool, sources, built, tmp_path):
     modalities = dict(rgb=dict(suffix='_dom.tif'), dsm=dict(suffix='_dsm.tif'))
     for part in ('train', 'val'):
         common = dict(
-            data_root=str(tmp_path / part), modalities=modalities, window_size=160, pipeline=[]
+            data_root=str(tmp_path / part),
+            modalities=modalities,
+            windows=dict(size=160),
+            pipeline=[],
         )
-        rasters = MultiModalRasterDataset(**common, cache_dir='')
+        rasters = MultiModalRasterDataset(**common, index=dict(cache_dir=''))
         shards = ShardDataset(**common)
         pairs = [
             {(s['scene'], tuple(s['window'][:2])): s for s in (d[i] for i in range(len(d)))}

@@ -121,7 +121,10 @@ def test_what_comes_out_is_not_converted_again(write, build, surface, texture):
         assert raster.units == ('metre',) and raster.crs.to_epsg() == 32610
         expected = raster.read(1)
     dataset = MultiModalRasterDataset(
-        modalities=dict(dsm={}), scenes=[dict(dsm=str(path))], window_size=16, cache_dir=''
+        modalities=dict(dsm={}),
+        scenes=[dict(dsm=str(path))],
+        windows=dict(size=16),
+        index=dict(cache_dir=''),
     )
     window = dataset.read_window(0)['images']['dsm'][0]
     np.testing.assert_array_equal(window, expected[:16, :16])

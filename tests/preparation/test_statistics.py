@@ -72,8 +72,8 @@ def test_real_rasters_equal_numpy(data_root):
         dsm = raster.read(1)
     dataset = MultiModalRasterDataset(
         data_root=str(data_root / 'autzen'),
-        cache_dir='',
-        window_size=320,
+        index=dict(cache_dir=''),
+        windows=dict(size=320),
         modalities=dict(rgb=dict(suffix='_dom.tif'), dsm=dict(suffix='_dsm.tif')),
     )
     found = compute_statistics(dataset, relative=['dsm'], workers=2)
@@ -101,7 +101,7 @@ def test_scaled_bands_and_several_files(write_raster, rng):
         for i, a in enumerate(arrays)
     ]
     dataset = MultiModalRasterDataset(
-        scenes=scenes, modalities=dict(ms=None), window_size=30, cache_dir=''
+        scenes=scenes, modalities=dict(ms=None), windows=dict(size=30), index=dict(cache_dir='')
     )
     found = compute_statistics(dataset)['ms']
     every = np.concatenate([a.reshape(2, -1) for a in arrays], axis=1)
@@ -117,7 +117,7 @@ def test_interrupted_and_taken_up_again(write_raster, rng, tmp_path, monkeypatch
         for i in range(6)
     ]
     dataset = MultiModalRasterDataset(
-        scenes=scenes, modalities=dict(x=None), window_size=20, cache_dir=''
+        scenes=scenes, modalities=dict(x=None), windows=dict(size=20), index=dict(cache_dir='')
     )
     expected = compute_statistics(dataset, relative=['x'])
     measure, done = statistics._measure, []
@@ -147,7 +147,10 @@ def test_interrupted_and_taken_up_again(write_raster, rng, tmp_path, monkeypatch
 def test_wrong_requests_are_named(write_raster):
     path = write_raster('a.tif', np.zeros((1, 20, 20), np.uint8))
     dataset = MultiModalRasterDataset(
-        scenes=[dict(x=path)], modalities=dict(x=None), window_size=20, cache_dir=''
+        scenes=[dict(x=path)],
+        modalities=dict(x=None),
+        windows=dict(size=20),
+        index=dict(cache_dir=''),
     )
     with pytest.raises(KeyError, match='dsm'):
         compute_statistics(dataset, relative=['dsm'])
@@ -167,7 +170,7 @@ def test_tool_by_options_and_by_config(data_root, project_root, tmp_path, monkey
     config = tmp_path / 'config.py'
     config.write_text(
         'train_dataloader = dict(dataset=dict(type="mssdf.MultiModalRasterDataset",\n'
-        f'    data_root={str(data_root)!r}, window_size=200, cache_dir="",\n'
+        f'    data_root={str(data_root)!r}, windows=dict(size=200), index=dict(cache_dir=""),\n'
         '    scenes=[dict(rgb="ign_lidarhd/rgbn.tif", dsm="ign_lidarhd/dsm.tif")],\n'
         '    modalities=dict(rgb=dict(bands=[1, 2, 3]), dsm=dict()), pipeline=[dict(type="X")]))\n'
         'model = dict(data_preprocessor=dict(\n'

@@ -81,7 +81,7 @@ def test_the_dataset_names_them_at_every_start(write_raster, rng, tmp_path, said
         dataset = MultiModalRasterDataset(
             data_root=str(tmp_path),
             modalities={**modalities, 'dsm': {**modalities['dsm'], **settings}},
-            window_size=32,
+            windows=dict(size=32),
         )
         for index in range(len(dataset)):
             dataset[index]
@@ -103,7 +103,10 @@ def test_a_window_shows_what_the_start_has_missed(write_raster, said):
     path = write_raster('a.tif', heights, tiled=True)
     assert fills_of(path) == {}
     dataset = MultiModalRasterDataset(
-        modalities=dict(dsm={}), scenes=[dict(dsm=path)], window_size=480, cache_dir=''
+        modalities=dict(dsm={}),
+        scenes=[dict(dsm=path)],
+        windows=dict(size=480),
+        index=dict(cache_dir=''),
     )
     for _ in range(2):
         dataset[0]

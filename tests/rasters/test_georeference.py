@@ -57,9 +57,9 @@ def dataset(folder, **modalities):
     return MultiModalRasterDataset(
         data_root=str(folder),
         modalities=modalities or dict(rgb=dict(suffix='_dom.tif'), dsm=dict(suffix='_dsm.tif')),
-        window_size=160,
+        windows=dict(size=160),
         pipeline=[],
-        cache_dir='',
+        index=dict(cache_dir=''),
     )
 
 
@@ -126,9 +126,9 @@ def test_one_file_of_points_has_its_own_grid(tmp_path):
     data = MultiModalRasterDataset(
         modalities=dict(rgb=dict(bands=[1, 2, 3]), nir=dict(bands=[4])),
         scenes=[dict(name='a', rgb=path, nir=path)],
-        window_size=160,
+        windows=dict(size=160),
         pipeline=[],
-        cache_dir='',
+        index=dict(cache_dir=''),
     )
     with rasterio.open(path) as raster:
         expected = raster.read()[:, :160, :160]

@@ -49,9 +49,8 @@ def test_a_mask_per_band_of_a_vrt(write_raster, rng, tmp_path, masked):
     dataset = MultiModalRasterDataset(
         modalities=dict(rgb={}),
         scenes=[dict(rgb=path)],
-        window_size=40,
-        cache_dir='',
-        max_invalid=0.9,
+        windows=dict(size=40, max_invalid_per_window=0.9),
+        index=dict(cache_dir=''),
     )
     np.testing.assert_array_equal(dataset.read_window(0)['valid']['rgb'], expected[:, :40])
 
@@ -70,7 +69,11 @@ def test_only_the_bands_asked_for_count(write_raster, rng, tmp_path):
 
 def windows_of(path, **options):
     dataset = MultiModalRasterDataset(
-        modalities=dict(dsm={}), scenes=[dict(dsm=path)], window_size=64, cache_dir='', **options
+        modalities=dict(dsm={}),
+        scenes=[dict(dsm=path)],
+        windows=dict(size=64),
+        index=dict(cache_dir=''),
+        **options,
     )
     return [dataset.get_data_info(i)['window'] for i in range(len(dataset))]
 

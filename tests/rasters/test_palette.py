@@ -32,8 +32,8 @@ def test_colors_not_indices(palette, bands, dtype):
     dataset = MultiModalRasterDataset(
         modalities=dict(rgb=dict(bands=bands)),
         scenes=[dict(rgb=path)],
-        window_size=40,
-        cache_dir='',
+        windows=dict(size=40),
+        index=dict(cache_dir=''),
     )
     order = [band - 1 for band in bands or [1, 2, 3]]
     image = dataset.read_window(0)['images']['rgb']
@@ -47,8 +47,8 @@ def test_averages_are_those_of_the_colors(palette, write_raster):
     dataset = MultiModalRasterDataset(
         modalities=dict(dsm={}, rgb={}),
         scenes=[dict(dsm=coarse, rgb=path)],
-        window_size=20,
-        cache_dir='',
+        windows=dict(size=20),
+        index=dict(cache_dir=''),
     )
     colors = COLORS[indices[:, :40], :3].reshape(20, 2, 20, 2, 3).mean(axis=(1, 3))
     np.testing.assert_allclose(

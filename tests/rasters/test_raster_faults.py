@@ -25,6 +25,7 @@ import torch
 from affine import Affine
 from mmengine.logging import MMLogger
 from mmengine.runner import Runner
+from option_groups import merged
 from rasterio.errors import RasterioIOError
 from tiny_pretraining import MODALITIES, non_finite, tiny_pretraining
 
@@ -41,8 +42,14 @@ FOLDERS = [str(HERE), str(HERE.parent / 'helpers')]
 
 
 def make(scenes, **options) -> MultiModalRasterDataset:
-    settings = dict(modalities=MODALITIES, window_size=SIDE, pipeline=PACK, cache_dir='')
-    return MultiModalRasterDataset(scenes=scenes, **{**settings, 'retry_seconds': 0.0, **options})
+    settings = dict(
+        modalities=MODALITIES,
+        windows=dict(size=SIDE),
+        reading=dict(retry_seconds=0.0),
+        index=dict(cache_dir=''),
+        pipeline=PACK,
+    )
+    return MultiModalRasterDataset(scenes=scenes, **merged(settings, options))
 
 
 @pytest.fixture
@@ -179,7 +186,7 @@ def test_one_bad_file_is_left_out_and_named(pairs, log, tmp_path, fault, modalit
     assert len(named) == 1 and re.search(reason, named[0]) and '\n' not in named[0]
     assert dataset._failures.failed == [bad]
     with pytest.raises(UnreadableDataError, match=rf'1 of 24 files failed.*{re.escape(bad)}'):
-        make(pairs, max_failed_share=0.0)
+        make(pairs, reading=dict(max_failed_share=0.0))
 
 
 @pytest.mark.parametrize('modality', ['rgb', 'dsm'])
@@ -199,7 +206,7 @@ def test_what_is_left_trains(pairs, tmp_path):
     damages = [truncate, *(damage for damage, _ in SKIPPED.values())]
     for pair, damage in zip(pairs, damages, strict=False):
         damage(pair['rgb'])
-    dataset = train_on(pairs, tmp_path, max_failed_share=0.5, epochs=4)
+    dataset = train_on(pairs, tmp_path, reading=dict(max_failed_share=0.5), epochs=4)
     assert len(dataset.scenes) == PAIRS - len(SKIPPED)  # the truncated one can be opened
     assert dataset._failures.failed == [pair['rgb'] for pair in pairs[: len(damages)]]
 
@@ -369,7 +376,7 @@ def test_a_double_too_large_for_a_float_is_invalid(pairs):
 def test_a_scale_that_lifts_values_beyond_all_bounds_makes_them_invalid(pairs):
     with rasterio.open(pairs[0]['dsm'], 'r+') as raster:
         raster.scales = (1e37,)  # times 100 m and more
-    dataset = make(pairs, judge_by='any')
+    dataset = make(pairs, windows=dict(judge_by='any'))
     assert not dataset.read_window(0)['valid']['dsm'].any()
     assert dataset.read_window(1)['valid']['dsm'].any()
 
@@ -421,8 +428,7 @@ def test_vanishing_during_training(pairs, tmp_path, workers):
         batch_size=4,
         epochs=6,
         workers=workers,
-        max_open_files=2,
-        max_failed_share=0.4,
+        reading=dict(max_open_files=2, max_failed_share=0.4),
     )
     config.custom_hooks.append(dict(type='Vanish', files=[pairs[i]['rgb'] for i in (1, 4, 8)]))
     with vanishing():
@@ -463,7 +469,12 @@ class vanishing:
 @pytest.mark.parametrize('workers', [0, 2])
 def test_the_command_says_in_one_line_that_all_files_are_gone(pairs, tmp_path, workers):
     config = tiny_pretraining(
-        pairs, str(tmp_path / 'run'), batch_size=4, epochs=50, workers=workers, max_open_files=2
+        pairs,
+        str(tmp_path / 'run'),
+        batch_size=4,
+        epochs=50,
+        workers=workers,
+        reading=dict(max_open_files=2),
     )
     path = tmp_path / 'config.py'
     config.dump(path)
@@ -510,7 +521,7 @@ def change_type(pixels):
 
 @pytest.mark.parametrize('change', [change_bands, change_size, change_type])
 def test_a_file_written_anew_with_another_content_is_named(pairs, log, change):
-    dataset = make(pairs, max_open_files=1)
+    dataset = make(pairs, reading=dict(max_open_files=1))
     bad = pairs[5]['rgb']
     rewrite(bad, change)
     samples = [dataset[SampleIndex(i, 0)] for i in range(PAIRS)]
@@ -556,7 +567,7 @@ def test_reads_that_fail_now_and_then_change_nothing(pairs, log, flaky):
     """A fifth of the reads fail; five attempts leave one in three thousand."""
     expected = [make(pairs)[SampleIndex(i, 0)] for i in range(PAIRS)]
     counts = flaky(0.2)
-    dataset = make(pairs, read_attempts=5)
+    dataset = make(pairs, reading=dict(attempts=5))
     found = [dataset[SampleIndex(i, 0)] for _ in range(5) for i in range(PAIRS)]
     for one, other in zip(found, expected * 5, strict=True):
         for modality in MODALITIES:
@@ -570,14 +581,14 @@ def test_reads_that_fail_now_and_then_change_nothing(pairs, log, flaky):
 
 def test_training_goes_on_over_reads_that_fail_now_and_then(pairs, tmp_path, flaky):
     flaky(0.2)
-    dataset = train_on(pairs, tmp_path, epochs=3, workers=2, read_attempts=5)
+    dataset = train_on(pairs, tmp_path, epochs=3, workers=2, reading=dict(attempts=5))
     assert dataset._failures.reads['recovered'] > 5  # counted in the workers
 
 
 def test_attempts_wait_longer_each_time_and_end(pairs, flaky, monkeypatch):
     waits = []
-    monkeypatch.setattr('mssdf.rasters.read_errors.time.sleep', waits.append)
-    dataset = make(pairs, read_attempts=4, retry_seconds=0.25, max_failed_share=1.0)
+    monkeypatch.setattr('mssdf.rasters.retries.time.sleep', waits.append)
+    dataset = make(pairs, reading=dict(attempts=4, retry_seconds=0.25, max_failed_share=1.0))
     counts = flaky(1.0)
     dataset._reader.close()
     for _ in range(3):
@@ -595,20 +606,20 @@ def test_lasting_faults_are_not_waited_for(pairs, monkeypatch):
     for damage, pair in zip((os.unlink, empty, no_raster), pairs, strict=False):
         damage(pair['rgb'])
     waits = []
-    monkeypatch.setattr('mssdf.rasters.read_errors.time.sleep', waits.append)
-    make(pairs, max_failed_share=0.5, retry_seconds=30.0)
+    monkeypatch.setattr('mssdf.rasters.retries.time.sleep', waits.append)
+    make(pairs, reading=dict(max_failed_share=0.5, retry_seconds=30.0))
     assert [wait for wait in waits if wait > 0.01] == []
 
 
 @pytest.mark.parametrize(
     ('options', 'message'),
     [
-        (dict(read_attempts=0), 'read_attempts: expected 1 to 10, found 0'),
-        (dict(read_attempts=100), 'read_attempts: expected 1 to 10, found 100'),
-        (dict(retry_seconds=-1), 'retry_seconds: expected 0 to 60, found -1'),
+        (dict(reading=dict(attempts=0)), 'reading.attempts: expected 1 to 10, found 0'),
+        (dict(reading=dict(attempts=100)), 'reading.attempts: expected 1 to 10, found 100'),
+        (dict(reading=dict(retry_seconds=-1)), 'reading.retry_seconds: expected 0 to 60, found -1'),
     ],
 )
-def test_wrong_patience_is_named(pairs, options, message):
+def test_wrong_retries_are_named(pairs, options, message):
     with pytest.raises(ValueError, match=message):
         make(pairs, **options)
 
@@ -675,7 +686,7 @@ def test_a_server_that_fails_now_and_then(pairs, tmp_path):
             f'sys.path[:0] = {FOLDERS!r}\n'
             'import numpy as np, test_raster_faults as faults\n'
             'remote, local = json.loads(sys.argv[1])\n'
-            'one = faults.make(remote, read_attempts=8, retry_seconds=0.05)\n'
+            'one = faults.make(remote, reading=dict(attempts=8, retry_seconds=0.05))\n'
             'two = faults.make(local)\n'
             'assert len(one) == len(two)\n'
             'for i in range(len(one)):\n'
@@ -705,7 +716,7 @@ def test_a_server_that_fails_now_and_then(pairs, tmp_path):
 
 def test_a_torn_index_is_made_anew(pairs, tmp_path):
     cache = tmp_path / 'cache'
-    make(pairs, cache_dir=str(cache))
+    make(pairs, index=dict(cache_dir=str(cache)))
     (path,) = cache.iterdir()
     entries = json.loads(path.read_text())
     for number, entry in enumerate(entries.values()):
@@ -716,17 +727,20 @@ def test_a_torn_index_is_made_anew(pairs, tmp_path):
         if number == 2:
             entry['sources'] = 7
     path.write_text(json.dumps(entries))
-    assert len(make(pairs, cache_dir=str(cache))) == PAIRS
+    assert len(make(pairs, index=dict(cache_dir=str(cache)))) == PAIRS
     path.write_text('[]')
-    assert len(make(pairs, cache_dir=str(cache))) == PAIRS
+    assert len(make(pairs, index=dict(cache_dir=str(cache)))) == PAIRS
 
 
 def test_a_failed_read_leaves_no_handle(pairs):
     pool = RasterPool(4)
     for pair in pairs:
         truncate(pair['rgb'])
-    dataset = make([dict(pair) for pair in pairs], max_failed_share=1.0, max_open_files=4,
-                   reference='dsm')  # fmt: skip
+    dataset = make(
+        [dict(pair) for pair in pairs],
+        reading=dict(max_failed_share=1.0, max_open_files=4),
+        windows=dict(reference='dsm'),
+    )
     before = len(os.listdir('/proc/self/fd'))
     for _ in range(3):
         for i in range(len(dataset)):
@@ -739,7 +753,7 @@ def test_files_that_fail_at_the_start_are_no_failed_reads(pairs):
     """Many files, of which an allowed share cannot be opened, and as many reads soon after."""
     many = [dict(pairs[i % PAIRS], name=str(i)) for i in range(200)]
     many += [dict(rgb=f'{pairs[0]["rgb"]}-{i}', dsm=pairs[0]['dsm']) for i in range(60)]
-    dataset = make(many, max_failed_share=0.9)
+    dataset = make(many, reading=dict(max_failed_share=0.9))
     dataset._failures.max_failed_share = 0.01
     dataset._failures._namer.zero_()  # only the reads are judged
     for i in range(len(dataset)):

@@ -9,8 +9,8 @@ from mssdf.rasters.reader_threads import reader_threads
 def index(data_root) -> None:
     MultiModalRasterDataset(
         data_root=str(data_root / 'autzen'),
-        cache_dir='',
-        window_size=128,
+        index=dict(cache_dir=''),
+        windows=dict(size=128),
         modalities=dict(rgb=dict(suffix='_dom.tif'), dsm=dict(suffix='_dsm.tif')),
     ).full_init()
 

@@ -86,7 +86,10 @@ def test_heights_come_in_meters(write_raster, rng, crs, units, meters, dtype):
         with_units(path, units)
     source = make_source(read_header(path))
     dataset = MultiModalRasterDataset(
-        modalities=dict(dsm={}), scenes=[dict(dsm=path)], window_size=40, cache_dir=''
+        modalities=dict(dsm={}),
+        scenes=[dict(dsm=path)],
+        windows=dict(size=40),
+        index=dict(cache_dir=''),
     )
     sample = dataset[0]
     assert source.units == (
@@ -102,7 +105,10 @@ def test_scale_and_offset_of_the_file_come_first(write_raster, rng):
     array = rng.integers(0, 1000, (16, 16)).astype(np.int16)
     path = with_units(write_raster('a.tif', array, scales=[0.1], offsets=[50]), 'ft')
     dataset = MultiModalRasterDataset(
-        modalities=dict(dsm={}), scenes=[dict(dsm=path)], window_size=16, cache_dir=''
+        modalities=dict(dsm={}),
+        scenes=[dict(dsm=path)],
+        windows=dict(size=16),
+        index=dict(cache_dir=''),
     )
     expected = (array * 0.1 + 50) * INTERNATIONAL
     np.testing.assert_allclose(dataset[0]['images']['dsm'][0], expected, rtol=1e-6)
@@ -143,7 +149,7 @@ def test_statistics_over_feet_and_meters(write_raster, rng, tmp_path, said):
         if unit:
             with_units(path, unit)
     dataset = MultiModalRasterDataset(
-        data_root=str(tmp_path), modalities=RGB_DSM, window_size=40, cache_dir=''
+        data_root=str(tmp_path), modalities=RGB_DSM, windows=dict(size=40), index=dict(cache_dir='')
     )
     found = compute_statistics(dataset)['dsm']
     assert found['mean'][0] == pytest.approx(meters.mean(), abs=1e-4)
@@ -163,8 +169,8 @@ def test_units_that_cannot_be_reconciled_are_one_line(write_raster, rng):
         MultiModalRasterDataset(
             modalities=dict(dsm={}),
             scenes=[dict(dsm=path) for path in paths],
-            window_size=8,
-            cache_dir='',
+            windows=dict(size=8),
+            index=dict(cache_dir=''),
         )
 
 

@@ -2,7 +2,8 @@ import numpy as np
 import pytest
 
 from mssdf.rasters.grids import GridMap
-from mssdf.rasters.windows import ValidityMap, WindowSettings, full_map, grid_shares, grid_starts
+from mssdf.rasters.windows import ValidityMap, WindowOptions, full_map, grid_shares, grid_starts
+from mssdf.utils.options import parse_options
 
 
 @pytest.mark.parametrize(
@@ -62,6 +63,6 @@ def test_shares_on_another_grid_and_beyond_the_raster():
 )
 def test_wrong_settings(config, message):
     with pytest.raises(ValueError, match=message):
-        WindowSettings.from_config(config, 32)
+        parse_options(WindowOptions, 'windows', dict(config, size=32))
     with pytest.raises(KeyError, match='strid'):
-        WindowSettings.from_config(dict(strid=3), 32)
+        parse_options(WindowOptions, 'windows', dict(strid=3))

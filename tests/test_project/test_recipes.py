@@ -102,8 +102,8 @@ def test_adamw_decays_neither_norms_nor_biases_nor_tokens_nor_positions(either):
 
 def test_windows_are_augmented_with_one_geometry_and_jitter_on_colors_alone(either):
     dataset = either.train_dataloader.dataset
-    assert dataset.window_size == 320
-    assert dataset.max_invalid == 0.5  # a window with more is drawn again
+    assert dataset.windows.size == 320
+    assert dataset.windows.max_invalid_per_window == 0.5  # a window with more is drawn again
     steps = {step['type'].removeprefix('mssdf.'): step for step in dataset.pipeline}
     assert list(steps) == [
         'MultiModalRandomResizedCrop',
@@ -136,7 +136,7 @@ def effective(config: Config) -> dict[str, Any]:
                 quantiles=None,
                 weights=None,
                 score_terms=('gradient', 'variance'),
-                max_invalid=0.5,
+                max_invalid_per_patch=0.5,
                 cross_modal=None,
                 same_masks=False,
                 second_view=None,
@@ -164,7 +164,7 @@ PAPER = dict(
         quantiles=(0.2, 0.8),
         weights=(0.8, 0.5, 0.3),
         score_terms=('gradient', 'variance'),
-        max_invalid=0.5,
+        max_invalid_per_patch=0.5,
         cross_modal=dict(target='dsm', complementary=False),
         same_masks=False,
         second_view=None,

@@ -48,7 +48,7 @@ def run(request, project_root, data_root, tmp_path_factory) -> tuple[Runner, Pat
         'train_dataloader.num_workers': 0,
         'train_dataloader.persistent_workers': False,
         'train_dataloader.dataset.data_root': str(data_root / 'autzen'),
-        'train_dataloader.dataset.cache_dir': '',
+        'train_dataloader.dataset.index.cache_dir': '',
         'train_dataloader.dataset.windows.per_epoch': 4,
         'train_cfg.max_epochs': 1,
         'default_hooks.checkpoint.interval': 1,

@@ -39,7 +39,7 @@ WRONG = {
     'dataset': (
         PRETRAIN,
         'train_dataloader = dict(dataset=dict(windowsize=64))',
-        ['train_dataloader.dataset.windowsize', 'window_size'],
+        ['train_dataloader.dataset.windowsize', 'windows'],
     ),
     'modality': (
         PRETRAIN,
@@ -208,13 +208,13 @@ WRONG = {
     ),
     'max invalid': (
         PRETRAIN,
-        'train_dataloader = dict(dataset=dict(max_invalid=1.5))',
-        ['max_invalid', '1.5'],
+        'train_dataloader = dict(dataset=dict(windows=dict(max_invalid_per_window=1.5)))',
+        ['windows.max_invalid_per_window', '1.5'],
     ),
     'judge': (
         PRETRAIN,
-        "train_dataloader = dict(dataset=dict(judge_by='all'))",
-        ['judge_by', 'all'],
+        "train_dataloader = dict(dataset=dict(windows=dict(judge_by='all')))",
+        ['windows.judge_by', 'all'],
     ),
     'window mode': (
         PRETRAIN,

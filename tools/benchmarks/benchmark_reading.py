@@ -185,10 +185,8 @@ def open_dataset(args: argparse.Namespace, folder: Path, augmented: bool) -> Any
     return kind(
         data_root=folder,
         modalities={m: dict(suffix=suffix) for m, suffix in SUFFIXES.items()},
-        window_size=args.window_size,
-        max_invalid=0.5,
-        judge_by='any',
-        cache_dir=str(folder / 'index'),
+        windows=dict(size=args.window_size, max_invalid_per_window=0.5, judge_by='any'),
+        index=dict(cache_dir=str(folder / 'index')),
         pipeline=pipeline if augmented else pipeline[-1:],
     )
 

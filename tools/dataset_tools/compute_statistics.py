@@ -117,10 +117,10 @@ def from_options(args: argparse.Namespace) -> tuple[dict[str, Any], list[str]]:
     dataset = dict(
         type='mssdf.MultiModalRasterDataset',
         data_root=args.data_root,
-        folder=args.folder,
+        index=dict(folder=args.folder),
         scenes=args.scenes,
         modalities=modalities,
-        window_size=args.window_size,
+        windows=dict(size=args.window_size),
     )
     return dataset, []
 

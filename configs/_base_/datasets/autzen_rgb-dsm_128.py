@@ -19,8 +19,7 @@ train_dataloader = dict(
     pin_memory=False,
     dataset=dict(
         data_root='tests/data/autzen',
-        window_size=224,
-        windows=dict(_delete_=True, mode='random', per_epoch=640),
+        windows=dict(size=224, mode='random', per_epoch=640),
         pipeline=train_pipeline,
     ),
 )

@@ -22,9 +22,7 @@ train_dataloader = dict(
         type='mssdf.MultiModalRasterDataset',
         data_root='data/hr_pairs',  # or --data-root, or the variable MSSDF_DATA
         modalities=dict(rgb=dict(suffix='_dom.tif', bands=[1, 2, 3])),
-        window_size=320,
-        windows=dict(mode='grid'),
-        max_invalid=0.5,
+        windows=dict(size=320, mode='grid', max_invalid_per_window=0.5),
         pipeline=train_pipeline,
     ),
 )

@@ -10,6 +10,7 @@ from torch import Tensor
 from mssdf.distributed import rank_and_world_size
 from mssdf.registry import MODELS
 from mssdf.structures import MaskedBatch
+from mssdf.utils.options import move_old_keys
 
 from ..masking import (
     information_score,
@@ -48,7 +49,7 @@ class MaskingDataPreprocessor(MultiModalDataPreprocessor):
         quantiles: of the score, see :func:`~mssdf.models.masking.sampling_weights`.
         weights: below, between and above the quantiles; equal ones mask at random.
         score_terms: of :func:`~mssdf.models.masking.information_score`.
-        max_invalid: largest share of invalid pixels of a patch that still counts.
+        max_invalid_per_patch: largest share of invalid pixels, 0...1, of a patch that still counts.
         cross_modal: ``target``: the modality of which more is hidden, or ``'random'`` to draw one
             of those present for each sample; ``complementary``: show as many others instead.
             None switches cross-modal masking off.
@@ -58,11 +59,14 @@ class MaskingDataPreprocessor(MultiModalDataPreprocessor):
             itself: every location visible in one is then visible in all that have data there, and
             L_align can compare it, at any mask ratio. ``cross_modal`` then hides more of its
             target alone, which is to be told from what the other modalities show there.
-        **kwargs: see :class:`MultiModalDataPreprocessor`.
+        **kwargs: see :class:`MultiModalDataPreprocessor`; a key of former versions
+            (:data:`MOVED_KEYS`) is named in the log.
 
     Raises:
         ValueError: if the ratio is outside 0...1 or the target is not a modality.
     """
+
+    MOVED_KEYS = dict(max_invalid='max_invalid_per_patch')
 
     def __init__(
         self,
@@ -72,13 +76,16 @@ class MaskingDataPreprocessor(MultiModalDataPreprocessor):
         quantiles: tuple[float, float] = (0.2, 0.8),
         weights: tuple[float, float, float] = (0.8, 0.5, 0.3),
         score_terms: tuple[str, ...] = ('gradient', 'variance'),
-        max_invalid: float = 0.5,
+        max_invalid_per_patch: float = 0.5,
         cross_modal: dict | None = None,
         second_view: dict | None = None,
         same_masks: bool = False,
         **kwargs: Any,
     ) -> None:
-        super().__init__(modalities=modalities, **kwargs)
+        given = dict(kwargs, max_invalid_per_patch=max_invalid_per_patch)
+        given = move_old_keys(given, self.MOVED_KEYS)
+        max_invalid_per_patch = given.pop('max_invalid_per_patch')
+        super().__init__(modalities=modalities, **given)
         if not (isinstance(mask_ratio, int | float) and 0 <= mask_ratio < 1):
             raise ValueError(f'mask_ratio must be within 0...1 (1 excluded), found {mask_ratio!r}')
         if not 0 <= quantiles[0] <= quantiles[1] <= 1:
@@ -104,7 +111,7 @@ class MaskingDataPreprocessor(MultiModalDataPreprocessor):
         self.quantiles = (quantiles[0], quantiles[1])
         self.weights = (weights[0], weights[1], weights[2])
         self.score_terms = tuple(score_terms)
-        self.max_invalid = max_invalid
+        self.max_invalid_per_patch = max_invalid_per_patch
         self.min_span = {
             name: check_span(f'modalities.{name}.min_span', settings.get('min_span', 0.0))
             for name, settings in self.modalities.items()
@@ -151,7 +158,7 @@ class MaskingDataPreprocessor(MultiModalDataPreprocessor):
         # what decides on shapes is looked up before the copy: asking the device would wait for it
         complete = {name: bool(mask.all()) for name, mask in valid.items()}
         patch_valid = {
-            name: valid_patches(mask, self.patch_size, self.max_invalid)
+            name: valid_patches(mask, self.patch_size, self.max_invalid_per_patch)
             for name, mask in valid.items()
         }
         num_extra = round(self.cross_modal_ratio * num_visible) if self.target else 0
@@ -203,7 +210,8 @@ class MaskingDataPreprocessor(MultiModalDataPreprocessor):
         assert self.second_view is not None
         if self.second_view.kind == 'crop':
             scale = self.second_view.scale
-            part = crop_windows(windows, scale, self.patch_size, self.max_invalid, source)
+            limit = self.max_invalid_per_patch
+            part = crop_windows(windows, scale, self.patch_size, limit, source)
             return self._mask(part, num_masked, num_extra, source, scored)
 
         masks = self._masks(first.score, first.patch_valid, num_masked, num_extra, source)

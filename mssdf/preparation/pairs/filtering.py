@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from mssdf.rasters.indexed_scene import usable
+from mssdf.rasters.windows import has_enough
 
 from ..benchmarks.tiling import starts
 
@@ -62,7 +62,7 @@ def _judge(
 ) -> str | None:
     """The reason to drop a window, None to keep it."""
     for name in required:
-        if not usable(valid[name][place].mean(), max_invalid):
+        if not has_enough(valid[name][place].mean(), max_invalid):
             return EMPTY if name == required[0] else f'no {name}'
     for name, modality in values.items():
         known = valid[name][place]

@@ -45,7 +45,7 @@ class Recipe:
     quantiles: tuple[float, float] = (0.2, 0.8)
     weights: tuple[float, float, float] = (0.8, 0.5, 0.3)
     score_terms: tuple[str, ...] = ('gradient', 'variance')
-    max_invalid: float = 0.5
+    max_invalid_per_patch: float = 0.5
     target: str | None = None
     complementary: bool = False
     same_masks: bool = False
@@ -126,7 +126,7 @@ def window_score(image: NDArray, known: NDArray, recipe: Recipe, min_span: float
 def known_patches(known: NDArray, recipe: Recipe) -> NDArray[np.bool_]:
     """Patches (N,) of which not too much is invalid."""
     shares = np.array([one.mean() for one in patches_of(known, recipe.patch_size)])
-    return (1 - shares <= recipe.max_invalid) & (shares > 0)
+    return (1 - shares <= recipe.max_invalid_per_patch) & (shares > 0)
 
 
 def drawn_mask(score: NDArray, known: NDArray, recipe: Recipe, chance: NDArray) -> NDArray:
