@@ -10,7 +10,7 @@ from torch import nn
 from mssdf.registry import HOOKS
 
 # What belongs to the method; all others log, save or watch.
-METHOD_HOOKS = ('ProgressHook', 'CrossModalMaskingHook', 'TeacherMomentumHook')
+METHOD_HOOKS = ('ScheduleHook', 'TeacherHook')
 
 
 class Scalars:

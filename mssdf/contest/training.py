@@ -211,7 +211,7 @@ class _Training:
         crops, tiles = self.stream.crops, self.stream.tiles
         modalities, size = self.stream.modalities, self.settings.batch_size
         stream = TileStream(tiles, modalities, crops, size, self.settings.seed)
-        for hook in self.hooks:  # ramps in shares of training need its length
+        for hook in self.hooks:  # schedules move what the warm-up runs
             hook.before_train_iter(self.runner, 0)
         for _ in range(2):
             with torch.autocast(self.device.type, torch.bfloat16, enabled=self.settings.amp):

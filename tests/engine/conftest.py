@@ -79,9 +79,21 @@ def tiny_dict(data_root: Path) -> dict:
         ),
         custom_hooks=[
             dict(type='mssdf.IterationSeedHook'),
-            dict(type='mssdf.ProgressHook'),
-            dict(type='mssdf.CrossModalMaskingHook', every=1),
-            dict(type='mssdf.TeacherMomentumHook', start=0.9, end=1.0),
+            dict(
+                type='mssdf.ScheduleHook',
+                masking=dict(
+                    p=dict(
+                        type='Staircase',
+                        start=0.1,
+                        increment=0.1,
+                        every=1,
+                        maximum=0.7,
+                        by_epoch=True,
+                    )
+                ),
+                teacher=dict(momentum=dict(type='Cosine', start=0.9, end=1.0)),
+            ),
+            dict(type='mssdf.TeacherHook'),
             dict(type='mssdf.ThroughputHook'),
         ],
         log_processor=dict(type='mssdf.CompactLogProcessor', window_size=2),

@@ -125,7 +125,7 @@ def test_panel_shows_the_same_windows_and_masks(tiny_config, build_runner, tmp_p
     )
     tiny_config.train_cfg.max_epochs = 1
     tiny_config.custom_hooks = [
-        *(hook for hook in tiny_config.custom_hooks if 'CrossModal' not in hook.type),
+        *(hook for hook in tiny_config.custom_hooks if 'Schedule' not in hook.type),
         dict(type='mssdf.PretrainPanelHook', interval=3, indices=[2, 7], dpi=30),
     ]
     runner = build_runner(tiny_config)

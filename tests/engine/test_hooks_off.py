@@ -57,12 +57,12 @@ def test_a_config_and_the_command_line_may_say_so(tmp_path):
 def test_a_run_without_any(tiny_config, build_runner, tmp_path):
     path = tmp_path / 'none.py'
     tiny_config.train_cfg.max_epochs = 1
-    tiny_config.default_hooks.progress = tiny_config.custom_hooks[1]
+    tiny_config.default_hooks.schedules = tiny_config.custom_hooks[1]
     tiny_config.dump(path)
     config = read_config(
         str(path),
         options={
-            'default_hooks.progress': None,
+            'default_hooks.schedules': None,
             'default_hooks.checkpoint': None,
             'default_hooks.runtime_info': None,
             'custom_hooks': None,

@@ -22,7 +22,7 @@ def die() -> None:
 def arm(moment: str, number: int) -> None:
     """Kill this process when it comes to a moment for the n-th time."""
     from mssdf.engine import loops
-    from mssdf.engine.hooks import atomic_checkpoint_hook, progress_hook
+    from mssdf.engine.hooks import atomic_checkpoint_hook, teacher_hook
     from mssdf.utils import atomic_file
 
     left = [number]
@@ -32,7 +32,7 @@ def arm(moment: str, number: int) -> None:
         return left[0] == 0
 
     if moment == 'between step and teacher':
-        hook = progress_hook.TeacherMomentumHook
+        hook = teacher_hook.TeacherHook
         original = hook.after_train_iter
 
         def after_train_iter(self, runner, *args, **kwargs):

@@ -37,7 +37,7 @@ class After(Before):
         self.told.append(
             dict(
                 iteration=runner.model.iteration,
-                max_iters=runner.model.max_iters,
+                weights=dict(runner.model.weights),
                 p=runner.model.data_preprocessor.cross_modal_ratio,
                 visible=float(outputs['visible_dsm']),
                 log={
@@ -106,9 +106,12 @@ def test_the_teacher_waits_while_gradients_are_accumulated(tiny_config, build_ru
 @pytest.mark.parametrize(
     ('settings', 'expected'),
     [
-        (dict(every=1), [0.1] * 6 + [0.2] * 6 + [0.3] * 6),
         (
-            dict(start=0.2, increment=0.25, every=4, maximum=0.6, by_epoch=False),
+            dict(start=0.1, increment=0.1, every=1, maximum=0.7, by_epoch=True),
+            [0.1] * 6 + [0.2] * 6 + [0.3] * 6,
+        ),
+        (
+            dict(start=0.2, increment=0.25, every=4, maximum=0.6),
             [0.2] * 4 + [0.45] * 4 + [0.6] * 10,
         ),
     ],
@@ -117,14 +120,16 @@ def test_the_teacher_waits_while_gradients_are_accumulated(tiny_config, build_ru
 def test_more_is_hidden_as_training_goes_on(tiny_config, build_runner, settings, expected):
     tiny_config.model.data_preprocessor.mask_ratio = 0.4  # 10 of 16 patches are visible
     tiny_config.model.losses = dict(cls=1.0)
-    hooks = [hook for hook in tiny_config.custom_hooks if 'CrossModal' not in hook.type]
-    tiny_config.custom_hooks = [*hooks, dict(type='mssdf.CrossModalMaskingHook', **settings)]
+    schedules = tiny_config.custom_hooks[1]
+    schedules.masking.p = dict(type='Staircase', **settings)
+    schedules.losses = dict(cls=(0.5, 1.0))  # shares of 18 iterations
     _, after = trained(tiny_config, build_runner)
     assert [told['p'] for told in after.told] == pytest.approx(expected)
     assert [told['log']['train/p_cross'] for told in after.told] == pytest.approx(expected)
     assert [told['visible'] for told in after.told] == [10 - round(10 * p) for p in expected]
     assert [told['iteration'] for told in after.told] == list(range(18))
-    assert {told['max_iters'] for told in after.told} == {18}
+    rise = [max(0, iteration - 9) / 9 for iteration in range(18)]
+    assert [told['weights']['cls'] for told in after.told] == pytest.approx(rise)
 
 
 def test_without_a_target_and_a_teacher_nothing_is_told(tiny_config, build_runner):

@@ -74,8 +74,11 @@ def tiny_pretraining(
             default_hooks=dict(checkpoint=None, logger=dict(type='LoggerHook', interval=1)),
             log_processor=dict(type='mssdf.CompactLogProcessor', window_size=1),
             custom_hooks=[
-                dict(type='mssdf.ProgressHook'),
-                dict(type='mssdf.TeacherMomentumHook', start=0.9, end=1.0),
+                dict(
+                    type='mssdf.ScheduleHook',
+                    teacher=dict(momentum=dict(type='Cosine', start=0.9, end=1.0)),
+                ),
+                dict(type='mssdf.TeacherHook'),
             ],
             randomness=dict(seed=0),
         )

@@ -12,7 +12,7 @@ from mssdf.models import MSSDF
 from mssdf.models.losses import NonFiniteLossError
 from mssdf.models.utils import sincos_positions
 
-from .tiny import ALL_LOSSES, drop, tiny_batch, tiny_config, tiny_model
+from .tiny import ALL_LOSSES, drop, move, tiny_batch, tiny_config, tiny_model
 
 
 def decode_by_loop(model: MSSDF, batch) -> dict[str, torch.Tensor]:
@@ -212,10 +212,10 @@ def test_weight_zero_skips_a_term_and_its_modules(term):
 
 def test_total_is_the_weighted_sum_and_ramps():
     weights = ALL_LOSSES | dict(rec=2.0)
-    model = tiny_model(losses=weights, ramps=dict(rec=(10, 30)), pairwise=dict(num_locations=16))
+    model = tiny_model(losses=weights, pairwise=dict(num_locations=16))
     batch = model.data_preprocessor(tiny_batch(3))
     for iteration, weight in ((0, 0.0), (10, 0.0), (15, 0.5), (30, 2.0), (99, 2.0)):
-        model.set_progress(iteration)
+        move(model, iteration, losses=dict(rec=(10, 30)))
         losses = model.loss(**batch)
         assert ('rec' in losses) == (weight > 0)  # the teacher is not run before
         expected = sum(
@@ -231,7 +231,7 @@ def test_wrong_settings_name_the_key():
         (dict(losses=dict(recon=1.0)), KeyError, 'recon'),
         (dict(losses=dict.fromkeys(ALL_LOSSES, 0.0)), ValueError, 'at least one weight'),
         (dict(losses=dict(rec=-1.0)), ValueError, 'must not be negative'),
-        (dict(ramps=dict(rec=(30, 10))), ValueError, 'ramps.rec'),
+        (dict(ramps=dict(rec=(10, 30))), ValueError, 'schedules.losses.rec=(10, 30)'),
         (dict(losses=dict(align=float('nan'))), ValueError, 'infinite or NaN'),
         (dict(teacher=dict(target_nrom='batch')), ValueError, "found ['target_nrom']"),
         (dict(instance=dict(temperature=0.0)), ValueError, 'instance.temperature'),
@@ -387,7 +387,7 @@ def test_a_collapse_shows_in_the_log():
     collapsed = model.loss(**batch)
     for name in names:
         assert healthy[name] > 10 * collapsed[name] + 0.05, name
-    model.set_progress(1)
+    model.iteration = 1
     assert not set(names) & set(model.loss(**batch))
 
 

@@ -1,12 +1,11 @@
-"""The teacher is neither built nor run for nothing, ramps in shares, starting weights."""
+"""The teacher is neither built nor run for nothing; shares of training; starting weights."""
 
 import pytest
 import torch
 
 from mssdf.checkpoints import CheckpointError
-from mssdf.models.selfsup.loss_terms import LossTerm, parse_loss_terms
 
-from .tiny import ALL_LOSSES, tiny_batch, tiny_config, tiny_model
+from .tiny import ALL_LOSSES, move, tiny_batch, tiny_config, tiny_model
 
 
 def count_calls(module) -> list:
@@ -16,11 +15,11 @@ def count_calls(module) -> list:
 
 
 def test_the_teacher_runs_only_while_its_term_weighs_something():
-    model = tiny_model(losses=ALL_LOSSES, ramps=dict(rec=(10, 20)))
+    model = tiny_model(losses=ALL_LOSSES)
     calls = count_calls(model.teacher)
     batch = model.data_preprocessor(tiny_batch(2))
     for iteration, expected in ((0, 0), (10, 0), (11, 1), (25, 2)):
-        model.set_progress(iteration)
+        move(model, iteration, losses=dict(rec=(10, 20)))
         losses = model.loss(**batch)
         assert len(calls) == expected
         assert ('rec' in losses) == (iteration > 10)
@@ -44,13 +43,12 @@ def test_what_sleeps_is_not_run_and_still_has_a_gradient(names, losses, pairwise
     model = tiny_model(
         names,
         losses=dict.fromkeys(ALL_LOSSES, 0.0) | losses,
-        ramps=dict(rec=(10, 20)),
         pairwise=pairwise,
     )
     calls = count_calls(model.modality_decoder)
     batch = model.data_preprocessor(tiny_batch(2, names))
     for iteration, runs in ((0, 0), (15, 1)):
-        model.set_progress(iteration)
+        move(model, iteration, losses=dict(rec=(10, 20)))
         model.loss(**batch)['loss'].backward()
         assert len(calls) == runs
         gradients = [p.grad for p in model.parameters() if p.requires_grad]
@@ -63,28 +61,13 @@ def test_a_single_modality_needs_a_term_of_its_own():
         tiny_model(('rgb',), losses=dict.fromkeys(ALL_LOSSES, 0.0) | dict(align=1.0))
 
 
-def test_ramps_in_shares_mean_the_same_at_every_length():
-    term = LossTerm(2.0, (0.25, 0.75))
-    for length in (40, 4000):
-        weights = [term.at(round(share * length), length) for share in (0, 0.25, 0.5, 0.75, 1)]
-        assert weights == pytest.approx([0.0, 0.0, 1.0, 2.0, 2.0])
-    assert LossTerm(2.0, (0, 1)).at(1) == 2.0  # integers count iterations
-    assert LossTerm(2.0, (0.0, 1)).at(1, 100) == pytest.approx(0.02)
-    assert LossTerm(1.0, (5, 5)).at(4) == 0.0
-    assert LossTerm(1.0, (5, 5)).at(5) == 1.0
-    with pytest.raises(ValueError, match='length of training'):
-        term.at(3)
-    with pytest.raises(ValueError, match=r'ramps\.rec: expected iterations'):
-        parse_loss_terms(dict(rec=1.0), dict(rec=(0.5, 2000)))
-
-
 def test_the_runner_tells_the_length_of_training():
-    from mssdf.engine.hooks import ProgressHook
-
-    model = tiny_model(losses=ALL_LOSSES, ramps=dict(rec=(0.5, 1.0)))
-    runner = type('Runner', (), dict(model=model, iter=75, max_iters=100))()
-    ProgressHook().before_train_iter(runner, 0)
-    assert model.terms['rec'].at(model.iteration, model.max_iters) == pytest.approx(0.5)
+    model = tiny_model(losses=ALL_LOSSES)
+    move(model, 75, 100, losses=dict(rec=(0.5, 1.0)))
+    assert model.weights['rec'] == pytest.approx(0.5)
+    assert model.iteration == 75
+    with pytest.raises(ValueError, match='length of training'):
+        move(model, 75, losses=dict(rec=(0.5, 1.0)))
 
 
 def start(tmp_path, names=('rgb', 'dsm', 'ms'), **settings):

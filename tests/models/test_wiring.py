@@ -127,6 +127,7 @@ def test_every_option_of_the_data_preprocessor_and_the_model_is_tried():
         'monitor_gradients',
         'checkpoint_activations',
         'init_cfg',
+        'ramps',  # of earlier versions, refused
         'data_preprocessor',
         'modalities',
         'patch_size',

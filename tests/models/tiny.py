@@ -3,11 +3,15 @@
 import logging
 from copy import deepcopy
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import torch
 from mmengine import Config
 
 import mssdf.models  # noqa: F401  registers
+from mssdf.contest.method_hooks import Scalars
+from mssdf.engine import ScheduleHook
 from mssdf.models import MSSDF
 from mssdf.registry import MODELS
 
@@ -45,6 +49,14 @@ def tiny_model(modalities=('rgb', 'dsm'), size: int = 64, seed: int = 0, **setti
         if parameter.requires_grad:
             parameter.data.add_(0.02 * torch.randn_like(parameter))
     return model.train()
+
+
+def move(model: MSSDF, iteration: int, max_iters: int | None = None, **targets: Any) -> None:
+    """Move the model's scheduled values to an iteration, as a runner does."""
+    runner: Any = SimpleNamespace(
+        model=model, iter=iteration, epoch=0, max_iters=max_iters, message_hub=Scalars()
+    )
+    ScheduleHook(**targets).before_train_iter(runner, 0)
 
 
 def tiny_batch(

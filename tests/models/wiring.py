@@ -18,6 +18,7 @@ from mssdf.structures import MaskedBatch
 from .reference.network import Network
 from .reference.terms import Losses
 from .reference.windows import Recipe
+from .tiny import move
 
 CONFIGS = Path(__file__).parents[2] / 'configs/_base_/models'
 GRID, PATCH, SIDE, WINDOWS = (3, 5), 8, 4, 6
@@ -85,6 +86,7 @@ class Case:
         settings: what is set beside, by dotted key of the model.
         p: share that cross-modal masking hides.
         progress: completed iterations and those of the whole training.
+        ramps: schedules of loss weights.
         weights: weights of the loss terms at that progress, where a ramp changes them.
     """
 
@@ -93,6 +95,7 @@ class Case:
     settings: dict = field(default_factory=dict)
     p: float = 0.3
     progress: tuple[int, int] = (0, 100)
+    ramps: dict[str, tuple] = field(default_factory=dict)
     weights: dict[str, float] = field(default_factory=dict)
 
     def config(self) -> Config:
@@ -134,7 +137,7 @@ class Case:
             if parameter.requires_grad:
                 parameter.data.add_(0.1 * torch.randn_like(parameter))
         model.data_preprocessor.cross_modal_ratio = self.p
-        model.set_progress(*self.progress)
+        move(model, *self.progress, losses=self.ramps)
         return model.train()
 
     def recipe(self) -> Recipe:
@@ -262,10 +265,10 @@ CASES = {
                 flat=dict(dsm=6.0, ms=900.0),
             ),
             'losses': dict(rec=0.5, align=0.4, hsic=0.0, cls=0.2, inst=0.6),
-            'ramps': dict(rec=(10, 30), cls=(0.1, 0.6)),
             'instance': dict(projector=5),
         },
         progress=(20, 100),
+        ramps=dict(rec=(10, 30), cls=(0.1, 0.6)),
         weights=dict(rec=0.25, cls=0.2 * 0.2),
     ),
     'one view, a learned rendering': Case(

@@ -148,13 +148,11 @@ def effective(config: Config) -> dict[str, Any]:
         teacher=model.teacher.to_dict(),
         pairwise=model.pairwise.to_dict(),
         losses={name: weight for name, weight in model.losses.items() if weight},
-        ramps=model.ramps.to_dict(),
         cls_path=model.get('cls_path', 'detached'),
         pixel_target=dict(model.get('pixel_target', {})),
         pixel_floor=dict(model.pixel_floor),
         drop_path=model.backbone.get('drop_path_rate', 0.0),
-        p={k: v for k, v in hooks.cross_modal.items() if k != 'type'},
-        momentum={k: v for k, v in hooks.teacher.items() if k != 'type'},
+        schedules={k: v for k, v in hooks.schedules.to_dict().items() if k != 'type'},
     )
 
 
@@ -175,13 +173,16 @@ PAPER = dict(
     teacher=dict(target_norm='token', average_layers=1),
     pairwise=dict(features='predicted', negatives='all', num_locations=16, temperature=0.07),
     losses=dict(rec=1.0, align=0.5, hsic=0.2, cls=0.1),
-    ramps={},
     cls_path='detached',
     pixel_target={},
     pixel_floor=dict(dsm=0.1),
     drop_path=0.0,
-    p=dict(start=0.1, increment=0.1, every=10, maximum=0.7),
-    momentum=dict(start=0.996, end=1.0),
+    schedules=dict(
+        masking=dict(
+            p=dict(type='Staircase', start=0.1, increment=0.1, every=10, maximum=0.7, by_epoch=True)
+        ),
+        teacher=dict(momentum=dict(type='Cosine', start=0.996, end=1.0)),
+    ),
 )
 OURS = PAPER | dict(
     masking=PAPER['masking'] | dict(weights=(1.0, 1.0, 1.0), same_masks=True),
@@ -199,7 +200,7 @@ OURS = PAPER | dict(
     losses=dict(align=0.2, pix=1.0),
     cls_path='token',
     pixel_target=dict(dsm='raw'),
-    p=dict(start=0.5, increment=0.0, every=10, maximum=0.5),
+    schedules=PAPER['schedules'] | dict(masking=dict(p=0.5)),
 )
 
 

@@ -39,7 +39,7 @@ ARCH = dict(embed_dims=48, num_layers=6, num_heads=3, feedforward_channels=96)
 TINY = 'arch={"embed_dims":48,"num_layers":6,"num_heads":3,"feedforward_channels":96}'
 ENTRIES = [
     f'mae={MAE}:{TINY},model.neck.type=mssdf.ZeroHeadMAEDecoder,model.neck.decoder_depth=1',
-    f'ours={OURS}:{TINY},model.ramps.rec=None',
+    f'ours={OURS}:{TINY},default_hooks.schedules.losses.rec=None',
 ]
 
 

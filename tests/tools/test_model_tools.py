@@ -42,7 +42,6 @@ def run(request, project_root, data_root, tmp_path_factory) -> tuple[Runner, Pat
     changes = {
         'model.embedding': dict(type=request.param),
         'model.losses': dict(rec=1.0, align=0.5, hsic=0.2, cls=0.1, pix=1.0),
-        'model.ramps': None,
         'model.modality_decoder.joint': False,
         'train_dataloader.batch_size': 2,
         'train_dataloader.num_workers': 0,

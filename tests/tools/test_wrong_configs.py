@@ -58,7 +58,26 @@ WRONG = {
     ),
     'model': (PRETRAIN, 'model = dict(loses=dict(rec=1.0))', ['model.loses', 'losses']),
     'loss': (PRETRAIN, 'model = dict(losses=dict(recc=1.0))', ['losses', 'recc', 'rec']),
-    'ramp': (PRETRAIN, 'model = dict(ramps=dict(pixels=(0, 10)))', ['ramps', 'pixels']),
+    'schedule': (
+        PRETRAIN,
+        'default_hooks = dict(schedules=dict(losses=dict(pixels=(0, 10))))',
+        ['default_hooks.schedules.losses.pixels', 'losses.pix', 'teacher.momentum'],
+    ),
+    'schedule that falls': (
+        PRETRAIN,
+        'default_hooks = dict(schedules=dict(losses=dict(pix=(10, 0))))',
+        ['default_hooks.schedules.losses.pix', 'begin <= until', '10 and 0'],
+    ),
+    'ramps of earlier versions': (
+        PRETRAIN,
+        'model = dict(ramps=dict(rec=(0, 10)))',
+        ['model.ramps', 'default_hooks.schedules.losses.rec=(0, 10)'],
+    ),
+    'hook of earlier versions': (
+        PRETRAIN,
+        "default_hooks = dict(progress=dict(type='mssdf.ProgressHook'))",
+        ['ProgressHook', 'mssdf.ScheduleHook'],
+    ),
     'hook': (
         PRETRAIN,
         'default_hooks = dict(logger=dict(intervall=3))',
@@ -248,8 +267,13 @@ WRONG = {
     ),
     'teacher momentum': (
         PRETRAIN,
-        'default_hooks = dict(teacher=dict(start=1.5))',
-        ['start', '1.5'],
+        'default_hooks = dict(schedules=dict(teacher=dict(momentum=dict(start=1.5))))',
+        ['schedules.teacher.momentum.start', '1.5'],
+    ),
+    'teacher momentum of earlier versions': (
+        PRETRAIN,
+        'default_hooks = dict(teacher=dict(start=0.9))',
+        ['default_hooks.teacher.start', 'default_hooks.schedules.teacher.momentum.start', '0.9'],
     ),
     'no epochs': (PRETRAIN, 'train_cfg = dict(max_epochs=0)', ['max_epochs', '0']),
     'no model': (PRETRAIN, 'model = None', ['model']),

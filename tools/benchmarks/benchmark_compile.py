@@ -55,7 +55,7 @@ def run(model: Any, args: argparse.Namespace) -> list[float]:
     torch.manual_seed(0)
     data, seconds = random_batch(model, args.batch), []
     for step in range(args.steps):
-        model.set_progress(step)
+        model.iteration = step
         model.data_preprocessor.cross_modal_ratio = args.cross_modal[step % len(args.cross_modal)]
         start = time.perf_counter()
         inputs = model.data_preprocessor(data, training=True)

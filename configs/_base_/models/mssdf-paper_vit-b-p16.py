@@ -20,16 +20,19 @@ model = dict(
     teacher=dict(target_norm='token', average_layers=1),
     pairwise=dict(features='predicted', negatives='all', num_locations=16, temperature=0.07),
     losses=dict(rec=1.0, align=0.5, hsic=0.2, cls=0.1, pix=0.0),
-    ramps=dict(),  # e.g. rec=(0, 1000): iterations in which the weight rises from 0
     pixel_floor=dict(dsm=0.1),  # meters
 )
 
 # what belongs to the method stands with the model
 default_hooks = dict(
-    progress=dict(type='mssdf.ProgressHook'),
-    cross_modal=dict(
-        type='mssdf.CrossModalMaskingHook', start=0.1, increment=0.1, every=10, maximum=0.7
+    # a number is constant; losses=dict(rec=(0, 1000)) raises a weight from 0 over 1000 iterations
+    schedules=dict(
+        type='mssdf.ScheduleHook',
+        masking=dict(  # p, by epochs
+            p=dict(type='Staircase', start=0.1, increment=0.1, every=10, maximum=0.7, by_epoch=True)
+        ),
+        teacher=dict(momentum=dict(type='Cosine', start=0.996, end=1.0)),
     ),
-    teacher=dict(type='mssdf.TeacherMomentumHook', start=0.996, end=1.0),
+    teacher=dict(type='mssdf.TeacherHook'),
     panel=dict(type='mssdf.PretrainPanelHook', interval=10, by_epoch=True),
 )

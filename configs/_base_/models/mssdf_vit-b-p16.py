@@ -25,4 +25,4 @@ model = dict(
     cls_path='token',  # as MAE's: it learns from the decoders
 )
 
-default_hooks = dict(cross_modal=dict(start=0.5, increment=0.0, maximum=0.5))
+default_hooks = dict(schedules=dict(masking=dict(p=0.5)))

@@ -12,7 +12,11 @@ model = dict(
     pairwise=dict(negatives='all', num_locations=32, projector=None),
     pixel_target=dict(dsm='normalized'),
     losses=dict(rec=0.5, align=1.0, hsic=0.2, cls=0.1, pix=1.0),
-    ramps=dict(rec=(0.125, 0.5)),
     cls_path='detached',
 )
-default_hooks = dict(teacher=dict(start=0.99))
+default_hooks = dict(
+    schedules=dict(
+        losses=dict(rec=(0.125, 0.5)),  # shares of training
+        teacher=dict(momentum=dict(start=0.99)),
+    )
+)

@@ -1,7 +1,9 @@
 """MSSDF, the algorithm (method.md, sections 4 to 6)."""
 
 import logging
+import math
 from collections.abc import Iterable, Sequence
+from functools import partial
 from typing import Any
 
 import torch
@@ -32,13 +34,13 @@ from ..losses import (
 from ..losses.pixels import TARGETS, patch_range, reconstruct
 from ..utils.attention import checkpoint_layers
 from ..utils.positions import gather_tokens, visible_indices
-from .loss_terms import TERMS, Ramp, parse_loss_terms
+from .loss_weights import TERMS, parse_loss_weights, refuse_ramps
 from .monitor import feature_monitor, gradient_norms
 from .pairwise import PairwiseOptions, pairwise_terms
 from .parts import Decoded, Encoded
-from .teacher import EMATeacher, encode_windows
+from .scheduled import Scheduled
+from .teacher import MOMENTUM, EMATeacher, encode_windows
 
-PAPER = dict(rec=1.0, align=0.5, hsic=0.2, cls=0.1, pix=0.0)
 POOLS = ('mean', 'cls')
 CLS_PATHS = ('detached', 'added', 'token', 'none')
 
@@ -62,8 +64,7 @@ class MSSDF(BaseSelfSupervisor):
         data_preprocessor: ``MaskingDataPreprocessor``; its modalities are the model's.
         losses: weight of each of ``rec``, ``align``, ``hsic``, ``cls``, ``pix``, ``inst`` and
             ``disc``. Default: the paper's.
-        ramps: beginning and end of the rise of a term's weight from 0, in iterations, or as shares
-            of training where one of them is a float.
+        ramps: a key of earlier versions, refused unless it is empty.
         primary: the modality that the backbone's own patch embedding reads; the checkpoint drops
             into a plain ViT for it. Default: ``'rgb'``, or the first.
         teacher: ``target_norm`` and ``average_layers`` of :class:`~.teacher.EMATeacher`, and
@@ -98,7 +99,7 @@ class MSSDF(BaseSelfSupervisor):
         modality_decoder: dict,
         data_preprocessor: dict | nn.Module,
         losses: dict[str, float] | None = None,
-        ramps: dict[str, Ramp | None] | None = None,
+        ramps: dict | None = None,
         primary: str | None = None,
         teacher: dict | None = None,
         pairwise: dict | None = None,
@@ -117,7 +118,9 @@ class MSSDF(BaseSelfSupervisor):
         # sorted: MMEngine sorts the config that it keeps, and a resumed run must mean the same
         self.modalities = tuple(sorted(channels))
         self.primary = self._check_primary(primary, channels)
-        self.terms = parse_loss_terms(losses or PAPER, ramps)
+        refuse_ramps(ramps)
+        self.configured_weights = parse_loss_weights(losses)
+        self.weights = dict(self.configured_weights)  # of this iteration
         if len(self.modalities) < 2 and not self._uses('rec', 'cls', 'pix', 'inst', 'disc'):
             raise ValueError(
                 f'losses: expected a term that one modality alone can have, found {losses} for '
@@ -161,7 +164,6 @@ class MSSDF(BaseSelfSupervisor):
         self.monitor_gradients = monitor_gradients
         checkpoint_layers(self, checkpoint_activations)  # the teacher keeps nothing anyway
         self.iteration = 0
-        self.max_iters: int | None = None
         self._files: list[str] = []
 
     @staticmethod
@@ -173,10 +175,7 @@ class MSSDF(BaseSelfSupervisor):
         return primary
 
     def _uses(self, *terms: str) -> bool:
-        return any(self.terms[name].weight > 0 for name in terms)
-
-    def _weight(self, term: str) -> float:
-        return self.terms[term].at(self.iteration, self.max_iters)
+        return any(self.configured_weights[name] > 0 for name in terms)
 
     @property
     def _pairs(self) -> bool:
@@ -303,18 +302,39 @@ class MSSDF(BaseSelfSupervisor):
         if self.teacher is not None:
             self.teacher.copy_from(self.backbone, self.embedding)
 
-    def set_progress(self, iteration: int, max_iters: int | None = None) -> None:
-        """Tell the model how far training is, for the ramps and the monitor.
+    def scheduled(self) -> dict[str, Scheduled]:
+        """List the values that a schedule may move, by name."""
+        found = {
+            f'losses.{name}': Scheduled(
+                partial(self.weights.__setitem__, name),
+                configured=weight,
+                # what is not built can weigh nothing
+                most=math.inf if weight else 0.0,
+                used=weight > 0,
+            )
+            for name, weight in self.configured_weights.items()
+        }
+        preprocessor, teacher = self.data_preprocessor, self.teacher
+        found['masking.p'] = Scheduled(
+            partial(setattr, preprocessor, 'cross_modal_ratio'),
+            configured=preprocessor.cross_modal_ratio,
+            log_name='p_cross',
+            used=preprocessor.target is not None,
+        )
+        found['teacher.momentum'] = Scheduled(
+            partial(setattr, teacher, 'momentum'),
+            configured=MOMENTUM,
+            log_name='momentum',
+            used=teacher is not None,
+        )
+        return found
+
+    def update_teacher(self, momentum: float | None = None) -> None:
+        """Move the teacher after an optimizer step.
 
         Args:
-            iteration: number of completed iterations.
-            max_iters: iterations of the whole training, for ramps in shares.
+            momentum: momentum of this step; None takes the teacher's own, which a schedule moves.
         """
-        self.iteration = iteration
-        self.max_iters = max_iters if max_iters is not None else self.max_iters
-
-    def update_teacher(self, momentum: float) -> None:
-        """Move the teacher after an optimizer step."""
         if self.teacher is not None:
             self.teacher.update(self.backbone, self.embedding, momentum)
 
@@ -557,7 +577,7 @@ class MSSDF(BaseSelfSupervisor):
         second = {}
         if self.instance_head is not None and inputs.second is not None:
             second = self.encode(inputs.second)
-        teaches = self.teacher is not None and self._weight('rec') > 0
+        teaches = self.teacher is not None and self.weights['rec'] > 0
         decodes = teaches or self._uses('pix', 'disc') or self._predicts_pairs
         decoded = self._decode_batch(encoded, inputs) if decodes else {}
         predicted = self.predict(decoded)
@@ -576,7 +596,7 @@ class MSSDF(BaseSelfSupervisor):
                 terms |= self._pairwise_losses(inputs, encoded, predicted)
             if self.instance_head is not None:
                 terms['inst'] = self._instance_loss(inputs, encoded, second)
-            weighted = {name: self._weight(name) * terms[name] for name in terms}
+            weighted = {name: self.weights[name] * terms[name] for name in terms}
             loss = total([*weighted.values(), self._asleep(bool(weighted), decodes, teaches)])
 
         log: dict[str, Tensor] = {name: terms[name] for name in TERMS if name in terms}

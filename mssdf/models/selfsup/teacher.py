@@ -40,6 +40,9 @@ def encode_windows(
     return dict(zip(names, encoded[:, 1:].chunk(len(names)), strict=True))
 
 
+MOMENTUM = 0.996  # where no schedule moves it
+
+
 class EMATeacher(nn.Module):
     """Patch embedding and encoder without gradient, always in eval mode.
 
@@ -73,6 +76,7 @@ class EMATeacher(nn.Module):
         self.embedding = deepcopy(embedding)
         self.target_norm = target_norm
         self.average_layers = average_layers
+        self.momentum = MOMENTUM
         self.requires_grad_(False)
         self.eval()
 
@@ -86,8 +90,17 @@ class EMATeacher(nn.Module):
         self.backbone.load_state_dict(backbone.state_dict())
         self.embedding.load_state_dict(embedding.state_dict())
 
-    def update(self, backbone: nn.Module, embedding: nn.Module, momentum: float) -> None:
-        """Move towards the student by 1 - momentum."""
+    def update(
+        self, backbone: nn.Module, embedding: nn.Module, momentum: float | None = None
+    ) -> None:
+        """Move towards the student by 1 - momentum.
+
+        Args:
+            backbone: the student's encoder.
+            embedding: the student's patch embeddings.
+            momentum: momentum of this step; None takes ``self.momentum``.
+        """
+        momentum = self.momentum if momentum is None else momentum
         update_ema(self.backbone.parameters(), backbone.parameters(), momentum)
         update_ema(self.embedding.parameters(), embedding.parameters(), momentum)
 

@@ -1,0 +1,45 @@
+"""Weights of the loss terms (method.md, section 6)."""
+
+import math
+
+TERMS = ('rec', 'align', 'hsic', 'cls', 'pix', 'inst', 'disc')
+PAPER = dict(rec=1.0, align=0.5, hsic=0.2, cls=0.1, pix=0.0)
+
+
+def parse_loss_weights(weights: dict[str, float] | None) -> dict[str, float]:
+    """Read the weights of a config.
+
+    Args:
+        weights: weight of each term that is wanted; None takes the paper's.
+
+    Returns:
+        Weight of every term of ``TERMS``; a term of weight 0 is not computed.
+
+    Raises:
+        KeyError: for an unknown term.
+        ValueError: if all weights are 0, or one is negative or not finite.
+    """
+    weights = weights or PAPER
+    unknown = set(weights) - set(TERMS)
+    if unknown:
+        raise KeyError(f'losses: expected keys among {TERMS}, found {sorted(unknown)}')
+    if not all(0 <= weight < math.inf for weight in weights.values()):
+        raise ValueError(f'losses: weights must not be negative, infinite or NaN, found {weights}')
+    if not any(weights.values()):
+        raise ValueError(f'losses: at least one weight must be above 0, found {weights}')
+    return {name: float(weights.get(name, 0)) for name in TERMS}
+
+
+def refuse_ramps(ramps: dict | None) -> None:
+    """Refuse the ramps of an earlier version's config, unless there are none.
+
+    Raises:
+        ValueError: with what replaces them.
+    """
+    wanted = {name: ramp for name, ramp in (ramps or {}).items() if ramp is not None}
+    if wanted:
+        name, ramp = next(iter(wanted.items()))
+        raise ValueError(
+            f'ramps: expected default_hooks.schedules.losses.{name}={ramp} in its place, '
+            f'found {wanted}'
+        )
