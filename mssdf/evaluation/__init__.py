@@ -1,4 +1,4 @@
-"""How good are the features? kNN on labeled images, and measures of collapse."""
+"""Evaluation of features and predictions: kNN on labeled images, metrics, measures of collapse."""
 
 from mssdf.models.utils.collapse import effective_rank, feature_std
 

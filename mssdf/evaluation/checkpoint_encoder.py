@@ -1,4 +1,4 @@
-"""Facts of a checkpoint about its encoder: config, normalization, the encoder untrained."""
+"""Facts of a checkpoint about its encoder: config, normalization, untrained weights."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -21,17 +21,19 @@ from .known_parts import encoder_config
 def config_of(
     checkpoint: Mapping[str, Any], path: str | Path, config: str | Path | None = None
 ) -> Config:
-    """Config of the model: given, or kept in the checkpoint, where it is data and is not run.
+    """Return the config of a model: the given file, or the one stored in the checkpoint.
+
+    A stored config is read as data; its code is not run.
 
     Args:
-        checkpoint: content of the file.
-        path: file of the checkpoint, for the error.
-        config: file of a config, if given.
+        checkpoint: content of the checkpoint.
+        path: path of the checkpoint, for the error.
+        config: path of a config file; None takes the stored config.
 
     Raises:
-        ValueError: if none is given and the checkpoint keeps none.
-        CheckpointError: if the one in the checkpoint is no data, or names something else than
-            parts of encoders.
+        ValueError: if no config is given and the checkpoint stores none.
+        CheckpointError: if the stored config is not plain data, or names anything but parts of
+            encoders.
     """
     if config:
         return Config.fromfile(config)
@@ -44,11 +46,11 @@ def config_of(
 def normalization_of(
     state: Mapping[str, Any], modality: str = 'rgb'
 ) -> tuple[Tensor, Tensor] | None:
-    """Mean and deviation of a modality's bands as the data preprocessor keeps them, if it does.
+    """Return the mean and deviation of a modality's bands; None if they are not stored.
 
     Args:
-        state: weights of the whole model.
-        modality: name of the modality; for ``'rgb'`` those of an algorithm with one input, too.
+        state: weights of the whole model, with the buffers of its data preprocessor.
+        modality: name of the modality; ``'rgb'`` also finds those of an algorithm with one input.
     """
     for end in (f'_{modality}', '') if modality == 'rgb' else (f'_{modality}',):
         mean, std = (state.get(f'data_preprocessor.{name}{end}') for name in ('mean', 'std'))
@@ -65,21 +67,21 @@ def build_initialized(
     Args:
         config: config of the run.
         *parts: configs of the parts.
-        path: file of the checkpoint, for the error.
+        path: path of the checkpoint, for the error.
 
     Raises:
-        CheckpointError: if the settings of a part do not fit its class, or each other.
+        CheckpointError: if the settings of a part do not fit its class or each other.
     """
-    MMLogger.get_current_instance().setLevel('WARNING')  # not a line for every weight
+    MMLogger.get_current_instance().setLevel('WARNING')  # else the log has a line for every weight
     scope = config.get('default_scope') or 'mmpretrain'
     seed = config.get('randomness', {}).get('seed') or 0
-    # only here: what is built afterwards may be another package's
+    # The scope holds here alone, as later parts may come from another package.
     with DefaultScope.overwrite_default_scope(scope), preserved_rng(seed):
         try:
             modules = [MODELS.build(part) for part in parts]
             for module in modules:
                 module.init_weights()
-        except Exception as error:  # whatever a class raises for settings from a file
+        except Exception as error:  # a class may raise any type for settings from a file
             reason = f'{type(error).__name__}: {" ".join(str(error).split())}'
             raise CheckpointError(f'{path}: its config builds no encoder: {reason}') from error
     return modules

@@ -1,4 +1,4 @@
-"""Scores from a confusion matrix, as pure functions."""
+"""Scores from a confusion matrix as pure functions."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -7,15 +7,15 @@ Matrix = NDArray[np.int64]
 
 
 def confusion_matrix(truth: NDArray, predicted: NDArray, num_classes: int) -> Matrix:
-    """Count (truth, predicted) pairs.
+    """Count the pairs of true and predicted labels.
 
     Args:
-        truth: labels of any shape; those outside 0 ... num_classes - 1 are left out.
-        predicted: labels of the same shape, all within.
-        num_classes: K.
+        truth: true labels of any shape; those outside 0 ... num_classes - 1 are ignored.
+        predicted: predicted labels of the same shape, all within 0 ... num_classes - 1.
+        num_classes: number K of classes.
 
     Returns:
-        (K, K): rows are the truth, columns the prediction.
+        Matrix (K, K) of counts, with a row per true and a column per predicted class.
 
     Raises:
         ValueError: if shapes differ or a prediction is out of range.
@@ -35,14 +35,17 @@ def confusion_matrix(truth: NDArray, predicted: NDArray, num_classes: int) -> Ma
 
 
 def ratio(numerator: float | NDArray, denominator: float | NDArray) -> NDArray:
-    """Divide; NaN where there is nothing to divide by."""
+    """Divide two numbers or arrays; NaN where the denominator is 0."""
     numerator, denominator = np.asarray(numerator, float), np.asarray(denominator, float)
     with np.errstate(divide='ignore', invalid='ignore'):
         return np.where(denominator == 0, np.nan, numerator / denominator)
 
 
 def change_scores(matrix: Matrix) -> dict[str, float]:
-    """Scores of binary change detection from a (2, 2) matrix, each from 0 to 1.
+    """Compute the scores of binary change detection, each from 0 to 1.
+
+    Args:
+        matrix: confusion matrix (2, 2), class 0 unchanged.
 
     Returns:
         ``F1``, ``precision``, ``recall`` and ``IoU`` of the changed class, ``mIoU`` over both
@@ -62,13 +65,13 @@ def change_scores(matrix: Matrix) -> dict[str, float]:
 
 
 def semantic_change_scores(matrix: Matrix) -> dict[str, float]:
-    """Scores of semantic change detection from the matrix of both dates, class 0 unchanged.
+    """Compute the scores of semantic change detection, each from 0 to 1.
 
-    mIoU, SeK and Score as defined with the SECOND data set (arXiv 2010.05687), F_scd as in
-    arXiv 2108.06103.
+    mIoU, SeK and Score are defined with the SECOND data set (arXiv 2010.05687), F_scd in arXiv
+    2108.06103.
 
     Args:
-        matrix: (1 + K, 1 + K) over both dates' pixels; rows the truth, columns the prediction.
+        matrix: confusion matrix (1 + K, 1 + K) over the pixels of both dates, class 0 unchanged.
 
     Returns:
         ``mIoU`` of unchanged and changed, ``SeK``, ``F_scd``, ``Score`` = 0.3 mIoU + 0.7 SeK and
@@ -79,6 +82,8 @@ def semantic_change_scores(matrix: Matrix) -> dict[str, float]:
     iou_unchanged = ratio(unchanged, matrix[0].sum() + matrix[:, 0].sum() - unchanged)
     iou_changed = ratio(matrix[1:, 1:].sum(), total - unchanged)
     mean_iou = float((iou_unchanged + iou_changed) / 2)
+
+    # SeK leaves out the pixels that are unchanged in truth and prediction, which dominate.
     without = matrix.astype(float)
     without[0, 0] = 0
     count = without.sum()
@@ -86,9 +91,11 @@ def semantic_change_scores(matrix: Matrix) -> dict[str, float]:
     expected = ratio((without.sum(axis=0) * without.sum(axis=1)).sum(), count**2)
     kappa = ratio(observed - expected, 1 - expected)
     sek = float(kappa * np.exp(iou_changed - 1))
+
     right = np.trace(matrix) - unchanged
     precision = ratio(right, matrix[:, 1:].sum())
     recall = ratio(right, matrix[1:].sum())
+
     return dict(
         mIoU=mean_iou,
         SeK=sek,
@@ -99,9 +106,13 @@ def semantic_change_scores(matrix: Matrix) -> dict[str, float]:
 
 
 def segmentation_scores(matrix: Matrix, ignored: tuple[int, ...] = ()) -> dict[str, float]:
-    """mIoU, mF1 and OA; classes of ``ignored`` are left out of the means, not of OA.
+    """Compute mIoU, mF1 and OA, each from 0 to 1.
 
-    A class that neither truth nor prediction has does not count.
+    A class that occurs in neither truth nor prediction does not count.
+
+    Args:
+        matrix: confusion matrix (K, K).
+        ignored: numbers of the classes that the means leave out; OA counts them.
     """
     hits, truth, predicted = np.diag(matrix), matrix.sum(axis=1), matrix.sum(axis=0)
     iou = ratio(hits, truth + predicted - hits)

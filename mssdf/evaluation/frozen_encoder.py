@@ -1,4 +1,4 @@
-"""The pre-trained encoder as a user gets it: a plain ViT, frozen."""
+"""Pre-trained encoder as a frozen plain ViT, in the form that users get."""
 
 import inspect
 from collections.abc import Mapping, Sequence
@@ -20,19 +20,23 @@ def plain_vit(
     """Build mmpretrain's plain VisionTransformer with a backbone's weights, loaded strictly.
 
     Args:
-        backbone: any subclass of it (``MaskedVisionTransformer``, mmpretrain's ``MAEViT``).
-        settings: the config the backbone was built from, for what its weights do not tell.
+        backbone: backbone of any subclass (``MaskedVisionTransformer``, mmpretrain's ``MAEViT``).
+        settings: config that the backbone was built from, for what its weights do not determine.
         kind: class to build, with the parameters of mmpretrain's VisionTransformer.
 
+    Returns:
+        Frozen encoder in eval mode, on the backbone's device.
+
     Raises:
-        TypeError: if the backbone is no VisionTransformer.
-        RuntimeError: if a key is missing or left over.
+        TypeError: if the backbone is not a VisionTransformer.
+        RuntimeError: if a key is missing or unexpected.
     """
     if not isinstance(backbone, VisionTransformer):
         raise TypeError(
             f"backbone: expected a subclass of mmpretrain's VisionTransformer, "
             f'found {type(backbone).__name__}'
         )
+
     known = inspect.signature(VisionTransformer.__init__).parameters
     taken = {key: value for key, value in (settings or {}).items() if key in known}
     projection = backbone.patch_embed.projection
@@ -45,9 +49,10 @@ def plain_vit(
         out_indices=-1,
         init_cfg=None,
     )
+
     vit = kind(**taken)
     vit.load_state_dict(backbone.state_dict(), strict=True)
-    vit.eval()  # mmpretrain's returns None
+    vit.eval()  # returns None in mmpretrain, so it cannot be chained
     return vit.requires_grad_(False).to(projection.weight.device)
 
 
@@ -60,21 +65,21 @@ def extract_features(
     pool: str = 'mean',
     batch_size: int = 64,
 ) -> np.ndarray:
-    """Features of images, one vector each.
+    """Compute one feature vector per image.
 
     Args:
-        encoder: of :func:`plain_vit`.
-        images: (N, 3, S, S), as in the files.
-        mean: of each band, in the images' unit.
-        std: of each band.
-        pool: ``'mean'`` over the patch tokens or ``'cls'``.
-        batch_size: images at a time.
+        encoder: encoder from :func:`plain_vit`.
+        images: images (N, 3, S, S) as in the files.
+        mean: mean of each band in the images' unit.
+        std: standard deviation of each band in the images' unit.
+        pool: pooling of the features, ``'mean'`` over the patch tokens or ``'cls'``.
+        batch_size: number of images per forward pass.
 
     Returns:
-        (N, d) float32.
+        Features (N, d) float32.
 
     Raises:
-        ValueError: for another ``pool``, or if mean and std do not fit the images.
+        ValueError: if ``pool`` is another word, or mean and std do not fit the images.
     """
     if pool not in POOLS:
         raise ValueError(f'pool: expected one of {POOLS}, found {pool!r}')

@@ -10,15 +10,16 @@ THRESHOLDS = (1.25, 1.25**2, 1.25**3)
 
 @dataclass
 class HeightErrors:
-    """Sums over valid pixels, from which every score follows.
+    """A set of sums over valid pixels, from which every score follows.
 
     Attributes:
-        count: valid pixels.
+        count: number of valid pixels.
         squared, absolute: sums of squared and absolute errors, in the unit of the heights.
-        positive: valid pixels whose true height is above the floor, for the relative scores.
-        relative: sum of absolute errors over true heights, there.
-        below: pixels, there, whose ratio to the truth (or its inverse) is below 1.25, 1.25 ** 2
-            and 1.25 ** 3.
+        positive: number of valid pixels whose true height is above the floor, for the relative
+            scores.
+        relative: sum of absolute errors over true heights, at these pixels.
+        below: numbers of these pixels whose ratio to the truth (or its inverse) is below 1.25, 1.25
+            ** 2 and 1.25 ** 3.
     """
 
     count: float = 0
@@ -29,7 +30,7 @@ class HeightErrors:
     below: tuple[float, float, float] = (0, 0, 0)
 
     def __add__(self, other: 'HeightErrors') -> 'HeightErrors':
-        """Errors over both sets of pixels."""
+        """Add the errors of two sets of pixels."""
         sums = {
             field.name: getattr(self, field.name) + getattr(other, field.name)
             for field in fields(self)
@@ -39,7 +40,10 @@ class HeightErrors:
         return HeightErrors(**sums, below=below)  # type: ignore[arg-type]
 
     def scores(self, scale: float = 1.0) -> dict[str, float]:
-        """RMSE and MAE, multiplied by ``scale``, AbsRel and the shares d1 to d3 (NaN if none)."""
+        """Compute RMSE and MAE, times ``scale``, AbsRel and the shares d1 to d3.
+
+        A score without any pixel is NaN.
+        """
         count, positive = self.count or np.nan, self.positive or np.nan
         shares = {f'd{i + 1}': float(below / positive) for i, below in enumerate(self.below)}
         return dict(
@@ -55,30 +59,36 @@ def height_errors(
 ) -> HeightErrors:
     """Compare two height maps.
 
-    Relative scores mean nothing near zero height: they count pixels above ``floor`` alone, with
-    predictions held above a hundredth of it.
+    Relative scores are meaningless near zero height. They count pixels above ``floor`` alone, with
+    predictions clipped at a hundredth of it.
 
     Args:
-        predicted: heights, of any shape.
-        truth: heights.
-        valid: bool, where the truth is known.
-        floor: smallest true height, in the heights' unit, of the relative scores.
+        predicted: predicted heights of any shape.
+        truth: true heights of the same shape.
+        valid: validity (bool) of the same shape, true where the truth is known.
+        floor: smallest true height that the relative scores count, in the heights' unit.
+
+    Returns:
+        Sums over the valid pixels.
 
     Raises:
-        ValueError: if shapes differ or a prediction is not finite at a valid pixel.
+        ValueError: if shapes differ, or a prediction is not finite at a valid pixel.
     """
     if not predicted.shape == truth.shape == valid.shape:
         raise ValueError(
             f'expected equal shapes, found {predicted.shape}, {truth.shape}, {valid.shape}'
         )
+
     predicted, truth = predicted[valid].astype(float), truth[valid].astype(float)
     if not np.isfinite(predicted).all():
         raise ValueError('predicted: expected finite heights, found NaN or infinite ones')
     error = np.abs(predicted - truth)
+
     high = truth > floor
     guess, height = np.maximum(predicted[high], floor / 100), truth[high]
     factor = np.maximum(guess / height, height / guess)
     below = tuple(float((factor < threshold).sum()) for threshold in THRESHOLDS)
+
     return HeightErrors(
         count=float(error.size),
         squared=float((error**2).sum()),

@@ -1,4 +1,4 @@
-"""k nearest neighbors on frozen features: how well do classes lie apart without any training?"""
+"""k nearest neighbors on frozen features: separation of the classes without training."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,13 +12,13 @@ from mssdf.models.utils.collapse import effective_rank, feature_std
 
 @dataclass
 class KNNResult:
-    """Outcome of :func:`evaluate_knn`.
+    """Result of :func:`evaluate_knn`.
 
     Attributes:
-        accuracy: share of the queries whose class is found.
-        effective_rank: of all features, bank and queries.
-        feature_std: of all features.
-        correct: (number of queries) bool, in the order of the splits.
+        accuracy: share of the queries that are classified correctly.
+        effective_rank: effective rank of all features, bank and queries.
+        feature_std: standard deviation of all features.
+        correct: (number of queries,) bool, true where a query is right, in the order of the splits.
     """
 
     accuracy: float
@@ -35,18 +35,18 @@ def knn_predict(
     metric: str = 'cosine',
     weights: str = 'uniform',
 ) -> np.ndarray:
-    """Class of each query by the vote of its k nearest neighbors, as scikit-learn has it.
+    """Classify each query by the vote of its k nearest neighbors, as scikit-learn does.
 
     Args:
-        bank: (n, d) features of known class.
-        bank_labels: (n,) int.
-        query: (m, d) features.
+        bank: features (n, d) of known class.
+        bank_labels: classes (n,) int of the bank.
+        query: features (m, d) to classify.
         k: number of neighbors.
-        metric: any of scikit-learn's.
-        weights: ``'uniform'`` or ``'distance'``.
+        metric: name of a distance in scikit-learn.
+        weights: weights of the votes, ``'uniform'`` or ``'distance'``.
 
     Returns:
-        (m,) int.
+        Classes (m,) int.
 
     Raises:
         ValueError: if the bank has fewer than k features, or features are not finite.
@@ -69,7 +69,7 @@ def knn_accuracy(
     metric: str = 'cosine',
     weights: str = 'uniform',
 ) -> float:
-    """Share of the queries whose class :func:`knn_predict` finds, 0...1."""
+    """Compute the share of queries that :func:`knn_predict` classifies correctly, 0...1."""
     found = knn_predict(bank, bank_labels, query, k, metric, weights)
     return float(np.mean(found == query_labels))
 
@@ -82,16 +82,16 @@ def evaluate_knn(
     metric: str = 'cosine',
     weights: str = 'uniform',
 ) -> KNNResult:
-    """Classify some features by the others, and measure whether they collapse.
+    """Classify some features by the others, and measure collapse.
 
     Args:
-        features: (N, d).
-        labels: (N,) int.
-        splits: indices of the known ones (bank) and of those to classify (query): one pair, or one
-            per fold of a cross-validation.
+        features: features (N, d).
+        labels: classes (N,) int.
+        splits: indices of the bank and of the queries: one pair, or one per fold of a
+            cross-validation.
         k: number of neighbors.
-        metric: see :func:`knn_predict`.
-        weights: see :func:`knn_predict`.
+        metric: name of the distance; see :func:`knn_predict`.
+        weights: weights of the votes; see :func:`knn_predict`.
     """
     correct = np.concatenate(
         [
@@ -112,15 +112,15 @@ def evaluate_knn(
 def bootstrap_interval(
     correct: np.ndarray, level: float = 0.95, resamples: int = 10000, seed: int = 0
 ) -> tuple[float, float]:
-    """Percentile bootstrap interval of an accuracy over its queries.
+    """Estimate the percentile bootstrap interval of an accuracy over its queries.
 
     Args:
-        correct: (m,) bool.
-        level: share of the resampled accuracies inside.
-        resamples: how many are drawn.
-        seed: of the draw.
+        correct: (m,) bool, true where a query is right.
+        level: confidence level: share of the resampled accuracies inside the interval.
+        resamples: number of resamplings.
+        seed: seed of the draw.
     """
-    # drawing m queries with replacement leaves a binomial number of correct ones
+    # With m queries drawn with replacement, the number of correct ones is binomial.
     counts = np.random.default_rng(seed).binomial(len(correct), np.mean(correct), resamples)
     low, high = np.quantile(counts / len(correct), [(1 - level) / 2, (1 + level) / 2])
     return float(low), float(high)
@@ -133,14 +133,14 @@ def gain_interval(
     resamples: int = 10000,
     seed: int = 0,
 ) -> tuple[float, float]:
-    """Percentile bootstrap interval of the difference of two accuracies on the same queries.
+    """Estimate the bootstrap interval of the difference of two accuracies on the same queries.
 
     Args:
-        correct: (m,) bool.
-        reference: (m,) bool, whose accuracy is subtracted.
-        level: see :func:`bootstrap_interval`.
-        resamples: likewise.
-        seed: likewise.
+        correct: (m,) bool, true where a query is right.
+        reference: (m,) bool of the accuracy that is subtracted.
+        level: confidence level: share of the resampled differences inside the interval.
+        resamples: number of resamplings.
+        seed: seed of the draw.
     """
     gained = np.count_nonzero(correct & ~reference)
     lost = np.count_nonzero(~correct & reference)

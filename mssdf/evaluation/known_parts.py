@@ -1,4 +1,4 @@
-"""Parts of a model that a checkpoint's own config may name."""
+"""Parts of a model that the config in a checkpoint may name."""
 
 import re
 from collections.abc import Iterator, Mapping
@@ -18,39 +18,42 @@ from mssdf.checkpoints.stored_config import (
     without_files,
 )
 
-# MMEngine imports whatever another name leads to, and calls it
+# Other names are refused, as MMEngine imports whatever they lead to and calls it.
 NAME = re.compile(rf'(?:({"|".join(LIBRARIES)})\.)?([A-Za-z_]\w*)', re.ASCII)
-# modules of what encoders are, or inherit from, and of what they consist of; none opens a file
+# Modules of encoders and their base classes, and of their layers; none of them opens a file.
 ENCODERS = re.compile(r'mssdf\.models\.(backbones|embeddings)\b|mm\w+\.models\.backbones\.')
 LAYERS = re.compile(
     r'torch\.nn\.|mmcv\.(cnn|ops)\.|mmengine\.utils\.dl_utils\.|'
     r'mmpretrain\.models\.utils\.(attention|norm)\b|mmdet\.models\.layers\.'
 )
 OPENING_FILES = re.compile(r'mm\w+\.models\.backbones\.(timm_backbone|vpd)\b')
-PADDING = ('zeros', 'circular')  # of PyTorch itself, which nothing looks up
+PADDING = ('zeros', 'circular')  # PyTorch's own padding modes, which no registry looks up
 BUILT = ('backbone', 'embedding')
 READ = ('primary', 'data_preprocessor')
 
 
 def encoder_config(config: Mapping[str, Any], path: str | Path) -> dict[str, Any]:
-    """Reduce a config of a checkpoint to what an encoder is built from, and check that.
+    """Reduce a checkpoint's config to the parts of an encoder, and check them.
 
     Args:
-        config: config as data.
-        path: file of the checkpoint, for errors.
+        config: config as plain data.
+        path: path of the checkpoint, for errors.
 
     Raises:
-        CheckpointError: if it has no backbone, or names something else than parts of encoders.
+        CheckpointError: if it has no backbone, or names anything but parts of encoders.
     """
     model = config.get('model')
     if not isinstance(model, Mapping) or not isinstance(model.get('backbone'), Mapping):
         raise CheckpointError(f'{path}: meta.cfg: expected a config with a model.backbone')
+
     scope = config.get('default_scope') or 'mmpretrain'
     if scope not in LIBRARIES:
         raise CheckpointError(
             f'{path}: meta.cfg: default_scope: expected one of {", ".join(LIBRARIES)}, '
             f'found {scope!r}'
         )
+
+    # Only names of known classes are built: a registry would import and call any other.
     parts = {key: without_files(model[key]) for key in BUILT if model.get(key)}
     for key, part in parts.items():
         for name in foreign_scopes(part):
@@ -64,11 +67,13 @@ def encoder_config(config: Mapping[str, Any], path: str | Path) -> dict[str, Any
                     f'{path}: meta.cfg: model.{key}: expected registered parts of encoders, '
                     f'found {name[:80]!r}; of a config that you trust: --config'
                 )
+
     parts |= {key: model[key] for key in READ if key in model}
     return dict(model=parts, default_scope=scope, randomness=seed_of(config))
 
 
 def _is_known(name: str, scope: str) -> bool:
+    """Tell whether a name stands for a part of encoders in a library."""
     if name in RANDOM_INITIALIZERS or name in PADDING:
         return True
     match = NAME.fullmatch(name)
@@ -82,6 +87,7 @@ def _is_known(name: str, scope: str) -> bool:
 
 
 def _is_part(found: Any) -> bool:
+    """Tell whether a class belongs to encoders or their layers, and opens no file."""
     modules = [base.__module__ for base in getattr(found, '__mro__', ())]
     return not any(map(OPENING_FILES.match, modules)) and (
         any(map(ENCODERS.match, modules)) or LAYERS.match(found.__module__) is not None
@@ -89,11 +95,11 @@ def _is_part(found: Any) -> bool:
 
 
 def _registries(scope: str) -> Iterator[Registry]:
-    """The library's registry of models, then MMEngine's that it falls back to."""
+    """Yield the library's registry of models, then MMEngine's, to which it falls back."""
     try:
         import_module(f'{scope}.registry')
     except ImportError:
-        pass  # not installed
+        pass  # the library is not installed
     for registry in (MODELS.children.get(scope), MODELS):
         if registry is not None:
             registry.import_from_location()

@@ -1,4 +1,4 @@
-"""A folder of labeled images, small enough to be kept in memory."""
+"""Folder of labeled images, small enough to be kept in memory."""
 
 import json
 import logging
@@ -22,20 +22,20 @@ from mssdf.utils.folders import files_in, is_hidden
 from mssdf.utils.text_files import read_text
 
 RASTERS = ('.tif', '.tiff')
-# What opening and decoding an image may end in.
+# Errors that opening and decoding an image may raise.
 UNREADABLE_IMAGE = (*READ_ERRORS, Image.DecompressionBombError)
 SUFFIXES = ('.jpg', '.jpeg', '.png', *RASTERS)
 
 
 @dataclass
 class LabeledImages:
-    """Images of one size with their classes.
+    """A set of images of one size with their classes.
 
     Attributes:
-        images: (N, 3, S, S), uint8, or float32 if a file has other values.
-        labels: (N,) int64, indices into ``classes``.
-        classes: names, sorted.
-        paths: (N) relative to the root, with forward slashes.
+        images: images (N, 3, S, S), uint8, or float32 if a file has other values.
+        labels: classes (N,) int64, indices into ``classes``.
+        classes: names of the classes, sorted.
+        paths: N paths relative to the root, with forward slashes.
     """
 
     images: Tensor
@@ -45,10 +45,10 @@ class LabeledImages:
 
 
 def read_rgb(path: Path) -> np.ndarray:
-    """Read the first three bands as (H, W, 3), of 8 bits or as they are; one band is repeated.
+    """Read the first three bands as (H, W, 3) in 8 bits or as stored; one band is repeated.
 
     Raises:
-        ValueError: if the file is no image.
+        ValueError: if the file is not an image.
     """
     try:
         if path.suffix.lower() in RASTERS:
@@ -60,7 +60,7 @@ def read_rgb(path: Path) -> np.ndarray:
         with Image.open(path) as image:
             if not _is_deep(path, image):
                 return np.asarray(image.convert('RGB'))
-        # Pillow clips 16 bits of gray at white, and drops the lower 8 of colors
+        # Pillow clips 16-bit gray at white and drops the lower 8 bits of colors.
         values = cv2.imdecode(np.fromfile(path, np.uint8), cv2.IMREAD_UNCHANGED)
         if values is None:
             raise OSError('16 bits that cannot be decoded')
@@ -78,7 +78,7 @@ def _is_deep(path: Path, image: Image.Image) -> bool:
 
 
 def resize(image: np.ndarray, size: int) -> np.ndarray:
-    """Resize (H, W, 3) to (size, size, 3): mean over areas downwards, bicubic upwards."""
+    """Resize (H, W, 3) to (size, size, 3) by area means when shrinking, else bicubically."""
     if image.shape[:2] == (size, size):
         return image
     if image.dtype != np.uint8:
@@ -97,12 +97,13 @@ def load_labeled_images(root: str | Path, img_size: int) -> LabeledImages:
         img_size: side of the images in pixels.
 
     Raises:
-        FileNotFoundError: if there is no such folder.
-        ValueError: if it has fewer than two classes, or a file is no image.
+        FileNotFoundError: if the folder does not exist.
+        ValueError: if it has fewer than two classes, or a file is not an image.
     """
     root = Path(root)
     if not root.is_dir():
         raise FileNotFoundError(f'{root}: expected a folder of labeled images, found none')
+
     found = {
         folder.name: [path for path in files_in(folder) if path.suffix.lower() in SUFFIXES]
         for folder in sorted(root.iterdir())
@@ -114,14 +115,17 @@ def load_labeled_images(root: str | Path, img_size: int) -> LabeledImages:
             f'{root}: expected at least two classes CLASS/*{{{",".join(SUFFIXES)}}}, '
             f'found {sorted(found)}'
         )
+
     paths = [path for name in found for path in found[name]]
     images = [resize(read_rgb(path), img_size) for path in paths]
+
     kinds = ((str(image.dtype), str(path)) for image, path in zip(images, paths, strict=True))
     said = differing_types(kinds)
     if said is not None:
         print_log(f'{root}: {said}', logger='current', level=logging.WARNING)
     if any(image.dtype != np.uint8 for image in images):
         images = [image.astype(np.float32) for image in images]
+
     return LabeledImages(
         images=torch.from_numpy(np.stack(images)).permute(0, 3, 1, 2).contiguous(),
         labels=np.repeat(np.arange(len(found)), [len(files) for files in found.values()]),
@@ -133,13 +137,13 @@ def load_labeled_images(root: str | Path, img_size: int) -> LabeledImages:
 def stratified_split(
     labels: np.ndarray, query_share: float = 0.3, seed: int = 0
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Split each class at random into bank and query; the same seed gives the same split.
+    """Split each class at random into bank and query; one seed always gives one split.
 
     Args:
-        labels: (N,) int.
-        query_share: share of each class that is asked for, 0...1; at least one image of each
+        labels: classes (N,) int.
+        query_share: share of each class that becomes queries, 0...1; at least one image of each
             class goes to either side.
-        seed: of the draw.
+        seed: seed of the draw.
 
     Returns:
         Sorted indices of the bank and of the queries.
@@ -164,12 +168,12 @@ def stratified_split(
 def stratified_folds(
     labels: np.ndarray, num_folds: int = 5, seed: int = 0
 ) -> list[tuple[np.ndarray, np.ndarray]]:
-    """Bank and queries of each fold of a cross-validation: every image is a query once.
+    """Split into bank and queries of each fold, so that every image is a query once.
 
     Args:
-        labels: (N,) int.
+        labels: classes (N,) int.
         num_folds: number of folds.
-        seed: of the draw.
+        seed: seed of the draw.
 
     Raises:
         ValueError: if a class has fewer images than there are folds.
@@ -191,7 +195,7 @@ def read_split(path: str | Path, paths: list[str]) -> tuple[np.ndarray, np.ndarr
         Indices into ``paths`` of the bank and of the queries.
 
     Raises:
-        ValueError: if the file is not like that, names an unknown image, or one on both sides.
+        ValueError: if the file has another form, names an unknown image, or one on both sides.
     """
     try:
         split = json.loads(read_text(Path(path)))

@@ -1,4 +1,4 @@
-"""Boxes of overlapping tiles put together on the images that the tiles were cut from."""
+"""Merging of boxes from overlapping tiles into the images of the tiles."""
 
 import re
 from collections.abc import Iterable
@@ -8,16 +8,16 @@ from numpy.typing import NDArray
 
 from .rotated_boxes import RotatedBoxes
 
-# as mmrotate's splitter names them: IMAGE__SIZE__LEFT___TOP
+# Tiles are named as by mmrotate's splitter: IMAGE__SIZE__LEFT___TOP.
 NAME = re.compile(r'(?P<image>.+?)__\d+__(?P<left>\d+)___(?P<top>\d+)')
-SAME = 1.0  # pixels that the sides of a true box differ by between tiles, by rounding
+SAME = 1.0  # largest difference in pixels, due to rounding, between a true box's sides in two tiles
 
 
 def parse_tile(name: str) -> tuple[str, int, int]:
-    """Image, left and top of a tile by its name.
+    """Parse the name of a tile into image, left and top.
 
     Raises:
-        ValueError: for a name of another form.
+        ValueError: if the name has another form.
     """
     found = NAME.fullmatch(name)
     if found is None:
@@ -33,12 +33,12 @@ def merge_tiles(
 ) -> dict[str, RotatedBoxes]:
     """Merge tiles into images.
 
-    Detections of each class that overlap are thinned (NMS). True boxes, which the tiles hold whole,
-    are kept once; one is ignored if it is in every tile.
+    Overlapping detections of each class are thinned out (NMS). True boxes, which the tiles contain
+    completely, are kept once; a box is ignored if it is ignored in every tile.
 
     Args:
-        tiles: name and boxes of each.
-        nms_iou: least IoU at which the weaker of two detections is dropped.
+        tiles: names and boxes of the tiles.
+        nms_iou: smallest IoU at which the weaker of two detections is dropped.
 
     Returns:
         Boxes of each image by its name.
@@ -60,7 +60,7 @@ def merge_tiles(
 
 
 def merge(parts: list[RotatedBoxes], nms_iou: float) -> RotatedBoxes:
-    """Merge tiles that lie in the pixels of one image already."""
+    """Merge tiles that are in the pixels of one image already."""
     found, scores, found_labels, truth, truth_labels, ignored = (
         np.concatenate([getattr(part, field) for part in parts])
         for field in RotatedBoxes.__dataclass_fields__
@@ -78,13 +78,16 @@ def merge(parts: list[RotatedBoxes], nms_iou: float) -> RotatedBoxes:
 
 
 def thin(boxes: NDArray, scores: NDArray, labels: NDArray, least: float) -> NDArray[np.int64]:
-    """Indices of the boxes that no better one of their class overlaps by more than ``least``.
+    """Select the boxes that no better one of their class overlaps by more than ``least``.
 
     Args:
-        boxes: (N, 5) of center, width, height and angle, or (N, 8) of corners.
-        scores: (N,).
-        labels: (N,).
-        least: IoU.
+        boxes: boxes (N, 5) of center, width, height and angle, or (N, 8) of corners.
+        scores: scores (N,).
+        labels: classes (N,).
+        least: largest IoU that is allowed.
+
+    Returns:
+        Indices of the boxes that are kept.
     """
     import torch
     from mmcv.ops import nms_quadri, nms_rotated
@@ -99,10 +102,10 @@ def thin(boxes: NDArray, scores: NDArray, labels: NDArray, least: float) -> NDAr
 
 
 def distinct(boxes: NDArray, labels: NDArray, ignored: NDArray[np.bool_]) -> NDArray[np.int64]:
-    """Indices of the boxes without their repetitions, of which one that counts is kept.
+    """Select boxes without their repetitions; of these, one that is not ignored is kept.
 
-    Boxes are compared by the upright boxes around them: mmcv's IoU of rotated boxes that are all
-    but equal can be far from 1.
+    Boxes are compared by the upright boxes around them, as mmcv's IoU of two nearly equal rotated
+    boxes can be far from 1.
     """
     around = upright(boxes)
     kept = [np.zeros(0, np.int64)]
@@ -119,7 +122,7 @@ def distinct(boxes: NDArray, labels: NDArray, ignored: NDArray[np.bool_]) -> NDA
 
 
 def upright(boxes: NDArray) -> NDArray:
-    """Left, top, right and bottom (N, 4) of rotated boxes (N, 5)."""
+    """Compute left, top, right and bottom (N, 4) of rotated boxes (N, 5)."""
     x, y, width, height, angle = boxes.T
     cos, sin = np.abs(np.cos(angle)), np.abs(np.sin(angle))
     across, down = (width * cos + height * sin) / 2, (width * sin + height * cos) / 2

@@ -1,4 +1,4 @@
-"""Average precision of rotated boxes, as DOTA and DIOR-R are scored."""
+"""Average-precision scores of rotated boxes, as for DOTA and DIOR-R."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -11,9 +11,9 @@ IoU = Callable[[NDArray, NDArray], NDArray]
 
 @dataclass
 class RotatedBoxes:
-    """Boxes of one image: (N, 5) of center, width, height and angle in radians.
+    """Found and true boxes of one image: (N, 5) of center, width, height, angle in radians.
 
-    ``ignored`` are true boxes that count neither when found nor when missed.
+    ``ignored`` marks true boxes that count neither when found nor when missed.
     """
 
     found: NDArray
@@ -25,7 +25,7 @@ class RotatedBoxes:
 
 
 def rotated_iou(first: NDArray, second: NDArray) -> NDArray:
-    """IoU (N, M) of rotated boxes (N, 5) and (M, 5), by mmcv's compiled op."""
+    """Compute the IoU (N, M) of rotated boxes (N, 5) and (M, 5) by mmcv's compiled op."""
     import torch
     from mmcv.ops import box_iou_rotated
 
@@ -40,19 +40,19 @@ def rotated_iou(first: NDArray, second: NDArray) -> NDArray:
 def match(
     iou: NDArray, scores: NDArray, ignored: NDArray[np.bool_], threshold: float
 ) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
-    """Tell true from false detections of one class in one image.
+    """Separate true from false detections of one class in one image.
 
-    Each belongs to the true box that it overlaps most; of several that belong to one, the one
-    with the highest score is true. This is Pascal VOC's rule.
+    Each detection belongs to the true box that it overlaps most. Of several that belong to one box,
+    the one with the highest score is true. This is Pascal VOC's rule.
 
     Args:
-        iou: (N, M) of found and true boxes.
-        scores: (N,).
-        ignored: (M,).
-        threshold: least IoU.
+        iou: IoU (N, M) of found and true boxes.
+        scores: scores (N,) of the detections.
+        ignored: (M,) bool, true for boxes that do not count.
+        threshold: smallest IoU of a match.
 
     Returns:
-        (N,) true and (N,) false; neither for a detection of an ignored box.
+        True (N,) and false (N,) detections; neither for a detection of an ignored box.
     """
     true, false = (np.zeros(len(scores), bool) for _ in range(2))
     if not iou.shape[1]:
@@ -71,19 +71,19 @@ def match(
 def average_precision(
     true: NDArray[np.bool_], false: NDArray[np.bool_], total: int, points: int | None = 11
 ) -> float:
-    """Average precision of detections in the order of their scores.
+    """Compute the average precision of detections sorted by score.
 
     Args:
-        true: (N,).
-        false: (N,).
+        true: (N,) bool of the true detections.
+        false: (N,) bool of the false detections.
         total: number of true boxes.
-        points: recalls, evenly spread from 0 to 1, to average over (Pascal VOC 2007 and DOTA: 11);
-            None takes the area under the curve (VOC 2012).
+        points: number of recalls, evenly spread from 0 to 1, to average over (11 for Pascal VOC
+            2007 and DOTA); None takes the area under the curve (VOC 2012).
     """
     hits, misses = np.cumsum(true), np.cumsum(false)
     recall = hits / max(total, 1)
     precision = hits / np.maximum(hits + misses, 1)
-    # the best precision at this recall or a higher one
+    # The best precision at this recall or a higher one.
     envelope = np.maximum.accumulate(precision[::-1])[::-1]
     if points is None:
         steps = np.diff(recall, prepend=0.0)
@@ -100,17 +100,17 @@ def evaluate_rotated(
     points: int | None = 11,
     iou: IoU = rotated_iou,
 ) -> NDArray[np.float64]:
-    """Average precisions of all classes.
+    """Compute the average precisions of all classes.
 
     Args:
-        images: found and true boxes.
+        images: found and true boxes of each image.
         num_classes: number of classes.
-        thresholds: least IoU, several.
-        points: see :func:`average_precision`.
-        iou: of two sets of boxes.
+        thresholds: smallest IoU of a match, at several thresholds.
+        points: number of recalls; see :func:`average_precision`.
+        iou: function that computes the IoU of two sets of boxes.
 
     Returns:
-        (classes, thresholds); NaN for a class that has no true box.
+        Average precisions (classes, thresholds); NaN for a class without true boxes.
     """
     results = np.full((num_classes, len(thresholds)), np.nan)
     for label in range(num_classes):

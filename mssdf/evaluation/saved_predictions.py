@@ -1,4 +1,4 @@
-"""Predictions as files: maps with the place of their image, tables, boxes."""
+"""Predictions as files: georeferenced maps, tables and boxes."""
 
 import csv
 import io
@@ -20,12 +20,12 @@ from mssdf.utils.atomic_file import write_atomically
 
 
 def mirrored_names(images: Iterable[str]) -> dict[str, Path]:
-    """A name without ending for each image: its path below the folder that all of them share.
+    """Name each image by its path below the folder that all share, without its ending.
 
     Where images differ in their endings alone, the ending stays part of the name.
     """
     images = sorted(set(map(str, images)))
-    # absolute: a '..' in the middle of one would lead out of the folder that they are written to
+    # Paths are absolute, as a '..' inside one would lead out of the output folder.
     folders = [os.path.dirname(os.path.abspath(image)) for image in images]
     root = os.path.commonpath(folders) if images else ''
     paths = {image: Path(os.path.relpath(image, root or '.')) for image in images}
@@ -41,16 +41,16 @@ def mirrored_names(images: Iterable[str]) -> dict[str, Path]:
 def write_map(path: Path, values: NDArray, image: str | None = None) -> Path:
     """Write a map (H, W) of labels (uint8) or heights (float32).
 
-    Where the image has a coordinate reference system the map is a GeoTIFF with it; else labels are
-    a PNG, and heights a TIFF. NaN stays NaN.
+    If the image has a coordinate reference system, the map is a GeoTIFF with it; otherwise labels
+    are a PNG and heights a TIFF. NaN stays NaN.
 
     Args:
-        path: without ending.
-        values: the map, of the image's size.
-        image: the file that it was predicted from.
+        path: path of the file without its ending.
+        values: map of the image's size.
+        image: path of the image that it was predicted from.
 
     Returns:
-        The path with its ending.
+        Path with its ending.
     """
     place = read_place(image, values.shape)
     if place or values.dtype != np.uint8:
@@ -69,17 +69,17 @@ def write_map(path: Path, values: NDArray, image: str | None = None) -> Path:
 
 
 def read_place(image: str | None, shape: Sequence[int]) -> dict[str, Any]:
-    """CRS and transform of an image that has a CRS and this size; else nothing."""
+    """Read the CRS and transform of an image with a CRS and this size; else nothing."""
     if image is None:
         return {}
     try:
         with open_raster(image) as raster:
             if raster.crs is None or raster.shape != tuple(shape):
                 return {}
-            # heights are predicted in meters, whatever the vertical CRS counts in
+            # Heights are predicted in meters, whatever the unit of the vertical CRS.
             crs = rasterio.CRS.from_wkt(horizontal_crs(raster.crs.to_wkt()))
             return dict(crs=crs, transform=raster.transform)
-    except (*READ_ERRORS, ValueError):  # a CRS that is none is a ValueError
+    except (*READ_ERRORS, ValueError):  # an invalid CRS raises ValueError
         return {}
 
 
@@ -103,7 +103,7 @@ def write_table(
 
 
 def write_boxes(path: Path, images: Sequence[Mapping[str, Any]], classes: Sequence[str]) -> None:
-    """Write the boxes of all images as JSON: classes, and per image file and boxes."""
+    """Write the boxes of all images as JSON: the classes, and each image's file and boxes."""
     content = dict(classes=list(classes), images=list(images))
     write_atomically(path, json.dumps(content, indent=1).encode())
 
@@ -111,12 +111,13 @@ def write_boxes(path: Path, images: Sequence[Mapping[str, Any]], classes: Sequen
 def write_coco(
     path: Path, images: Sequence[Mapping[str, Any]], categories: Sequence[int] | None = None
 ) -> None:
-    """Write upright boxes as COCO's tools read results: left, top, width, height.
+    """Write upright boxes in the format of COCO's tools: left, top, width, height.
 
     Args:
-        path: of the JSON file.
-        images: each with ``id``, ``boxes`` (left, top, right, bottom), ``labels``, ``scores``.
-        categories: identifier of each class; 1, 2, ... if None.
+        path: path of the JSON file.
+        images: predictions, each with ``id``, ``boxes`` (left, top, right, bottom), ``labels`` and
+            ``scores``.
+        categories: identifier of each class; None takes 1, 2, ...
     """
     found = [
         dict(
@@ -136,7 +137,7 @@ def write_coco(
 def write_classes(
     path: Path, classes: Sequence[str], palette: Sequence[Sequence[float]] | None
 ) -> None:
-    """Write what the numbers of label maps mean: name and color of each."""
+    """Write the name and the color of each number in label maps."""
     colors = [list(map(int, color)) for color in palette or ()]
     content = {
         str(index): dict(name=name, **(dict(color=colors[index]) if colors else {}))

@@ -1,4 +1,4 @@
-"""Rotated boxes as DOTA's server takes them: of whole scenes, one file a class."""
+"""Rotated boxes of whole scenes in the format of DOTA's server, one file per class."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
@@ -15,12 +15,13 @@ Found = tuple[NDArray, NDArray, NDArray]  # boxes (N, 5) or (N, 8), scores (N,),
 
 
 def merge_scenes(images: Iterable[Mapping[str, Any]], nms_iou: float = 0.1) -> dict[str, Found]:
-    """Put the boxes of tiles together on their scenes; other images stay as they are.
+    """Merge the boxes of tiles on their scenes; other images stay as they are.
 
     Args:
-        images: each with ``file``, ``boxes`` (N, 5) or (N, 8), ``labels`` and ``scores``. A tile's
-            file is named ``SCENE__SIZE__LEFT___TOP``, as mmrotate's splitter does.
-        nms_iou: least IoU at which the weaker of two boxes of a class is dropped from a scene.
+        images: predictions, each with ``file``, ``boxes`` (N, 5) or (N, 8), ``labels`` and
+            ``scores``. The file of a tile is named ``SCENE__SIZE__LEFT___TOP``, as by mmrotate's
+            splitter.
+        nms_iou: smallest IoU at which the weaker of two boxes of a class is dropped from a scene.
 
     Returns:
         Boxes in the scene's pixels, scores and labels by the scene's name.
@@ -52,7 +53,7 @@ def _shifted(image: Mapping[str, Any], left: int, top: int) -> Found:
 
 
 def _joined(parts: Sequence[Found]) -> Found:
-    """Parts one behind the other, without those that found nothing."""
+    """Concatenate parts, without those that found nothing."""
     full = [part for part in parts if len(part[0])] or parts[:1]
     boxes, scores, labels = (np.concatenate(each) for each in zip(*full, strict=True))
     return boxes, scores, labels
@@ -61,13 +62,13 @@ def _joined(parts: Sequence[Found]) -> Found:
 def write_dota(
     folder: Path, images: Sequence[Mapping[str, Any]], classes: Sequence[str], nms_iou: float = 0.1
 ) -> None:
-    """Write one ``Task1_CLASS.txt`` per class: scene, score and four corners a line.
+    """Write one ``Task1_CLASS.txt`` per class, with scene, score and four corners per line.
 
     Args:
-        folder: where to.
-        images: see :func:`merge_scenes`.
-        classes: names in the order of the labels.
-        nms_iou: see :func:`merge_scenes`.
+        folder: folder of the files.
+        images: predictions; see :func:`merge_scenes`.
+        classes: names of the classes in the order of the labels.
+        nms_iou: smallest IoU at which the weaker box is dropped; see :func:`merge_scenes`.
     """
     from mssdf.visualization.task_cells import to_corners
 

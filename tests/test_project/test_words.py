@@ -20,7 +20,6 @@ PENDING = (
     'mssdf/datasets',
     'mssdf/engine/hooks/progress_hook.py',
     'mssdf/engine/schedules.py',
-    'mssdf/evaluation',
     'mssdf/models',
     'mssdf/preparation',
     'mssdf/rasters',
@@ -61,24 +60,24 @@ IMPERATIVES = frozenset(
     """
     abandon act add adopt agree allow answer append apply approximate ask assemble assign attach
     average balance begin block bound bring broadcast build call cancel cast center change check
-    choose clean clear clip close collate collect color combine compare compile complete compose
-    compress compute concatenate connect continue convert copy correct count cover create crop cut
-    decide decode delete derive describe destroy detach determine discard display divide do download
-    drain draw drop embed empty encode end enter estimate evaluate exchange exclude exit expand
-    expect export extend extract fall fill filter find finish fit flatten flip follow forget format
-    forward free freeze gather generate get give group hand hash have hide hold identify ignore
-    import increase indicate inflate initialize insert inspect interpolate join judge keep label lay
-    leave let limit link list load locate lock log look lower make map mark mask match mean measure
-    merge mix move name normalize note number offset open order pack pad paint parse pass pick place
-    plan plot point pool predict prefix prepare preprocess print project propagate protect pull push
-    put raise rank read rebuild record reduce refuse register remember remove rename replace report
-    reproject request require resample reserve reset resize resolve restore restrict resume retry
-    return reverse rotate round route run sample save scale scatter schedule score search see seed
-    select send separate serve set shape shard share shift show shrink shuffle skip solve sort split
-    spread stack standardize start stay step stop store stream strip subtract sum summarize suppress
-    switch take tell test tidy tile track train transfer transform translate transpose try turn
-    unfold unpack unwrap update use validate view visit vote wait walk warm warn watch weight widen
-    wrap write yield zero
+    choose classify clean clear clip close collate collect color combine compare compile complete
+    compose compress compute concatenate connect continue convert copy correct count cover create
+    crop cut decide decode delete derive describe destroy detach determine discard display divide do
+    download drain draw drop embed empty encode end enter estimate evaluate exchange exclude exit
+    expand expect export extend extract fall fill filter find finish fit flatten flip follow forget
+    format forward free freeze gather generate get give group halve hand hash have hide hold
+    identify ignore import increase indicate inflate initialize insert inspect interpolate join
+    judge keep label lay leave let limit link list load locate lock log look lower make map mark
+    mask match maximize mean measure merge minimize mix move name normalize note number offset open
+    order pack pad paint parse pass pick place plan plot point pool predict prefix prepare
+    preprocess print project propagate protect pull push put raise rank read rebuild record reduce
+    refuse register remember remove rename replace report reproject request require resample reserve
+    reset resize resolve restore restrict resume retry return reverse rotate round route run sample
+    save scale scatter schedule score search see seed select send separate serve set shape shard
+    share shift show shrink shuffle skip solve sort split spread stack standardize start stay step
+    stop store stream strip subtract sum summarize suppress switch take tell test tidy tile track
+    train transfer transform translate transpose try turn unfold unpack unwrap update use validate
+    view visit vote wait walk warm warn watch weight widen wrap write yield zero
     """.split()
 )
 
@@ -177,7 +176,7 @@ RULES = (questions, fragments, moods, module_moods, british, paragraphs)
 @pytest.mark.parametrize('rule', RULES, ids=lambda rule: rule.__name__)
 def test_rule_holds(rule, folder):
     if rule is module_moods and folder in ('tools', 'scripts'):
-        return  # a script's docstring says what to use it for, as an imperative
+        return  # a script's docstring says what it is used for, as an imperative
     found = [
         f'{path.relative_to(ROOT)}: {complaint}'
         for path in python_files(folder)

@@ -1,6 +1,6 @@
-"""Frozen features, measured as the field does: the instrument of ``eval_features.py``.
+"""Evaluation of frozen features by the usual probes; ``eval_features.py`` is its command line.
 
-Imported by name, not by ``mssdf.evaluation``: it builds models.
+``mssdf.evaluation`` does not import it, as it builds models.
 """
 
 from .bootstrap import Interval

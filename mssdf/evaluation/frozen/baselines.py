@@ -1,4 +1,4 @@
-"""Baselines that every encoder has to beat: statistics of the image, and random convolutions."""
+"""Baselines for encoders: statistics of the image, and random convolutions."""
 
 import torch
 import torch.nn.functional as F
@@ -6,11 +6,20 @@ from torch import Tensor
 
 from .featurizer import ANY_POOL, Tokens
 
-PATCH = 16  # the usual patch of a ViT in pixels
+PATCH = 16  # usual side of a ViT's patch in pixels
 
 
 def centered(modality: str, values: Tensor, valid: Tensor) -> Tensor:
-    """Colors from 0 to 1, or heights relative to the median in units of 10 m; 0 where unknown."""
+    """Scale colors to 0...1, or heights relative to the median to units of 10 m.
+
+    Args:
+        modality: ``'rgb'`` or the name of a modality of heights.
+        values: values (B, C, S, S) as in the files.
+        valid: validity (B, 1, S, S) bool.
+
+    Returns:
+        Scaled values (B, C, S, S), 0 where invalid.
+    """
     if values.shape[-1] % PATCH:
         raise ValueError(f'img_size: expected a multiple of {PATCH}, found {values.shape[-1]}')
     values = values.float()
@@ -22,21 +31,24 @@ def centered(modality: str, values: Tensor, valid: Tensor) -> Tensor:
 
 
 class ImageStatistics:
-    """Mean and deviation of each band and the mean gradient; per patch the mean and deviation."""
+    """A baseline of statistics: mean and deviation of each band, and the mean gradient.
+
+    A patch has the mean and deviation of each band.
+    """
 
     metric = 'euclidean'
     normalization = 'standardized over the training rows'
 
     def patch_size(self, size: int) -> int:
-        """The usual patch."""
+        """Return the usual side of a patch in pixels."""
         return PATCH
 
     def takes(self, modality: str) -> bool:
-        """Every modality."""
+        """Return true for every modality."""
         return True
 
     def __call__(self, modality: str, values: Tensor, valid: Tensor) -> Tokens:
-        """Features of a batch; see :class:`Featurizer`."""
+        """Compute the features of a batch; see :class:`Featurizer`."""
         values = centered(modality, values, valid)
         down, right = values.diff(dim=2).abs(), values.diff(dim=3).abs()
         gradient = (down.mean(dim=(1, 2, 3)) + right.mean(dim=(1, 2, 3))) / 2
@@ -55,7 +67,7 @@ class ImageStatistics:
 
 
 class RandomConvolutions:
-    """Fixed random filters, rectified, averaged over each patch and over the image.
+    """A baseline of fixed random filters, rectified and averaged over patches and image.
 
     Args:
         filters: number of filters.
@@ -71,22 +83,22 @@ class RandomConvolutions:
         self.filters, self.side, self.stride, self.seed = filters, side, stride, seed
 
     def patch_size(self, size: int) -> int:
-        """The usual patch."""
+        """Return the usual side of a patch in pixels."""
         return PATCH
 
     def takes(self, modality: str) -> bool:
-        """Every modality."""
+        """Return true for every modality."""
         return True
 
     def __call__(self, modality: str, values: Tensor, valid: Tensor) -> Tokens:
-        """Features of a batch; see :class:`Featurizer`."""
+        """Compute the features of a batch; see :class:`Featurizer`."""
         values = centered(modality, values, valid)
         draw = torch.Generator().manual_seed(self.seed)
         bands = values.shape[1]
         kernel = torch.randn(self.filters, bands, self.side, self.side, generator=draw)
         kernel = kernel / kernel.flatten(1).norm(dim=1)[:, None, None, None]
         bias = torch.randn(self.filters, generator=draw)
-        padding = (self.side - self.stride) // 2  # so that a patch has as many places everywhere
+        padding = (self.side - self.stride) // 2  # each patch then has the same number of places
         places = F.conv2d(
             F.pad(values, [padding] * 4, mode='replicate'),
             kernel.to(values.device),

@@ -1,4 +1,4 @@
-"""Intervals of scores and differences: images by bootstrap, seeds by the t distribution."""
+"""Intervals of scores and differences: bootstrap over images, t distribution over seeds."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -16,12 +16,12 @@ RESAMPLES = 2000
 
 @dataclass(frozen=True)
 class Interval:
-    """A figure with its interval.
+    """A score with its interval.
 
     Attributes:
-        value: the figure over all images, the mean over seeds.
-        low: lower end; NaN if a single image or group tells nothing of the others.
-        high: upper end, likewise.
+        value: score over all images, averaged over seeds.
+        low: lower end; NaN if a single image or group does not allow an estimate.
+        high: upper end; NaN in the same case.
     """
 
     value: float
@@ -30,17 +30,17 @@ class Interval:
 
     @property
     def beyond_zero(self) -> bool:
-        """Tell whether zero lies outside, as it does for a difference that is real."""
+        """True if zero lies outside the interval, as it does for a real difference."""
         return self.low > 0 or self.high < 0
 
 
 class Uncertainty(NamedTuple):
-    """A source of chance and its part of an interval.
+    """A source of chance and its contribution to an interval.
 
     Attributes:
         below: standard error downwards.
         above: standard error upwards.
-        freedom: degrees of freedom that both are estimated with.
+        freedom: degrees of freedom with which both are estimated.
     """
 
     below: float
@@ -48,9 +48,9 @@ class Uncertainty(NamedTuple):
     freedom: float
 
 
-@lru_cache(maxsize=2)  # every score of a set takes the same ones
+@lru_cache(maxsize=2)  # all scores of a set use the same resamplings
 def image_counts(num_images: int, resamples: int, seed: int) -> NDArray[np.float64]:
-    """Draw images with replacement: counts (resamples, num_images)."""
+    """Draw images with replacement; return counts (resamples, num_images)."""
     shares = np.full(num_images, 1 / num_images)
     drawn = np.random.default_rng(seed).multinomial(num_images, shares, resamples)
     counts = drawn.astype(np.float64)
@@ -59,11 +59,11 @@ def image_counts(num_images: int, resamples: int, seed: int) -> NDArray[np.float
 
 
 def mean_score(sums: NDArray[np.float64], score: Score) -> float:
-    """Mean over seeds of the score over all images.
+    """Average the score over all images over seeds.
 
     Args:
-        sums: (seeds, N, Q) sums over each image.
-        score: function of sums over images.
+        sums: sums (seeds, N, Q) over each image.
+        score: function that maps sums over images to a score.
     """
     return float(np.mean(score(sums.sum(axis=1))))
 
@@ -76,16 +76,17 @@ def score_interval(
     seed: int = 0,
     groups: NDArray[np.int64] | None = None,
 ) -> Interval:
-    """Interval of one row's score over other images and, with several seeds, other seeds.
+    """Estimate the interval of one row's score over other images and other seeds.
+
+    Seeds count where the row has several.
 
     Args:
-        sums: (seeds, N, Q) sums over each image.
-        score: function of sums over images.
-        level: share of such intervals that hold the true score.
+        sums: sums (seeds, N, Q) over each image.
+        score: function that maps sums over images to a score.
+        level: confidence level: share of such intervals that contain the true score.
         resamples: number of resamplings of the images.
         seed: seed of the draw.
-        groups: (N,) group of each image, of which whole ones are drawn; None if the images are
-            independent.
+        groups: group (N,) of each image, drawn as a whole; None if the images are independent.
     """
     (sums,) = _grouped([sums], groups)
     counts = image_counts(sums.shape[1], resamples, seed)
@@ -106,24 +107,25 @@ def difference_interval(
     groups: NDArray[np.int64] | None = None,
     paired: bool | None = None,
 ) -> Interval:
-    """Interval of the difference of two rows: the same images are drawn for both.
+    """Estimate the interval of the difference of two rows on the same drawn images.
 
-    Of rows of the same seeds the differences seed by seed count; of other rows each spreads by
-    itself (Welch).
+    If both rows have the same seeds, the differences are taken seed by seed; otherwise each row
+    varies by itself (Welch).
 
     Args:
-        sums: (seeds, N, Q) sums over each image.
-        reference: (other seeds, N, Q), whose score is subtracted.
-        score: function of sums over images.
-        level: share of such intervals that hold the true difference.
+        sums: sums (seeds, N, Q) over each image.
+        reference: sums (other seeds, N, Q) of the row whose score is subtracted.
+        score: function that maps sums over images to a score.
+        level: confidence level: share of such intervals that contain the true difference.
         resamples: number of resamplings of the images.
         seed: seed of the draw.
-        groups: (N,) group of each image, as in :func:`score_interval`.
-        paired: whether both rows have the same seeds in the same order; None if that is so
-            wherever they have equally many.
+        groups: group (N,) of each image, drawn as a whole; None if the images are independent.
+        paired: whether both rows have the same seeds in the same order; None assumes so where they
+            have equally many.
 
     Raises:
-        ValueError: if the rows are of other images, or paired and not of equally many seeds.
+        ValueError: if the rows have different images, or are paired with different numbers of
+            seeds.
     """
     if sums.shape[1:] != reference.shape[1:]:
         raise ValueError(
@@ -150,7 +152,7 @@ def difference_interval(
 def _grouped(
     rows: Sequence[NDArray[np.float64]], groups: NDArray[np.int64] | None
 ) -> list[NDArray[np.float64]]:
-    """Sums over each group, less those of which no row knows anything."""
+    """Sum over each group, and drop groups of which no row knows anything."""
     if groups is not None:
         names, place = np.unique(groups, return_inverse=True)
         member = (np.arange(len(names))[:, None] == place).astype(np.float64)  # (G, N)
@@ -162,26 +164,26 @@ def _grouped(
 def _resampled(
     sums: NDArray[np.float64], score: Score, counts: NDArray[np.float64]
 ) -> NDArray[np.float64]:
-    """Mean score over all seeds, (resamples,), under each resampling of the images."""
+    """Return the mean score over all seeds, (resamples,), under each resampling of the images."""
     return np.mean([score(counts @ one) for one in sums], axis=0)
 
 
 def _of_images(drawn: NDArray[np.float64], num_images: int, level: float) -> Uncertainty:
-    """Standard errors that the quantiles of resampled scores amount to.
+    """Estimate standard errors from the quantiles of resampled scores.
 
-    Quantiles, not the variance: an R² of few images has wild resamplings. Each side has its own,
-    as scores near their bound are skewed.
+    Quantiles are used rather than the variance, as an R² of few images has extreme resamplings.
+    Each side has its own error, as scores near their bound are skewed.
     """
-    if num_images < 2 or np.isnan(drawn).all():  # as R² of heights that do not vary
+    if num_images < 2 or np.isnan(drawn).all():  # for instance R² of heights that do not vary
         return Uncertainty(np.nan, np.nan, np.nan)
     low, middle, high = np.nanquantile(drawn, [(1 - level) / 2, 0.5, (1 + level) / 2])
-    # n drawn of n vary by (n - 1) / n of what n others would
+    # Resamplings of n images vary by (n - 1) / n of the variance over n new images.
     unit = np.sqrt(num_images / (num_images - 1)) / ndtri((1 + level) / 2)
     return Uncertainty((middle - low) * unit, (high - middle) * unit, num_images - 1)
 
 
 def _of_seeds(scores: NDArray[np.float64]) -> Uncertainty:
-    """Standard error of the mean over seeds; a single seed tells nothing, and adds nothing."""
+    """Estimate the standard error of the mean over seeds; a single seed adds none."""
     if len(scores) < 2:
         return Uncertainty(0.0, 0.0, 1.0)
     error = float(np.std(scores, ddof=1)) / np.sqrt(len(scores))
@@ -189,7 +191,7 @@ def _of_seeds(scores: NDArray[np.float64]) -> Uncertainty:
 
 
 def _combined(value: float, parts: Sequence[Uncertainty], level: float) -> Interval:
-    """Add the variances; the t distribution has Satterthwaite's degrees of freedom."""
+    """Add the variances and use the t distribution with Satterthwaite's degrees of freedom."""
     freedoms = np.array([part.freedom for part in parts])
 
     def half(errors: Sequence[float]) -> float:

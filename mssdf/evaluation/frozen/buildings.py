@@ -1,4 +1,4 @@
-"""Chips of web mercator tiles with outlines of buildings as masks."""
+"""Chips of web mercator tiles with masks drawn from outlines of buildings."""
 
 import json
 import re
@@ -17,9 +17,9 @@ from mssdf.utils.text_files import read_text
 from ..labeled_images import SUFFIXES, read_rgb
 from .cutting import Layers
 
-TILE = 256  # pixels of a web mercator tile
-GROUND_ZOOM = 19  # chips of one tile of this zoom, of whatever zoom, are of one group
-FRACTION = 4  # bits below a pixel when outlines are drawn
+TILE = 256  # side of a web mercator tile in pixels
+GROUND_ZOOM = 19  # all chips within one tile of this zoom, of any zoom, are one group
+FRACTION = 4  # fractional bits of the coordinates of drawn outlines
 ZOOM_FIRST = re.compile(r'(\d{1,2})-(\d+)-(\d+)')  # ZOOM-X-Y
 ZOOM_LAST = re.compile(r'\D*-?(\d+)-(\d+)-(\d{1,2})')  # OAM-X-Y-ZOOM
 
@@ -29,15 +29,15 @@ Rings = list[NDArray[np.float64]]
 
 @dataclass(frozen=True)
 class Chip:
-    """A chip and the outlines of its place.
+    """A chip with the outlines of its place.
 
     Attributes:
-        path: file of the image.
+        path: path of the image.
         zoom: zoom of its web mercator tile.
         x: column of the tile.
         y: row of the tile.
-        group: number of the ground that it shows.
-        outlines: polygons in degrees, each a list of rings (N, 2): the outer one, then holes.
+        group: number of the ground that the chip shows.
+        outlines: polygons in degrees, each a list of rings (N, 2): the outer ring, then holes.
     """
 
     path: Path
@@ -52,8 +52,8 @@ def building_chips(folder: Path) -> Iterator[Chip]:
     """List the chips of a folder with ``labels.geojson``, sorted by the ground they show.
 
     Raises:
-        ValueError: if there are no labels, no chips, a chip's name tells no tile, or a label is
-            no polygon.
+        ValueError: if there are no labels or no chips, a chip's name does not give a tile, or a
+            label is not a polygon.
     """
     labels = folder / 'labels.geojson'
     if not labels.is_file():
@@ -70,18 +70,19 @@ def building_chips(folder: Path) -> Iterator[Chip]:
 
 
 def read_polygons(path: Path) -> list[Rings]:
-    """Read the polygons of a GeoJSON file; those of a MultiPolygon one by one.
+    """Read the polygons of a GeoJSON file; those of a MultiPolygon come one by one.
 
-    Features without a geometry are left out.
+    Features without a geometry are skipped.
 
     Raises:
-        ValueError: if the file is no collection of polygons.
+        ValueError: if the file is not a collection of polygons.
     """
     try:
         features = json.loads(read_text(path))['features']
         shapes = [one['geometry'] for one in features]
     except (ValueError, KeyError, TypeError) as error:
         raise ValueError(f'{path}: expected a FeatureCollection, found: {error!r}') from None
+
     found: list[Rings] = []
     for number, shape in enumerate(shapes):
         if shape is None:
@@ -89,6 +90,7 @@ def read_polygons(path: Path) -> list[Rings]:
         kind = shape.get('type')
         if kind not in ('Polygon', 'MultiPolygon'):
             raise ValueError(f'{path}: feature {number}: expected polygons, found {kind}')
+
         parts = [shape['coordinates']] if kind == 'Polygon' else shape['coordinates']
         try:
             found += [[np.array(ring, float)[:, :2] for ring in part] for part in parts if part]
@@ -96,14 +98,15 @@ def read_polygons(path: Path) -> list[Rings]:
             raise ValueError(
                 f'{path}: feature {number}: expected rings of coordinates, found: {error}'
             ) from None
+
     return found
 
 
 def tile_of(path: Path) -> tuple[int, int, int]:
-    """Zoom, column and row of the tile that a chip is named after.
+    """Read zoom, column and row of a tile from the name of its chip.
 
     Raises:
-        ValueError: if its name tells none.
+        ValueError: if the name does not give a tile.
     """
     first, last = ZOOM_FIRST.fullmatch(path.stem), ZOOM_LAST.fullmatch(path.stem)
     if first and int(first[1]) <= 23:
@@ -116,13 +119,13 @@ def tile_of(path: Path) -> tuple[int, int, int]:
 
 
 def chip_layers(chip: Chip) -> Layers:
-    """Read a chip and draw the buildings on it: 1, and 0 elsewhere."""
+    """Read a chip and draw its buildings as 1 on a mask of 0."""
     rgb = read_rgb(chip.path)
     height, width = rgb.shape[:2]
     mask = np.zeros((height, width), np.uint8)
     corner = np.array([chip.x, chip.y]) * TILE
     for rings in chip.outlines:
-        # outlines come in pixels of one zoom; pixel centers are at whole numbers when drawn
+        # Outlines come in pixels of one zoom; OpenCV has pixel centers at whole numbers.
         places = [to_pixels(ring) * 2.0 ** (chip.zoom - ZOOM) - corner for ring in rings]
         places = [place * [width / TILE, height / TILE] - 0.5 for place in places]
         outer = places[0]
@@ -133,6 +136,6 @@ def chip_layers(chip: Chip) -> Layers:
 
 
 def _ground(zoom: int, x: int, y: int) -> tuple[int, int]:
-    """The tile of ``GROUND_ZOOM`` that a tile lies in, or its first one for smaller zooms."""
+    """Return the tile of ``GROUND_ZOOM`` around a tile, or its first one for smaller zooms."""
     step = zoom - GROUND_ZOOM
     return (x >> step, y >> step) if step >= 0 else (x << -step, y << -step)

@@ -7,18 +7,18 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-LEAST_SEEN = 0.5  # windows of which less is known are left out
+LEAST_SEEN = 0.5  # smallest share of known pixels in a window that is kept
 
 
 @dataclass
 class Layers:
-    """Rasters of the same ground, pixel by pixel.
+    """A stack of rasters of the same ground, pixel by pixel.
 
     Attributes:
-        rgb: (H, W, 3).
-        seen: (H, W) bool, where the image has pixels.
-        labels: (H, W) int64, -1 where unknown; None without masks.
-        heights: (H, W) float32 meters, NaN where unknown; None without heights.
+        rgb: image (H, W, 3).
+        seen: validity (H, W) bool of the image.
+        labels: labels (H, W) int64, -1 where unknown; None without masks.
+        heights: heights (H, W) float32 in meters, NaN where unknown; None without heights.
     """
 
     rgb: NDArray
@@ -30,7 +30,7 @@ class Layers:
         """Check the sizes.
 
         Raises:
-            ValueError: if they differ.
+            ValueError: if the layers differ in size.
         """
         shapes = [
             layer.shape[:2]
@@ -41,7 +41,7 @@ class Layers:
             raise ValueError(f'expected image, mask and heights of one size, found {shapes}')
 
     def crop(self, top: int, left: int, side: int) -> 'Layers':
-        """A square part."""
+        """Cut out a square."""
         place = slice(top, top + side), slice(left, left + side)
         return Layers(
             self.rgb[place],
@@ -51,7 +51,7 @@ class Layers:
         )
 
     def known(self) -> float:
-        """Share of the pixels with an image and, where there are some, labels and heights."""
+        """Return the share of pixels with an image and, where present, labels and heights."""
         known = self.seen.copy()
         if self.labels is not None:
             known &= self.labels >= 0
@@ -65,7 +65,7 @@ def windows(layers: Layers, side: int) -> Iterator[tuple[tuple[int, int], Layers
 
     Args:
         layers: layers of a raster.
-        side: side of the squares in pixels; 0: the whole raster.
+        side: side of the squares in pixels; 0 yields the whole raster.
 
     Yields:
         Row and column of the window's first pixel, and the window.
@@ -82,7 +82,11 @@ def windows(layers: Layers, side: int) -> Iterator[tuple[tuple[int, int], Layers
 
 
 def resized(layers: Layers, size: int) -> Layers:
-    """Resize to a square: means over known pixels downwards, bicubic upwards; nearest labels."""
+    """Resize layers to a square.
+
+    Values are averaged over known pixels when they shrink and interpolated bicubically when they
+    grow; labels take the nearest pixel.
+    """
     if layers.rgb.shape[:2] == (size, size):
         return layers
     shape = (size, size)
@@ -91,7 +95,7 @@ def resized(layers: Layers, size: int) -> Layers:
     smooth = cv2.INTER_AREA if shrinks else cv2.INTER_CUBIC
     labels, heights = layers.labels, layers.heights
     if labels is not None:
-        # float64 holds every label, unlike the integers that OpenCV resizes
+        # float64 represents every label; OpenCV does not resize int64.
         labels = cv2.resize(
             labels.astype(np.float64), shape, interpolation=cv2.INTER_NEAREST_EXACT
         ).astype(np.int64)
@@ -104,6 +108,7 @@ def resized(layers: Layers, size: int) -> Layers:
 def _resize_known(
     heights: NDArray[np.float32], shape: tuple[int, int], shrinks: bool
 ) -> NDArray[np.float32]:
+    """Resize heights, each from its known pixels; unknown where fewer than half are known."""
     known = np.isfinite(heights).astype(np.float32)
     middle = np.float32(np.nanmedian(heights)) if known.any() else np.float32(0)
     filled = np.where(known > 0, heights - middle, 0).astype(np.float32)
@@ -114,7 +119,7 @@ def _resize_known(
 
 
 def relative_to_median(heights: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Heights less the median of the known ones."""
+    """Subtract the median of the known heights."""
     if not np.isfinite(heights).any():
         return heights
     return heights - np.float32(np.nanmedian(heights))

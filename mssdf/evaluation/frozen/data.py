@@ -1,4 +1,4 @@
-"""Evaluation data in memory: images with what is to be predicted from them."""
+"""Evaluation data in memory: images with their targets."""
 
 from dataclasses import dataclass, field
 
@@ -11,20 +11,23 @@ TASKS = ('scenes', 'masks', 'height')
 
 @dataclass
 class EvaluationData:
-    """Images of one size and their targets.
+    """A set of images of one size with their targets.
 
     Attributes:
-        name: name of the set.
-        task: one of ``TASKS``.
-        images: (N, 3, S, S) uint8 or float32.
-        seen: (N, 1, S, S) bool, where the image has pixels.
-        target: (N,) int64 classes of scenes; (N, S, S) int64 classes of pixels, -1 where unknown;
-            or (N, S, S) float32 meters relative to the window's median, NaN where unknown.
-        groups: (N,) int, images of one group are never on both sides of a split, and neighboring
-            groups have neighboring numbers; None for images that are independent.
-        classes: names of the classes, empty for heights.
-        names: (N) names of the images.
-        modalities: further modalities as (values (N, C, S, S) float32, validity (N, 1, S, S)).
+        name: name of the evaluation set.
+        task: name of the task, one of ``TASKS``.
+        images: images (N, 3, S, S), uint8 or float32.
+        seen: validity (N, 1, S, S) bool of the images.
+        target: classes (N,) int64 of scenes; classes (N, S, S) int64 of pixels, -1 where unknown;
+            or heights (N, S, S) float32 in meters relative to the window's median, NaN where
+            unknown.
+        groups: group (N,) int of each image. Images of one group are never on both sides of a
+            split, and neighboring groups have neighboring numbers. None if the images are
+            independent.
+        classes: names of the classes; empty for heights.
+        names: N names of the images.
+        modalities: further modalities by name, as values (N, C, S, S) float32 and validity (N, 1,
+            S, S).
     """
 
     name: str
@@ -38,7 +41,7 @@ class EvaluationData:
     modalities: dict[str, tuple[Tensor, Tensor]] = field(default_factory=dict)
 
     def __len__(self) -> int:
-        """Number of images."""
+        """Return the number of images."""
         return len(self.images)
 
     @property
@@ -47,7 +50,7 @@ class EvaluationData:
         return self.images.shape[-1]
 
     def take(self, chosen: NDArray[np.int64]) -> 'EvaluationData':
-        """Some of the images, by their indices."""
+        """Select some of the images by their indices."""
         return EvaluationData(
             name=self.name,
             task=self.task,

@@ -17,19 +17,22 @@ INNER_FOLDS = 3
 
 
 def mask_measures(num_classes: int) -> list[str]:
-    """Scores of masks: of two classes, the second's IoU too."""
+    """List the scores of masks; with two classes, the IoU of the second one too."""
     return ['mIoU', 'IoU'] if num_classes == 2 else ['mIoU']
 
 
 def dense_folds(
     data: EvaluationData, settings: MeasurementSettings, told: Tensor
 ) -> NDArray[np.int64]:
-    """Number of the fold in which each window is a query, -1 for windows that tell nothing.
+    """Assign each window the number of the fold in which it is a query.
 
     Args:
-        data: windows and their targets.
-        settings: number of folds.
-        told: (N,) bool, whether anything of a window's target is known.
+        data: windows with their targets.
+        settings: settings with the number of folds.
+        told: (N,) bool, true where some of a window's target is known.
+
+    Returns:
+        Numbers (N,) of the folds; -1 for windows without a known target.
 
     Raises:
         ValueError: if a fold would have no known target to learn from.
@@ -48,12 +51,15 @@ def dense_folds(
 
 
 def probe_patches(patches: Tensor, data: EvaluationData, settings: MeasurementSettings) -> Probed:
-    """Predict each patch of every window by the windows of the other folds.
+    """Predict each patch of every window by a probe fitted on the windows of other folds.
 
     Args:
-        patches: (N, G, D) tokens.
-        data: windows and their targets.
-        settings: folds and penalties.
+        patches: patch tokens (N, G, D).
+        data: windows with their targets.
+        settings: settings with the number of folds and the penalties.
+
+    Returns:
+        Sums over each window, with the number of folds and the penalty.
     """
     patch = data.size // round(patches.shape[1] ** 0.5)
     if data.task == 'height':
@@ -64,11 +70,14 @@ def probe_patches(patches: Tensor, data: EvaluationData, settings: MeasurementSe
 def _ridge(
     patches: Tensor, data: EvaluationData, settings: MeasurementSettings, patch: int
 ) -> Probed:
+    """Predict heights by ridge regression; the penalty is chosen on inner folds."""
     target, known = (x.to(patches.device) for x in patch_heights(data.target, data.seen, patch))
     fold = dense_folds(data, settings, known.any(dim=1))
+
     grid = torch.tensor(settings.ridge_penalties, device=patches.device)
     predicted = torch.zeros_like(target)
     chosen = []
+
     for number in range(fold.max() + 1):
         train, query = (fold != number) & (fold >= 0), fold == number
         errors = torch.zeros(len(grid), dtype=torch.float64, device=patches.device)
@@ -76,12 +85,15 @@ def _ridge(
             guess = fit_ridge(*_known(patches, target, known, rows), grid)
             inputs, truth = _known(patches, target, known, held)
             errors += (guess.predict(inputs.double()) - truth).square().sum(dim=1)
+
         best = int(errors.argmin()) if errors.any() else len(grid) // 2
         chosen.append(float(grid[best]))
+
         model = fit_ridge(*_known(patches, target, known, np.flatnonzero(train)), grid[[best]])
         inputs = patches[torch.from_numpy(query).to(patches.device)]
         flat = model.predict(inputs.flatten(0, 1).double())[0]
         predicted[torch.from_numpy(query).to(patches.device)] = flat.view(inputs.shape[:2]).float()
+
     sums = error_sums(*(x.cpu().numpy() for x in (target, predicted, known)))
     details = _details(fold, chosen, patch)
     return Probed('linear', 'patch', 100.0, ['R2', 'RMSE'], sums, details)
@@ -90,6 +102,7 @@ def _ridge(
 def _logistic(
     patches: Tensor, data: EvaluationData, settings: MeasurementSettings, patch: int
 ) -> Probed:
+    """Predict classes by logistic regression; the penalty is chosen on inner folds."""
     count = len(data.classes)
     target, known = (
         x.to(patches.device) for x in patch_classes(data.target, data.seen, patch, count)
@@ -132,7 +145,7 @@ def _details(fold: NDArray, penalties: list[float], patch: int) -> dict[str, flo
 
 
 def _inner(train: NDArray[np.bool_], data: EvaluationData) -> list[Split]:
-    """Split the training windows again by groups; not at all if they are of one group."""
+    """Split the training windows again by groups; not at all if there is one group."""
     rows = np.flatnonzero(train)
     groups = rows if data.groups is None else data.groups[rows]
     if len(np.unique(groups)) < 2:
@@ -144,7 +157,7 @@ def _inner(train: NDArray[np.bool_], data: EvaluationData) -> list[Split]:
 def _known(
     patches: Tensor, target: Tensor, known: Tensor, windows: NDArray
 ) -> tuple[Tensor, Tensor]:
-    """Tokens (n, D) and targets (n,) of the known patches of some windows."""
+    """Return tokens (n, D) and targets (n,) of the known patches of some windows."""
     index = torch.from_numpy(windows).to(patches.device)
     keep = known[index]
     return patches[index][keep], target[index][keep]

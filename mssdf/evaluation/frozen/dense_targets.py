@@ -1,22 +1,22 @@
-"""Targets of patches and cells from targets of pixels."""
+"""Targets of patches from targets of pixels."""
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-LEAST_KNOWN = 0.9  # share of a patch's pixels that must be known for it to count
+LEAST_KNOWN = 0.9  # smallest share of known pixels in a patch that counts
 
 
 def patch_heights(target: Tensor, seen: Tensor, patch: int) -> tuple[Tensor, Tensor]:
-    """Mean height of each patch over its known pixels.
+    """Average the heights of each patch over its known pixels.
 
     Args:
-        target: (N, S, S) meters, NaN where unknown.
-        seen: (N, 1, S, S) bool, where the image has pixels.
-        patch: side of a patch in pixels, which divides S.
+        target: heights (N, S, S) in meters, NaN where unknown.
+        seen: validity (N, 1, S, S) bool of the image.
+        patch: side of a patch in pixels, a divisor of S.
 
     Returns:
-        (N, G) meters and (N, G) bool, whether enough of the patch is known.
+        Heights (N, G) in meters, and (N, G) bool, true where enough of the patch is known.
     """
     known = target.isfinite() & seen[:, 0]
     share = F.avg_pool2d(known.float()[:, None], patch).flatten(1)
@@ -27,16 +27,18 @@ def patch_heights(target: Tensor, seen: Tensor, patch: int) -> tuple[Tensor, Ten
 def patch_classes(
     target: Tensor, seen: Tensor, patch: int, num_classes: int
 ) -> tuple[Tensor, Tensor]:
-    """Most frequent class of each patch among its known pixels, the first of several.
+    """Find the most frequent class of each patch among its known pixels.
+
+    Of equally frequent classes, it is the first.
 
     Args:
-        target: (N, S, S) int64, -1 where unknown.
-        seen: (N, 1, S, S) bool, where the image has pixels.
-        patch: side of a patch in pixels, which divides S.
-        num_classes: K.
+        target: classes (N, S, S) int64, -1 where unknown.
+        seen: validity (N, 1, S, S) bool of the image.
+        patch: side of a patch in pixels, a divisor of S.
+        num_classes: number K of classes.
 
     Returns:
-        (N, G) int64 and (N, G) bool, whether enough of the patch is known.
+        Classes (N, G) int64, and (N, G) bool, true where enough of the patch is known.
     """
     known = (target >= 0) & seen[:, 0]
     shares = torch.stack(

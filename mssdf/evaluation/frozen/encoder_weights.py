@@ -1,4 +1,4 @@
-"""Facts about an encoder that the weights of its checkpoint tell."""
+"""Facts about an encoder that follow from the weights of its checkpoint."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -11,12 +11,12 @@ from mssdf.checkpoints.strict_load import CheckpointError, fill
 
 from ..checkpoint_encoder import normalization_of
 
-HEAD_WIDTH = 64  # of the usual ViTs; a huge one has 16 heads of 80
-HASHED = 1 << 24  # bytes at a time
+HEAD_WIDTH = 64  # width of a head in the usual ViTs; ViT-H has 16 heads of 80
+HASHED = 1 << 24  # number of bytes that are hashed at once
 
 
 def encoder_weights(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """Weights of the encoder under mmpretrain's names, or all of a file of others."""
+    """Select the encoder's weights under mmpretrain's names, or all of another library's file."""
     own = {
         name.removeprefix('backbone.'): value
         for name, value in state.items()
@@ -32,23 +32,25 @@ def encoder_weights(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
 
 
 def settings_of(weights: Mapping[str, Tensor], path: Path) -> dict[str, Any]:
-    """Settings of mmpretrain's VisionTransformer that the shapes of its weights tell.
+    """Derive the settings of mmpretrain's VisionTransformer from the shapes of its weights.
 
-    The number of heads is the width over 64 (16 for widths over 1024), as in all usual ViTs.
+    The number of heads is the width over 64, or 16 for widths over 1024, as in all usual ViTs.
 
     Raises:
-        CheckpointError: if these are no weights of one.
+        CheckpointError: if these are not the weights of a ViT.
     """
     try:
         kernel, positions = weights['patch_embed.projection.weight'], weights['pos_embed']
         hidden = len(weights['layers.0.ffn.layers.0.0.weight'])
     except KeyError as error:
         raise CheckpointError(f'{path}: expected the weights of a ViT, lacking {error}') from None
+
     width, bands, patch = kernel.shape[0], kernel.shape[1], kernel.shape[2]
     depth = len({name.split('.')[1] for name in weights if name.startswith('layers.')})
     extra = int('cls_token' in weights)
     side = round((positions.shape[1] - extra) ** 0.5)
     scaled = any('.gamma' in name for name in weights)
+
     return dict(
         layer_scale_init_value=1e-5 if scaled else 0.0,
         arch=dict(
@@ -64,20 +66,20 @@ def settings_of(weights: Mapping[str, Tensor], path: Path) -> dict[str, Any]:
 
 
 def stored_normalization(state: Mapping[str, Tensor], modality: str) -> tuple[Tensor, Tensor]:
-    """Mean and deviation of a modality that a checkpoint is known to keep."""
+    """Return the mean and deviation of a modality that a checkpoint is known to store."""
     found = normalization_of(state, modality)
     assert found is not None
     return found
 
 
 def fill_part(module: nn.Module, state: Mapping[str, Tensor], prefix: str, path: Path) -> None:
-    """Load the weights under a prefix, all of them, into what their own config builds."""
+    """Load all weights under a prefix into the module that their config builds."""
     part = {n.removeprefix(prefix): value for n, value in state.items() if n.startswith(prefix)}
     fill(module, part, path, grid=getattr(module, 'patch_resolution', None))
 
 
 def hash_content(path: Path, digest: Any) -> None:
-    """Update a digest with the bytes of a file, or with what lies in a folder."""
+    """Update a digest with the bytes of a file, or with the files of a folder."""
     if path.is_dir():
         for file in sorted(one for one in path.rglob('*') if one.is_file()):
             status = file.stat()

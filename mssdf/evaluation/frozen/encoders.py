@@ -40,13 +40,13 @@ PARTS = ('backbone.', 'embedding.', 'data_preprocessor.')
 
 @dataclass
 class EncoderFile:
-    """A checkpoint, read when it is asked for.
+    """A checkpoint of an encoder, read on demand.
 
     Attributes:
-        path: file (or folder of a sharded checkpoint).
-        config: file of the model's config, if the checkpoint keeps none.
-        mean: mean of the colors in the images' unit, instead of the checkpoint's.
-        std: deviation of the colors, likewise.
+        path: path of the file, or of the folder of a sharded checkpoint.
+        config: path of the model's config file, for a checkpoint that stores no config.
+        mean: mean of the colors in the images' unit; None takes the checkpoint's.
+        std: deviation of the colors in the images' unit; None takes the checkpoint's.
     """
 
     path: Path
@@ -57,7 +57,7 @@ class EncoderFile:
 
     @property
     def identity(self) -> str:
-        """Hash of the content and of what is given beside it."""
+        """Hash of the checkpoint's content and of the given settings."""
         if 'identity' not in self._read:
             given = [self.mean, self.std]
             if self.config is not None:
@@ -68,30 +68,30 @@ class EncoderFile:
         return self._read['identity']
 
     def trained(self) -> FrozenViT | FrozenMaps:
-        """The encoder with its weights.
+        """Build the encoder with its weights.
 
         Raises:
-            CheckpointError: if the checkpoint cannot be read, or does not build and fill it.
+            CheckpointError: if the checkpoint cannot be read, built or loaded.
         """
         with self._named():
             return self._build(untrained=False)
 
     def untrained(self) -> FrozenViT | FrozenMaps:
-        """The same encoder as it was initialized: same seed, same positions, same normalization.
+        """Build the encoder as initialized: same seed, positions and normalization.
 
         Raises:
-            CheckpointError: if the checkpoint cannot be read, or does not build it.
+            CheckpointError: if the checkpoint cannot be read or built.
         """
         with self._named():
             return self._build(untrained=True)
 
     def forget(self) -> None:
-        """Free the weights; they are read again when they are asked for."""
+        """Free the weights; they are read again on demand."""
         self._read.pop('state', None)
 
     @property
     def architecture(self) -> str:
-        """Text that is the same for encoders whose untrained ones are interchangeable."""
+        """Hash that is equal for encoders whose untrained versions are interchangeable."""
         with self._named():
             read = self._content()
         shapes = {
@@ -103,7 +103,7 @@ class EncoderFile:
 
     @property
     def num_modalities(self) -> int:
-        """Number of modalities that it has a normalization for."""
+        """Number of modalities with a normalization."""
         with self._named():
             state = self._content()['state']
         names = [name for name in state if name.startswith('data_preprocessor.')]
@@ -111,7 +111,7 @@ class EncoderFile:
 
     @property
     def untrained_identity(self) -> str:
-        """Hash of what the untrained encoder depends on."""
+        """Hash of everything that the untrained encoder depends on."""
         parts: list[Any] = [self.mean, self.std, self.architecture]
         with self._named():
             read = self._content()
@@ -132,7 +132,7 @@ class EncoderFile:
 
     @contextmanager
     def _named(self) -> Iterator[None]:
-        """Name the file in whatever its content makes fail, such as a config of other code."""
+        """Name the file in any error of its content, such as a config of other code."""
         try:
             yield
         except CheckpointError:
@@ -140,7 +140,7 @@ class EncoderFile:
         except _MALFORMED as error:
             if str(self.path) in str(error) and isinstance(error, ValueError | OSError):
                 raise
-            # mmengine's registry explains at length, on several lines
+            # Errors of MMEngine's registry take several lines; the first one is kept.
             line = ' '.join(str(error).split())[:200]
             raise CheckpointError(
                 f'{self.path}: expected a config and weights that build an encoder, found: '
@@ -152,14 +152,14 @@ class EncoderFile:
             content = read_checkpoint(self.path)
             state = weights_of(content, self.path)
             if any(name.startswith('backbone.') for name in state):
-                # teacher, decoders and heads are not needed
+                # Teacher, decoders and heads are not needed.
                 state = {n: value for n, value in state.items() if n.startswith(PARTS)}
             if any(name.startswith('backbone.') for name in state) or self.config:
                 try:
                     self._read['config'] = config_of(content, self.path, self.config)
                 except ValueError:
-                    self._read['config'] = None  # a published backbone: its shapes tell enough
-            self._read['state'] = state  # last, so that what fails fails each time
+                    self._read['config'] = None  # a published backbone, whose shapes are sufficient
+            self._read['state'] = state  # set last, so that an error recurs each time
         return self._read
 
     def _build(self, untrained: bool) -> FrozenViT | FrozenMaps:
@@ -172,7 +172,7 @@ class EncoderFile:
     def _build_configured(
         self, state: Mapping[str, Tensor], config: Config, untrained: bool
     ) -> FrozenViT | FrozenMaps:
-        """An encoder of MMEngine's kind: its config tells how it is built."""
+        """Build an encoder of MMEngine's kind from its config."""
         model, embedding = config.model, None
         (backbone,) = build_initialized(config, model.backbone, path=self.path)
         if not untrained:
@@ -196,6 +196,7 @@ class EncoderFile:
         modalities: list[str],
         untrained: bool,
     ) -> nn.Module:
+        """Build the patch embeddings of further modalities."""
         channels = {name: len(stored_normalization(state, name)[0]) for name in modalities}
         described = dict(
             config.model.embedding,
@@ -210,7 +211,7 @@ class EncoderFile:
         return embedding
 
     def _build_bare(self, state: Mapping[str, Tensor], untrained: bool) -> FrozenViT:
-        """Weights of a ViT alone: its shapes tell how it is built."""
+        """Build an encoder from the weights of a ViT alone, by their shapes."""
         if any(name.startswith('backbone.') for name in state):
             state = {n: value for n, value in state.items() if n.startswith('backbone.')}
         elif any(name.startswith('layers.') for name in state):
@@ -221,10 +222,12 @@ class EncoderFile:
             except (KeyError, ValueError) as error:
                 raise CheckpointError(f'{self.path}: {error.args[0]}') from None
             state = converted.state_dict
+
         weights = {name.removeprefix('backbone.'): value for name, value in state.items()}
         settings = settings_of(weights, self.path)
+
         if untrained:
-            # as MAE starts, with its fixed positions: what a bare file does not tell
+            # A bare file does not give the initialization; it is MAE's, with fixed positions.
             (backbone,) = build_initialized(
                 Config(), dict(settings, type='mssdf.MaskedVisionTransformer'), path=self.path
             )
@@ -235,6 +238,7 @@ class EncoderFile:
                 **settings, out_type='raw' if 'cls_token' in weights else 'featmap'
             )
             fill(backbone, weights, self.path)
+
         names = ('final_norm', 'with_cls_token', 'layer_scale_init_value')
         kept = {key: settings[key] for key in names if key in settings}
         return FrozenViT(
@@ -246,8 +250,9 @@ class EncoderFile:
     def _preprocessor(
         self, state: Mapping[str, Tensor], settings: Mapping[str, Any] | None
     ) -> tuple[MultiModalDataPreprocessor, str]:
-        """Normalization of every modality, and where that of the colors comes from."""
+        """Build the normalization of every modality, and name the source of the colors'."""
         stored = normalization_of(self._content()['state'], PRIMARY)
+
         if self.mean is not None and self.std is not None:
             source, (mean, std) = 'given', (list(self.mean), list(self.std))
         elif stored is not None:
@@ -258,6 +263,7 @@ class EncoderFile:
             raise ValueError(f'{self.path}: it keeps no mean and std of RGB, give --mean and --std')
         else:
             source, (mean, std) = "ImageNet's", IMAGENET
+
         modalities: dict[str, dict] = {PRIMARY: dict(mean=mean, std=std)}
         for name, described in (settings or {}).items():
             kept = normalization_of(state, name)

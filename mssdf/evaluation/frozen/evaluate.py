@@ -1,4 +1,4 @@
-"""Measuring several encoders on several sets, resumable."""
+"""Measurement of several encoders on several sets, resumable."""
 
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -35,7 +35,7 @@ RowLike = EncoderLike | Sequence[EncoderLike] | Mapping[int, EncoderLike]
 
 @dataclass
 class _Row:
-    """One seed of a row: how to build it, and what its figures depend on."""
+    """A run (seed) of a row: how to build it, and a hash of what its scores depend on."""
 
     name: str
     run: int
@@ -47,10 +47,10 @@ class _Row:
     broken: Exception | None = None
 
     def featurizer(self, device: str) -> Featurizer:
-        """The encoder, built once.
+        """Return the encoder, built once.
 
         Raises:
-            CheckpointError: if its checkpoint does not give one; it is read once.
+            CheckpointError: if the checkpoint does not give an encoder; it is read only once.
         """
         if self.broken is not None:
             raise self.broken
@@ -79,35 +79,36 @@ def evaluate_encoders(
     progress: Callable[[str], None] = print,
     against: str | None = None,
 ) -> FeatureTable:
-    """Measure frozen features of encoders on sets; what is in ``out`` already is not repeated.
+    """Measure frozen features of encoders on sets; results in ``out`` are not repeated.
 
     Args:
-        encoders: for each row's name its checkpoints, one for each run (seed): a list, or a
-            dictionary by the number of the run, as rows are compared over the runs that both have.
-        sets: evaluation sets, see :mod:`~mssdf.evaluation.frozen.sets`.
+        encoders: checkpoints by the name of their row, one for each run (seed): a list, or a
+            dictionary by the number of the run. Two rows are compared over the runs that both have.
+        sets: evaluation sets; see :mod:`~mssdf.evaluation.frozen.sets`.
         out: folder of the results.
-        settings: how to measure.
-        baselines: whether the untrained encoder (of each architecture and seed), image statistics
-            and random convolutions stand in the table, too.
+        settings: settings of the measurement.
+        baselines: whether the table also has the untrained encoder (of each architecture and seed),
+            image statistics and random convolutions.
         device: device of the encoders and the probes.
         progress: function that takes lines of progress.
-        against: row that the others will be compared with, checked before anything is measured.
+        against: name of the row that the others will be compared with; it is checked before
+            anything is measured.
 
     Returns:
-        The table, with the rows in the given order, then the baselines. A checkpoint or a set that
-        cannot be read, or an encoder that cannot be measured on a set, is left out, and named in
-        its ``failures``.
+        The table, with the rows in the given order, then the baselines. A checkpoint or set that
+        cannot be read, or an encoder that cannot be measured on a set, is left out and named in
+        ``failures``.
 
     Raises:
-        CheckpointError: if none of the checkpoints is there.
+        CheckpointError: if none of the checkpoints exists.
         FileNotFoundError: if the folder of a set is missing.
-        ValueError: if there is nothing to measure or to compare with, two seeds of a row are the
+        ValueError: if there is nothing to measure or to compare with, two seeds of a row have the
             same weights, ``out`` holds another table, or no measurement was possible.
     """
     settings = settings or MeasurementSettings()
     described = resolve_sets(sets)
     store = ResultStore(out)
-    store.header()  # a table that cannot be continued shows before the first measurement
+    store.header()  # fails before the first measurement if the table cannot be continued
     table = FeatureTable(store, settings=settings.digest)
     rows = _rows(encoders, baselines, table.failures)
     if not described or not rows:
@@ -127,7 +128,7 @@ def evaluate_encoders(
 
 @dataclass
 class _Measurement:
-    """Measuring of rows on sets, one after the other."""
+    """A measurement of rows on sets, one after the other."""
 
     table: FeatureTable
     settings: MeasurementSettings
@@ -167,7 +168,7 @@ class _Measurement:
         return digest_of(row.identity, self.fingerprints[described.name], self.settings.digest)
 
     def _measured(self, row: _Row, described: EvaluationSet, unit: str) -> bool:
-        """Measure a row on a set; otherwise tell why not, as the others do not depend on it."""
+        """Measure a row on a set; report an error and go on with the others."""
         self.done += 1
         place = f'[{self.done}/{self.count}] {row.name}'
         try:
@@ -200,7 +201,7 @@ class _Measurement:
 
 
 def _note(failures: list[str], error: Exception) -> bool:
-    """Add an error as one line, unless it is known."""
+    """Add an error as one line, unless it is there already."""
     line = '; '.join(part.strip() for part in str(error).splitlines())
     if line in failures:
         return False
@@ -213,7 +214,16 @@ def build_featurizers(
     baselines: bool = True,
     device: str = 'cpu',
 ) -> dict[str, Featurizer]:
-    """Build the first run of every row of :func:`evaluate_encoders` that can be, by name."""
+    """Build the first run of every row of :func:`evaluate_encoders`, as far as possible.
+
+    Args:
+        encoders: checkpoints by the name of their row.
+        baselines: whether the baselines are built too.
+        device: device of the encoders.
+
+    Returns:
+        Encoders and baselines by the name of their row.
+    """
     found: dict[str, Featurizer] = {}
     for row in _rows(encoders, baselines, []):
         if row.name in found:
@@ -221,30 +231,34 @@ def build_featurizers(
         try:
             found[row.name] = row.featurizer(device)
         except (CheckpointError, ValueError):
-            continue  # named when it was measured
+            continue  # its error was shown when it was measured
     return found
 
 
 def _rows(encoders: Mapping[str, RowLike], baselines: bool, failures: list[str]) -> list[_Row]:
-    """Rows of all encoders and baselines; checkpoints that cannot be read go to ``failures``."""
+    """Make the rows of all encoders and baselines; unreadable checkpoints go to ``failures``."""
     files = {name: _numbered(given) for name, given in encoders.items()}
     empty = [name for name, given in files.items() if not given]
+
     reserved = {UNTRAINED, STATISTICS, CONVOLUTIONS} & set(files) if baselines else set()
     if empty or reserved:
         raise ValueError(
             f'encoders: expected at least one checkpoint for each name, and no name of a baseline; '
             f'found none for {empty}, reserved {sorted(reserved)}'
         )
+
     files = {name: _readable(given, failures) for name, given in files.items()}
     if files and not any(files.values()):
         raise CheckpointError(failures[0])
     for name, given in files.items():
         _check_different(name, given)
+
     rows = [
         _Row(name, run, file.identity, str(file.path), file.trained, file.forget)
         for name, given in files.items()
         for run, file in given.items()
     ]
+
     if not baselines:
         return rows
     rows += _untrained(files, failures)
@@ -254,7 +268,7 @@ def _rows(encoders: Mapping[str, RowLike], baselines: bool, failures: list[str])
 
 
 def _numbered(given: RowLike) -> dict[int, EncoderFile]:
-    """Files of a row by the number of the run, sorted."""
+    """Return the files of a row by the number of the run, sorted."""
     if isinstance(given, str | Path | EncoderFile):
         given = [given]
     numbered = dict(given) if isinstance(given, Mapping) else dict(enumerate(given))
@@ -265,7 +279,7 @@ def _numbered(given: RowLike) -> dict[int, EncoderFile]:
 
 
 def _readable(given: Mapping[int, EncoderFile], failures: list[str]) -> dict[int, EncoderFile]:
-    """Files that are there."""
+    """Select the files that can be read."""
     kept = {}
     for run, file in given.items():
         try:
@@ -278,6 +292,7 @@ def _readable(given: Mapping[int, EncoderFile], failures: list[str]) -> dict[int
 
 
 def _check_different(name: str, given: Mapping[int, EncoderFile]) -> None:
+    """Refuse two runs of a row with the same content."""
     seen: dict[str, EncoderFile] = {}
     for file in given.values():
         first = seen.setdefault(file.identity, file)
@@ -289,9 +304,9 @@ def _check_different(name: str, given: Mapping[int, EncoderFile]) -> None:
 
 
 def _untrained(files: Mapping[str, Mapping[int, EncoderFile]], failures: list[str]) -> list[_Row]:
-    """A row for each architecture, of the encoder that takes most modalities.
+    """Make an untrained row for each architecture, of the encoder with the most modalities.
 
-    Its runs are those of the encoder, less those that start from the same weights.
+    Its runs are those of the encoder, without those that start from the same weights.
     """
     chosen: dict[str, tuple[int, str]] = {}
     for name, given in files.items():
@@ -299,13 +314,13 @@ def _untrained(files: Mapping[str, Mapping[int, EncoderFile]], failures: list[st
             try:
                 count, architecture = file.num_modalities, file.architecture
                 if architecture not in chosen:
-                    file.untrained()  # a config that builds nothing leaves the baseline to others
+                    file.untrained()  # a config that fails leaves the baseline to another file
             except (CheckpointError, ValueError) as error:
                 _note(failures, error)
                 continue
             if architecture not in chosen or count > chosen[architecture][0]:
                 chosen[architecture] = (count, name)
-            break  # all runs of a row are of one architecture
+            break  # all runs of a row have one architecture
 
     rows = []
     for _, name in chosen.values():
@@ -325,7 +340,7 @@ def _untrained(files: Mapping[str, Mapping[int, EncoderFile]], failures: list[st
 
 
 def _loaded(described: EvaluationSet, img_size: int) -> EvaluationData | Exception:
-    """The set, or why it cannot be read."""
+    """Load a set, or return the error."""
     try:
         return load_set(described, img_size)
     except (ValueError, OSError) as error:
@@ -333,7 +348,7 @@ def _loaded(described: EvaluationSet, img_size: int) -> EvaluationData | Excepti
 
 
 def _fingerprint(described: EvaluationSet) -> str:
-    """Hash of a set's description and of its files' names, sizes and times."""
+    """Hash a set's description and its files' names, sizes and times."""
     if not Path(described.path).is_dir():
         raise FileNotFoundError(
             f'set {described.name!r}: {described.path}: expected a folder, found none'
@@ -352,15 +367,19 @@ def _measure(
     device: str,
     fingerprint: str,
 ) -> float:
+    """Measure a row on a set in memory and store the results; return the seconds."""
     start = time.perf_counter()
     encoder = row.featurizer(device)
+
     try:
         results = measure(encoder, data, settings, device)
     except ValueError as error:
         raise ValueError(f'{row.checkpoint or row.name}: {error}') from None
+
     if device.startswith('cuda'):
         torch.cuda.synchronize()
     seconds = time.perf_counter() - start
+
     header = dict(
         task=data.task,
         fingerprint=fingerprint,
@@ -386,10 +405,11 @@ def _records(
     settings: MeasurementSettings,
     intervals: dict[tuple[str, str, str], Interval],
 ) -> list[dict[str, Any]]:
-    """Rows of the table that a unit gives."""
+    """Make the rows of the table from one unit of results."""
     read, sums = store.read(unit), store.sums(unit)
     groups = None if read['groups'] is None else np.array(read['groups'], np.int64)
     records = []
+
     for one in read['results']:
         for score in one['measures']:
             key = (unit, one['array'], score)

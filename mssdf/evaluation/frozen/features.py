@@ -16,8 +16,8 @@ class SetFeatures:
     """Features of a set from one input, which may be several modalities side by side.
 
     Attributes:
-        pooled: (N, D) by the name of the pooling; empty for dense sets.
-        patches: (N, G, D) for dense sets, else None.
+        pooled: features (N, D) by the name of the pooling; empty for dense sets.
+        patches: patch tokens (N, G, D) of dense sets; else None.
     """
 
     pooled: dict[str, Tensor]
@@ -25,7 +25,7 @@ class SetFeatures:
 
 
 def inputs_of(featurizer: Featurizer, data: EvaluationData) -> dict[str, list[str]]:
-    """Inputs that can be measured: colors alone, and with each further modality."""
+    """List the inputs that can be measured: colors alone, and colors with each modality."""
     inputs = {PRIMARY: [PRIMARY]}
     for name in data.modalities:
         if featurizer.takes(name):
@@ -42,9 +42,9 @@ def extract(
     Args:
         featurizer: encoder or baseline.
         data: images of the set.
-        modality: ``PRIMARY`` or one of the set's modalities.
-        device: device to compute on.
-        batch: images at a time.
+        modality: ``PRIMARY`` or the name of one of the set's modalities.
+        device: device of the computation.
+        batch: number of images per forward pass.
 
     Returns:
         Features on the device.

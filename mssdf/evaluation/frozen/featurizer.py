@@ -1,4 +1,4 @@
-"""Anything that turns images into pooled features and patch tokens."""
+"""Interface of encoders and baselines: images in, pooled features and patch tokens out."""
 
 from dataclasses import dataclass
 from typing import Protocol
@@ -6,7 +6,7 @@ from typing import Protocol
 from torch import Tensor
 
 PRIMARY = 'rgb'
-ANY_POOL = 'image'  # features that are pooled in a way of their own
+ANY_POOL = 'image'  # name of the pooling of features with a pooling of their own
 
 
 @dataclass
@@ -14,8 +14,8 @@ class Tokens:
     """Features of a batch.
 
     Attributes:
-        pooled: (B, D) by the name of the pooling.
-        patches: (B, G, D), row by row of a square grid.
+        pooled: features (B, D) by the name of the pooling.
+        patches: patch tokens (B, G, D), row by row of a square grid.
     """
 
     pooled: dict[str, Tensor]
@@ -23,27 +23,27 @@ class Tokens:
 
 
 class Featurizer(Protocol):
-    """A frozen encoder, or a baseline that stands in its place.
+    """A frozen encoder, or a baseline in its place.
 
     Attributes:
-        metric: distance of its nearest neighbors.
-        normalization: what is subtracted and divided by, and where that comes from.
+        metric: name of the distance for its nearest neighbors.
+        normalization: description of the normalization and its source.
     """
 
     metric: str
     normalization: str
 
     def patch_size(self, size: int) -> int:
-        """Side of a patch in pixels, of images of a size."""
+        """Return the side of a patch in pixels, for images of a size."""
 
     def takes(self, modality: str) -> bool:
         """Tell whether it has an input for a modality."""
 
     def __call__(self, modality: str, values: Tensor, valid: Tensor) -> Tokens:
-        """Features of a batch.
+        """Compute the features of a batch.
 
         Args:
             modality: ``PRIMARY`` or the name of another modality.
-            values: (B, C, S, S), as in the files.
-            valid: (B, 1, S, S) bool.
+            values: values (B, C, S, S) as in the files.
+            valid: validity (B, 1, S, S) bool.
         """

@@ -1,4 +1,4 @@
-"""Folds and shares of labels, drawn so that nothing of a query is in its training rows."""
+"""Folds and shares of labels that keep everything about a query out of its training rows."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -9,10 +9,10 @@ Indices = NDArray[np.int64]
 
 
 def fold_numbers(labels: NDArray, num_folds: int, seed: int = 0) -> Indices:
-    """Number (N,) of the stratified fold in which each image is a query.
+    """Assign each image the number (N,) of the stratified fold in which it is a query.
 
     Args:
-        labels: (N,) int, classes.
+        labels: classes (N,) int.
         num_folds: number of folds.
         seed: seed of the draw.
 
@@ -26,13 +26,13 @@ def fold_numbers(labels: NDArray, num_folds: int, seed: int = 0) -> Indices:
 
 
 def group_folds(groups: NDArray, num_folds: int) -> Indices:
-    """Number (N,) of the fold of each image; a group is never split.
+    """Assign each image the number (N,) of its fold; a group is never split.
 
-    Groups are numbered by where they lie, and a fold is a run of consecutive ones: few neighbors
-    are in different folds.
+    Groups are numbered by their position, and a fold is a run of consecutive groups, so few
+    neighbors are in different folds.
 
     Args:
-        groups: (N,) int.
+        groups: group (N,) int of each image.
         num_folds: number of folds; fewer if there are fewer groups.
 
     Raises:
@@ -44,25 +44,25 @@ def group_folds(groups: NDArray, num_folds: int) -> Indices:
         raise ValueError(f'groups: expected at least two, found {len(names)}')
     middle = (np.cumsum(counts) - counts / 2) / counts.sum()
     numbers = np.minimum((middle * num_folds).astype(np.int64), num_folds - 1)
-    numbers = np.unique(numbers, return_inverse=True)[1]  # one large group may leave a gap
+    numbers = np.unique(numbers, return_inverse=True)[1]  # a large group may leave a fold empty
     if numbers.max() == 0:
         numbers = np.arange(len(names)) * num_folds // len(names)
     return numbers[inverse]
 
 
 def label_share(labels: NDArray, rows: Indices, share: float, seed: int = 0) -> Indices:
-    """Draw a share of the rows, the same share of each class and at least one row of it.
+    """Draw a share of the rows, the same for each class, with at least one row of each.
 
-    For one seed a smaller share is part of a larger one.
+    With one seed, a smaller share is part of a larger one.
 
     Args:
-        labels: (N,) int, classes of all images.
-        rows: images to draw from.
-        share: part of them, above 0 and at most 1.
+        labels: classes (N,) int of all images.
+        rows: indices of the images to draw from.
+        share: share to draw, above 0 and at most 1.
         seed: seed of the draw.
 
     Returns:
-        The drawn rows, sorted.
+        Indices that were drawn, sorted.
     """
     order = np.random.default_rng(seed).permutation(len(labels))
     rank = np.argsort(order)  # the same for every fold, so that folds share their few labels
@@ -80,13 +80,13 @@ def inner_splits(
     """Split training rows again, stratified, to choose a penalty.
 
     Args:
-        labels: (N,) int, classes of all images.
-        rows: the training rows.
-        few: up to this many rows are split into three folds, more are held out once.
+        labels: classes (N,) int of all images.
+        rows: indices of the training rows.
+        few: largest number of rows that are split into three folds; more are held out once.
         seed: seed of the draw.
 
     Returns:
-        Training and held-out rows of each split; none if each class has a single row.
+        Training and held-out rows of each split; no split if each class has a single row.
     """
     rng = np.random.default_rng(seed)
     number = np.full(len(rows), -1)
@@ -97,7 +97,7 @@ def inner_splits(
         return []
     for label in np.unique(labels[rows]):
         members = rng.permutation(np.flatnonzero(labels[rows] == label))
-        # a class with one row stays in training
+        # A class with one row stays in training.
         number[members[: len(members) if len(members) > 1 else 0]] = (
             np.arange(len(members) if len(members) > 1 else 0) % folds
         )

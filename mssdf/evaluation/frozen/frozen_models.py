@@ -1,4 +1,4 @@
-"""Frozen encoders: plain ViTs, and backbones that give feature maps."""
+"""Frozen encoders: plain ViTs, and backbones with feature maps."""
 
 import torch
 from torch import Tensor, nn
@@ -10,13 +10,13 @@ from .featurizer import PRIMARY, Tokens
 
 
 class FrozenViT:
-    """A plain ViT and the patch embeddings of further modalities.
+    """A frozen plain ViT with the patch embeddings of further modalities.
 
     Args:
-        vit: the transformer with the primary modality's patch embedding.
-        embedding: patch embeddings of all modalities; None for the primary one alone.
-        preprocessor: normalization of each modality that has an input.
-        normalization: where the mean and deviation come from.
+        vit: transformer with the primary modality's patch embedding.
+        embedding: patch embeddings of all modalities; None if there is only the primary one.
+        preprocessor: data preprocessor with the normalization of each modality that has an input.
+        normalization: description of the source of mean and deviation.
     """
 
     metric = 'cosine'
@@ -44,7 +44,7 @@ class FrozenViT:
         return self
 
     def patch_size(self, size: int) -> int:
-        """Side of a patch in pixels."""
+        """Return the side of a patch in pixels."""
         return int(self.vit.patch_embed.projection.kernel_size[0])
 
     def takes(self, modality: str) -> bool:
@@ -53,7 +53,7 @@ class FrozenViT:
         return known and (modality == PRIMARY or self.embedding is not None)
 
     def __call__(self, modality: str, values: Tensor, valid: Tensor) -> Tokens:
-        """Features of a batch; see :class:`Featurizer`."""
+        """Compute the features of a batch; see :class:`Featurizer`."""
         image = self.preprocessor.normalize(modality, values, valid)
         patch = self.patch_size(image.shape[-1])
         if image.shape[-1] % patch:
@@ -75,12 +75,12 @@ class FrozenViT:
 
 
 class FrozenMaps:
-    """Any backbone of mmpretrain that gives feature maps; its patches are the last map's places.
+    """A frozen backbone of mmpretrain with feature maps, whose patches are the last map's places.
 
     Args:
-        backbone: the backbone.
-        preprocessor: normalization of the colors.
-        normalization: where the mean and deviation come from.
+        backbone: backbone with feature maps.
+        preprocessor: data preprocessor with the normalization of the colors.
+        normalization: description of the source of mean and deviation.
     """
 
     metric = 'cosine'
@@ -101,7 +101,7 @@ class FrozenMaps:
         return self
 
     def patch_size(self, size: int) -> int:
-        """Pixels to a place of the last map."""
+        """Return the number of pixels along one place of the last map."""
         if size not in self._patches:
             device = next(self.backbone.parameters()).device
             image = torch.zeros(1, 3, size, size, device=device)
@@ -109,11 +109,11 @@ class FrozenMaps:
         return self._patches[size]
 
     def takes(self, modality: str) -> bool:
-        """Colors alone."""
+        """Return true for the colors alone."""
         return modality == PRIMARY
 
     def __call__(self, modality: str, values: Tensor, valid: Tensor) -> Tokens:
-        """Features of a batch; see :class:`Featurizer`."""
+        """Compute the features of a batch; see :class:`Featurizer`."""
         maps = self._last(self.preprocessor.normalize(modality, values, valid))
         patches = maps.flatten(2).transpose(1, 2)
         return Tokens(dict(mean=patches.mean(dim=1)), patches)

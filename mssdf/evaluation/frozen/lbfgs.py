@@ -7,8 +7,8 @@ from torch import Tensor
 
 Objective = Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]
 
-ARMIJO = 1e-4  # share of the expected decrease that a step must bring
-HALVINGS = 20  # tries of one line search
+ARMIJO = 1e-4  # smallest share of the expected decrease that a step must reach
+HALVINGS = 20  # largest number of halvings in one line search
 
 
 def minimize(
@@ -18,21 +18,21 @@ def minimize(
     max_iterations: int = 200,
     memory: int = 10,
 ) -> Tensor:
-    """Minimize P independent smooth convex functions of n numbers each.
+    """Minimize P independent smooth convex functions of n variables each.
 
-    All problems take their steps together, so that one matrix product serves them all. Each has
-    its own history and its own step length; those that are done leave the batch.
+    All problems take their steps together, so that one matrix product serves them all. Each has its
+    own history and step length; finished ones leave the batch.
 
     Args:
-        objective: function of points (p, n) and of the problems' indices (p,), which returns their
+        objective: function of points (p, n) and of the problems' indices (p,) that returns their
             values (p,) and gradients (p, n).
         start: first points (P, n).
-        tolerance: largest absolute gradient at which a problem is done.
-        max_iterations: number of steps at most.
+        tolerance: largest absolute gradient at which a problem is finished.
+        max_iterations: largest number of steps.
         memory: number of past steps that approximate the curvature.
 
     Returns:
-        The minima (P, n).
+        Minima (P, n).
     """
     solution = start.clone()
     which = torch.arange(len(start), device=start.device)
@@ -43,7 +43,7 @@ def minimize(
     for iteration in range(max_iterations):
         busy = gradient.abs().amax(dim=1) > tolerance
 
-        # a smaller batch is worth the copying when a quarter of it is done
+        # Copying to a smaller batch pays off when a quarter of the problems is done.
         if busy.sum() <= 0.75 * len(which):
             solution[which] = point
             if not busy.any():
@@ -60,7 +60,7 @@ def minimize(
         changes = torch.cat([changes[1:], (new_gradient - gradient)[None]])
         still = torch.equal(moved, point)
         point, value, gradient = moved, new_value, new_gradient
-        if still and slot == 0:  # rounding allows no further decrease anywhere
+        if still and slot == 0:  # rounding prevents a further decrease
             break
 
     solution[which] = point
@@ -68,7 +68,10 @@ def minimize(
 
 
 def _direction(gradient: Tensor, steps: Tensor, changes: Tensor) -> Tensor:
-    """Two-loop recursion (Nocedal and Wright, algorithm 7.4); empty history is skipped."""
+    """Compute descent directions by the two-loop recursion (Nocedal and Wright, algorithm 7.4).
+
+    Empty history is skipped.
+    """
     curvature = (steps * changes).sum(dim=2)  # (memory, P)
     known = curvature > 1e-10 * changes.square().sum(dim=2).clamp(min=1e-30)
     inverse = torch.where(known, 1 / torch.where(known, curvature, 1.0), 0.0)
@@ -82,7 +85,7 @@ def _direction(gradient: Tensor, steps: Tensor, changes: Tensor) -> Tensor:
         shares.append(share)
 
     scale = torch.ones_like(gradient[:, 0])
-    for pair in range(len(steps)):  # the latest known pair tells the scale
+    for pair in range(len(steps)):  # the latest known pair gives the scale
         norm = changes[pair].square().sum(dim=1).clamp(min=1e-30)
         scale = torch.where(known[pair], curvature[pair] / norm, scale)
     direction = direction * scale[:, None]
@@ -118,7 +121,7 @@ def _search(
         index = open_ones.nonzero().flatten()
         tried = point[index] + length[index, None] * direction[index]
         new_value, new_gradient = objective(tried, which[index])
-        # equal up to rounding counts: near the minimum a real decrease drowns in it
+        # Near the minimum a real decrease is lost in rounding, so an equal value is accepted.
         slack = value[index].abs() * torch.finfo(value.dtype).eps
         good = new_value <= value[index] + ARMIJO * length[index] * slope[index] + slack
         taken = index[good]

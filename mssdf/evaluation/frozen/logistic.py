@@ -1,4 +1,4 @@
-"""Logistic regression on frozen features, many penalties and folds at once."""
+"""Logistic regression on frozen features for many penalties and folds at once."""
 
 from dataclasses import dataclass
 
@@ -11,12 +11,12 @@ from .lbfgs import minimize
 
 @dataclass
 class LogisticModels:
-    """Fitted models, one for each problem.
+    """A batch of fitted models, one per problem.
 
     Attributes:
-        weight: (P, D, K), for features less ``center``.
-        bias: (P, K).
-        center: (D,), so that no bias cancels a large mean.
+        weight: weights (P, D, K) for features minus ``center``.
+        bias: biases (P, K).
+        center: mean features (D,), subtracted so that no bias has to cancel a large mean.
     """
 
     weight: Tensor
@@ -24,7 +24,7 @@ class LogisticModels:
     center: Tensor
 
     def logits(self, features: Tensor, problem: int) -> Tensor:
-        """Scores (n, K) of features (n, D) by one of the models."""
+        """Compute the scores (n, K) of features (n, D) by one of the models."""
         return (features - self.center) @ self.weight[problem] + self.bias[problem]
 
 
@@ -37,29 +37,29 @@ def fit_logistic(
     tolerance: float = 1e-4,
     max_iterations: int = 200,
 ) -> LogisticModels:
-    """Fit multinomial logistic regressions by L-BFGS, one for each problem.
+    """Fit multinomial logistic regressions by L-BFGS, one per problem.
 
-    A problem is minimizing the mean cross-entropy of its rows plus ``penalty / 2`` times the
-    squared norm of the weights (not of the bias), on features standardized over its rows. This is
+    A problem minimizes the mean cross-entropy of its rows plus ``penalty / 2`` times the squared
+    norm of the weights (not of the bias), on features standardized over its rows. This is
     scikit-learn's ``LogisticRegression`` with ``C = 1 / (penalty * number of rows)``; for two
     classes, where scikit-learn fits a single vector, with twice that C.
 
     Args:
-        features: (n, D).
-        labels: (n,) int64 from 0 to ``num_classes - 1``.
-        members: (P, n) bool, the rows of each problem.
-        penalties: (P,) positive.
-        num_classes: K.
-        tolerance: largest absolute gradient at which a problem is done.
-        max_iterations: number of steps at most.
+        features: features (n, D).
+        labels: classes (n,) int64 from 0 to ``num_classes - 1``.
+        members: (P, n) bool, true for the rows of each problem.
+        penalties: positive penalties (P,).
+        num_classes: number K of classes.
+        tolerance: largest absolute gradient at which a problem is finished.
+        max_iterations: largest number of steps.
 
     Returns:
-        The models.
+        Fitted models.
     """
     count = members.sum(dim=1, dtype=features.dtype)
     weights = members.to(features.dtype) / count[:, None]  # (P, n)
 
-    # float32 would lose the spread of features beside a large mean
+    # In float32, the spread of features would be lost beside a large mean.
     center = features.mean(dim=0)
     features = features - center
     mean = weights @ features  # (P, D)
@@ -74,7 +74,7 @@ def fit_logistic(
     transposed = features.T.contiguous()
 
     def objective(point: Tensor, which: Tensor) -> tuple[Tensor, Tensor]:
-        """Value and gradient of the problems ``which`` at (p, (D + 1) * K)."""
+        """Compute values and gradients of the problems ``which`` at (p, (D + 1) * K)."""
         point = point.view(-1, width + 1, num_classes)
         standard, bias = point[:, :width], point[:, width]
         weight, shift = _unstandardize(standard, bias, mean[which], scale[which])
@@ -103,6 +103,6 @@ def fit_logistic(
 def _unstandardize(
     weight: Tensor, bias: Tensor, mean: Tensor, scale: Tensor
 ) -> tuple[Tensor, Tensor]:
-    """Turn models (P, D, K), (P, K) of standardized features into those of features as they are."""
+    """Convert models (P, D, K), (P, K) of standardized features to those of raw features."""
     weight = weight * scale[:, :, None]
     return weight, bias - torch.einsum('pd,pdk->pk', mean, weight)

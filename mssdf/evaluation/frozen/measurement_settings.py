@@ -1,4 +1,4 @@
-"""Settings of a measurement: everything beside encoder and set that changes a figure."""
+"""Settings of a measurement: everything beside encoder and set that changes a score."""
 
 import sys
 from collections.abc import Sequence
@@ -6,23 +6,25 @@ from dataclasses import asdict, dataclass
 
 from mssdf.utils.fingerprints import digest_of
 
-VERSION = 3  # raised whenever a figure changes for the same settings
+VERSION = 3  # raised whenever a score changes for the same settings
 
 
 @dataclass(frozen=True)
 class MeasurementSettings:
-    """Settings that decide how features are measured.
+    """Settings of a measurement of frozen features.
 
     Attributes:
         img_size: side in pixels of the images that encoders see.
         k: numbers of neighbors.
-        scene_folds: folds of a cross-validation over scenes; every image is a query once.
-        dense_folds: folds over groups of windows.
-        shares: shares of the training labels of the logistic regression on scenes, in percent.
-        penalties: grid of the logistic regression, chosen from inside the training folds.
-        ridge_penalties: grid of the ridge regression, likewise.
+        scene_folds: number of folds of the cross-validation over scenes, where every image is a
+            query once.
+        dense_folds: number of folds over groups of windows.
+        shares: shares of the training labels for the logistic regression on scenes, in percent.
+        penalties: candidate penalties of the logistic regression, chosen within the training folds.
+        ridge_penalties: candidate penalties of the ridge regression, chosen within the training
+            folds.
         conv: whether the convolutional probe is trained.
-        conv_steps: its number of steps.
+        conv_steps: number of training steps of the convolutional probe.
         seed: seed of the folds, the shares and the convolutional probe.
     """
 
@@ -41,7 +43,7 @@ class MeasurementSettings:
         """Check the values.
 
         Raises:
-            ValueError: for values that cannot be used.
+            ValueError: if a value is out of range or occurs twice.
         """
         good = dict(
             img_size=self.img_size > 0,
@@ -54,12 +56,14 @@ class MeasurementSettings:
             conv_steps=self.conv_steps > 0,
             seed=self.seed >= 0,
         )
+
         wrong = [name for name, fine in good.items() if not fine]
         if wrong:
             raise ValueError(
                 f'{wrong[0]}: expected positive values (at least 2 folds, shares up to 100 %), '
                 f'found {getattr(self, wrong[0])}'
             )
+
         for name in ('k', 'shares', 'penalties', 'ridge_penalties'):
             values = getattr(self, name)
             if len(set(values)) < len(values):
@@ -67,7 +71,7 @@ class MeasurementSettings:
 
     @property
     def digest(self) -> str:
-        """Short hash of all settings and of the instrument's version."""
+        """Short hash of all settings and of the measurement's version."""
         return digest_of(asdict(self), VERSION)
 
 

@@ -1,4 +1,4 @@
-"""All figures of one encoder on one set."""
+"""All scores of one encoder on one set."""
 
 import torch
 
@@ -19,9 +19,9 @@ def measure(
 
     Args:
         featurizer: encoder or baseline.
-        data: set in memory.
-        settings: how to measure.
-        device: device to compute on.
+        data: evaluation set in memory.
+        settings: settings of the measurement.
+        device: device of the computation.
 
     Returns:
         Results by the name of the input.
@@ -57,6 +57,7 @@ def _probe(
 
 
 def _check(features: SetFeatures, set_name: str, input_name: str) -> None:
+    """Refuse features that are not finite."""
     given = dict(features.pooled)
     if features.patches is not None:
         given['patch'] = features.patches

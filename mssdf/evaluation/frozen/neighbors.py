@@ -10,20 +10,22 @@ METRICS = ('cosine', 'euclidean')
 def nearest_labels(
     bank: Tensor, bank_labels: Tensor, query: Tensor, k: int, metric: str = 'cosine'
 ) -> Tensor:
-    """Find the labels of the k nearest of a bank, the nearest first.
+    """Find the labels of the k nearest features of a bank, the nearest first.
 
     Args:
-        bank: (n, D) features of known class.
-        bank_labels: (n,) int64.
-        query: (m, D) features.
+        bank: features (n, D) of known class.
+        bank_labels: classes (n,) int64 of the bank.
+        query: features (m, D) to classify.
         k: number of neighbors.
-        metric: one of ``METRICS``; ``'euclidean'`` is on features standardized over the bank.
+        metric: name of the distance, one of ``METRICS``; ``'euclidean'`` is on features
+            standardized over the bank.
 
     Returns:
-        (m, k) int64.
+        Classes (m, k) int64.
 
     Raises:
-        ValueError: for another metric, a bank smaller than k, or features that are not finite.
+        ValueError: if the metric is another, the bank is smaller than k, or features are not
+            finite.
     """
     if metric not in METRICS:
         raise ValueError(f'metric: expected one of {METRICS}, found {metric!r}')
@@ -44,5 +46,5 @@ def nearest_labels(
 
 
 def vote(labels: Tensor, num_classes: int) -> Tensor:
-    """Choose the class that most of (m, k) neighbors have; of several the first, as sklearn."""
+    """Choose the most frequent class of (m, k) neighbors, the first of several as in sklearn."""
     return F.one_hot(labels, num_classes).sum(dim=1).argmax(dim=1)

@@ -17,24 +17,26 @@ from .data import EvaluationData
 from .featurizer import PRIMARY, Featurizer
 from .table import FeatureTable, Measure
 
-COLUMNS = 4  # panels side by side
-DOTS = 110  # per inch
+COLUMNS = 4  # number of panels side by side
+DOTS = 110  # resolution in dots per inch
 
 
 def plot_scores(table: FeatureTable, rows: Sequence[Mapping[str, Any]], path: str | Path) -> None:
-    """Draw every measure as a panel: the rows' scores with their intervals.
+    """Draw a panel for every measure, with the rows' scores and their intervals.
 
     Args:
-        table: results.
+        table: table of results.
         rows: rows of :func:`~mssdf.evaluation.frozen.report.summarize`.
-        path: PNG file to write.
+        path: path of the PNG file.
     """
     measures, names = table.measures(), table.names
     lines = -(-len(measures) // COLUMNS)
     figure = Figure(figsize=(3.6 * COLUMNS, lines * (0.9 + 0.24 * len(names))), dpi=DOTS)
     axes = figure.subplots(lines, COLUMNS, squeeze=False)
+
     for ax in axes.ravel():
         ax.set_visible(False)
+
     for number, measure in enumerate(measures):
         ax = axes.ravel()[number]
         ax.set_visible(True)
@@ -45,12 +47,14 @@ def plot_scores(table: FeatureTable, rows: Sequence[Mapping[str, Any]], path: st
             low, value, high = row['low'], row['value'], row['high']
             errors = [[max(value - low, 0)], [max(high - value, 0)]]
             ax.errorbar(value, place, xerr=errors, fmt='o', ms=4, capsize=2, color=f'C{place % 10}')
+
         ax.set_yticks(range(len(names)))
         ax.set_yticklabels(names if number % COLUMNS == 0 else [''] * len(names), fontsize=7)
         ax.set_ylim(len(names) - 0.5, -0.5)
         ax.set_title(str(measure) + (', m' if measure.measure == 'RMSE' else ''), fontsize=7)
         ax.tick_params(axis='x', labelsize=6)
         ax.grid(axis='x', alpha=0.3)
+
     _save(figure, path)
 
 
@@ -62,14 +66,14 @@ def draw_features(
     device: str = 'cpu',
     count: int = 6,
 ) -> None:
-    """Draw a few images, and their patch tokens in the first three principal components.
+    """Draw a few images and the first three principal components of their patch tokens.
 
-    The components are fitted for each encoder, over the drawn images together.
+    The components are fitted for each encoder, over all drawn images together.
 
     Args:
         featurizers: encoders and baselines by name.
         sets: sets in memory, from which images are taken in turn.
-        path: PNG file to write.
+        path: path of the PNG file.
         device: device of the encoders.
         count: number of images.
     """
@@ -93,7 +97,7 @@ def draw_features(
 
 
 def _some(sets: Sequence[EvaluationData], count: int) -> tuple[torch.Tensor, torch.Tensor]:
-    """Images of all sets in turn, at equal steps within each."""
+    """Take images from all sets in turn, at equal steps within each."""
     share = [count // len(sets) + (number < count % len(sets)) for number in range(len(sets))]
     images, seen = [], []
     for data, wanted in zip(sets, share, strict=True):
@@ -104,7 +108,7 @@ def _some(sets: Sequence[EvaluationData], count: int) -> tuple[torch.Tensor, tor
 
 
 def _visible(image: NDArray) -> NDArray:
-    """Colors from 0 to 1; other values than those of 8 bits by their range."""
+    """Scale an image to 0...1 for display; values beyond 8 bits by their range."""
     low, high = (0.0, 255.0) if image.max() <= 255 else np.percentile(image, [1, 99])
     return ((image - low) / max(high - low, 1e-6)).clip(0, 1)
 

@@ -1,4 +1,4 @@
-"""Groups of georeferenced files and of their windows by where they lie."""
+"""Groups of georeferenced files and of their windows by position."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -9,16 +9,16 @@ from numpy.typing import NDArray
 
 from mssdf.rasters.raster import open_checked
 
-TOUCH = 1e-3  # share of a side by which neighbors may overlap through rounding
-MANY_GROUPS = 8  # from so many on they stay whole; fewer are split into strips
+TOUCH = 1e-3  # share of a side by which neighbors may overlap due to rounding
+MANY_GROUPS = 8  # number of groups from which on none is split into strips
 
 
 class WindowPlace(NamedTuple):
-    """A window's place.
+    """A window's position.
 
     Attributes:
-        group: number of its file's group, of :func:`place_groups`.
-        path: file of its image.
+        group: number of the group of its file, from :func:`place_groups`.
+        path: path of its image.
         top: first row in pixels.
         left: first column in pixels.
         height: number of rows.
@@ -36,10 +36,10 @@ class WindowPlace(NamedTuple):
 
 
 def window_groups(windows: Sequence[WindowPlace]) -> NDArray[np.int64]:
-    """Number the windows by group, or by strips of their group where there are few groups.
+    """Number the windows by group, or by strips of their group where groups are few.
 
-    Strips cross the long side of a file, or of the ground that the files of a group cover
-    together: windows of overlapping files that share ground are in one strip.
+    Strips cross the long side of a file, or of the ground that the files of a group cover together.
+    Windows of overlapping files that share ground are in one strip.
     """
     files: dict[int, list[Path]] = {}
     for window in windows:
@@ -58,7 +58,7 @@ def window_groups(windows: Sequence[WindowPlace]) -> NDArray[np.int64]:
 
 
 def _spans_of_file(windows: Sequence[WindowPlace]) -> NDArray[np.float64]:
-    """First and last pixel (n, 2) of each window along the long side of its file."""
+    """Return the first and last pixel (n, 2) of windows along the long side of their file."""
     rows, columns = windows[0].shape
     if columns >= rows:
         return np.array([(one.left, one.left + one.width) for one in windows], np.float64)
@@ -66,7 +66,7 @@ def _spans_of_file(windows: Sequence[WindowPlace]) -> NDArray[np.float64]:
 
 
 def _spans_on_ground(windows: Sequence[WindowPlace]) -> NDArray[np.float64]:
-    """First and last coordinate (n, 2) of each window along the long side of all."""
+    """Return the first and last coordinate (n, 2) of windows along the long side of all."""
     transforms = {}
     for path in {one.path for one in windows}:
         with open_checked(path) as raster:
@@ -88,7 +88,7 @@ def _spans_on_ground(windows: Sequence[WindowPlace]) -> NDArray[np.float64]:
 
 
 def _strips(spans: NDArray[np.float64]) -> NDArray[np.int64]:
-    """Number of the strip of each span (n, 2): spans that overlap are of one, in their order."""
+    """Number the spans (n, 2) by strips: spans that overlap are in one, in order of position."""
     margin = TOUCH * (spans[:, 1] - spans[:, 0])
     low, high = spans[:, 0] + margin, spans[:, 1] - margin
     numbers = np.zeros(len(spans), np.int64)
@@ -101,13 +101,13 @@ def _strips(spans: NDArray[np.float64]) -> NDArray[np.int64]:
 
 
 def place_groups(paths: Sequence[Path]) -> list[int]:
-    """Number the files so that those that overlap have one number, and neighbors near ones.
+    """Number the files so that overlapping files have one number, and neighbors close ones.
 
-    Files are ordered along the longer side of what they cover together. Files without
+    Files are ordered along the longer side of the area that they cover together. Files without
     coordinates keep their order and are groups of their own.
 
     Args:
-        paths: rasters or other images.
+        paths: paths of rasters or other images.
     """
     bounds = [_bounds(path) for path in paths]
     known = [box for box in bounds if box is not None]
@@ -124,6 +124,7 @@ def place_groups(paths: Sequence[Path]) -> list[int]:
 
 
 def _bounds(path: Path) -> tuple[float, float, float, float] | None:
+    """Return left, bottom, right and top of a raster; None without coordinates."""
     if path.suffix.lower() not in ('.tif', '.tiff'):
         return None
     with open_checked(path) as raster:

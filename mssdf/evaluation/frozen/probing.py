@@ -1,4 +1,4 @@
-"""Results of a probe, and the choice of a penalty inside the training rows."""
+"""Results of a probe, and the choice of a penalty within the training rows."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -11,22 +11,22 @@ from torch import Tensor
 
 from .logistic import LogisticModels, fit_logistic
 
-INNER: dict[str, Any] = dict(tolerance=1e-3, max_iterations=60)  # enough to rank penalties
-LARGEST = 20_000_000  # rows times problems times classes that are fitted at once
+INNER: dict[str, Any] = dict(tolerance=1e-3, max_iterations=60)  # precise enough to rank penalties
+LARGEST = 20_000_000  # largest rows times problems times classes that are fitted at once
 
 Split = tuple[NDArray[np.int64], NDArray[np.int64]]
 
 
 @dataclass
 class Probed:
-    """Result of one probe on one input.
+    """A result of one probe on one input.
 
     Attributes:
         probe: name of the probe.
-        pool: pooling of the tokens that it saw.
-        labels: share of the training labels in percent.
-        measures: names of scores that follow from the sums.
-        sums: (N, Q) sums over each image.
+        pool: name of the pooling of its input tokens.
+        labels: share of the training labels, in percent.
+        measures: names of the scores that follow from the sums.
+        sums: sums (N, Q) over each image.
         details: further columns of the table.
     """
 
@@ -46,18 +46,18 @@ def fit_problems(
     num_classes: int,
     **options: Any,
 ) -> list[tuple[LogisticModels, int]]:
-    """Fit a logistic regression for each (rows, penalty).
+    """Fit a logistic regression for each pair of training rows and penalty.
 
     Args:
-        features: (N, D) of all images.
-        labels: (N,) int64.
-        rows: training rows of each problem.
+        features: features (N, D) of all images.
+        labels: classes (N,) int64 of all images.
+        rows: indices of the training rows of each problem.
         penalties: penalty of each problem.
-        num_classes: K.
-        **options: see :func:`fit_logistic`.
+        num_classes: number K of classes.
+        **options: options of :func:`fit_logistic`.
 
     Returns:
-        For each problem the models that it is part of, and its number among them.
+        For each problem, the models that it was fitted with and its number among them.
     """
     used = np.unique(np.concatenate(list(rows)))
     place = np.zeros(len(features), np.int64)
@@ -91,17 +91,17 @@ def choose_penalties(
     """Choose a penalty for each fold on splits of its training rows.
 
     Args:
-        features: (N, D) of all images.
-        labels: (N,) int64.
-        splits: for each fold, training and held-out rows; a fold without any gets the middle
+        features: features (N, D) of all images.
+        labels: classes (N,) int64 of all images.
+        splits: training and held-out rows for each fold; a fold without any gets the middle
             penalty.
-        penalties: the grid.
-        num_classes: K.
-        by_accuracy: choose the most accurate, and of equal ones that of the least loss; else by
-            the loss alone.
+        penalties: candidate penalties.
+        num_classes: number K of classes.
+        by_accuracy: whether the most accurate penalty is chosen, and of equal ones the one of the
+            least loss; else the least loss decides.
 
     Returns:
-        A penalty for each fold.
+        Penalty of each fold.
     """
     problems = [
         (fold, split, penalty)
@@ -110,8 +110,10 @@ def choose_penalties(
         for penalty in penalties
     ]
     chosen = [float(sorted(penalties)[len(penalties) // 2])] * len(splits)
+
     if not problems:
         return chosen
+
     fitted = fit_problems(
         features,
         labels,
@@ -120,6 +122,7 @@ def choose_penalties(
         num_classes,
         **INNER,
     )
+
     marks: dict[tuple[int, float], list[tuple[float, float]]] = {}
     for (fold, (_, held), penalty), (models, number) in zip(problems, fitted, strict=True):
         index = torch.from_numpy(held).to(features.device)
@@ -127,6 +130,7 @@ def choose_penalties(
         right = float((logits.argmax(dim=1) == truth).double().sum())
         loss = float(torch.nn.functional.cross_entropy(logits, truth, reduction='sum'))
         marks.setdefault((fold, penalty), []).append((right if by_accuracy else 0.0, -loss))
+
     for fold in range(len(splits)):
         totals = {
             penalty: tuple(np.sum(marks[fold, penalty], axis=0))

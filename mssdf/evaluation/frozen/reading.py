@@ -25,8 +25,8 @@ from .data import EvaluationData
 from .places import WindowPlace, place_groups, window_groups
 from .sets import EvaluationSet
 
-HIGHEST = 9000.0  # meters; beyond, also downwards, are marks of holes as -9999 and -3.4e38
-LEAST_RANGE = 1e-3  # meters; what resampling leaves of flat ground is less
+HIGHEST = 9000.0  # meters; larger magnitudes mark holes, such as -9999 and -3.4e38
+LEAST_RANGE = 1e-3  # meters; resampled flat ground varies by less
 COVER = ['bare ground', 'building', 'low vegetation', 'tree']
 
 
@@ -34,8 +34,8 @@ class Part(NamedTuple):
     """A whole raster of a set.
 
     Attributes:
-        name: name of its windows, less their number.
-        path: file of the image.
+        name: name of its windows, without their number.
+        path: path of the image.
         group: number of its group within the set.
         layers: image and targets.
     """
@@ -47,11 +47,11 @@ class Part(NamedTuple):
 
 
 def load_set(described: EvaluationSet, img_size: int) -> EvaluationData:
-    """Read a set.
+    """Read an evaluation set into memory.
 
     Args:
         described: description of the set.
-        img_size: side in pixels of the images that encoders will see.
+        img_size: side in pixels of the images that encoders see.
 
     Raises:
         FileNotFoundError: if its folder or files are missing.
@@ -90,20 +90,20 @@ def _check_heights(data: EvaluationData) -> None:
 
 
 def files_of(described: EvaluationSet) -> list[Path]:
-    """All files under the folder of a set that are not hidden, sorted."""
+    """List all files under the folder of a set that are not hidden, sorted."""
     root = Path(described.path)
     folders = [root] if described.heights is None else [root, root / described.heights]
     return visible_files(*folders)
 
 
 def read_heights(path: Path) -> NDArray[np.float32]:
-    """Read the first band as (H, W) meters, NaN where unknown.
+    """Read the first band as heights (H, W) in meters, NaN where unknown.
 
-    Unknown are masked values and those beyond ``HIGHEST``, upwards, or downwards in the file's
-    unit: many files mark holes by -9999, -32767 or -3.4e38 without saying so.
+    Masked values are unknown, and so are values beyond ``HIGHEST``, upwards in meters or downwards
+    in the file's unit: many files mark holes by -9999, -32767 or -3.4e38 without declaring it.
 
     Raises:
-        ValueError: if the file is no raster, or its values are no lengths.
+        ValueError: if the file is not a raster, or its values are not lengths.
     """
     try:
         source = make_source(read_header(str(path)), [1])
@@ -120,10 +120,10 @@ def read_heights(path: Path) -> NDArray[np.float32]:
 
 
 def read_mask(path: Path) -> NDArray[np.int64]:
-    """Read the first band, or the indices of a palette, as (H, W).
+    """Read the first band, or the indices of a palette, as a mask (H, W).
 
     Raises:
-        ValueError: if the file is no image, colors stand for classes, or a value is no whole
+        ValueError: if the file is not an image, colors stand for classes, or a value is not a whole
             number.
     """
     try:
@@ -147,7 +147,7 @@ def read_mask(path: Path) -> NDArray[np.int64]:
 
 
 def read_seen(path: Path, shape: tuple[int, ...]) -> NDArray[np.bool_]:
-    """Read where a raster has pixels, (H, W); everywhere for other images."""
+    """Read the validity (H, W) of a raster's pixels; other images are valid everywhere."""
     if path.suffix.lower() not in RASTERS:
         return np.ones(shape, bool)
     header = read_header(str(path))
@@ -157,8 +157,10 @@ def read_seen(path: Path, shape: tuple[int, ...]) -> NDArray[np.bool_]:
 
 
 def _scenes(described: EvaluationSet, img_size: int) -> EvaluationData:
+    """Read labeled scenes, with heights of the same names if the set has them."""
     found = load_labeled_images(described.path, img_size)
     count = len(found.images)
+
     modalities = {}
     if described.heights is not None:
         folder = Path(described.path, described.heights)
@@ -169,6 +171,7 @@ def _scenes(described: EvaluationSet, img_size: int) -> EvaluationData:
             blank = np.zeros((*heights.shape, 3), np.uint8)
             layers.append(resized(Layers(blank, np.isfinite(heights), None, heights), img_size))
         modalities[described.modality] = _stack_heights(layers)
+
     return EvaluationData(
         name=described.name,
         task='scenes',
@@ -194,7 +197,7 @@ def _dense(described: EvaluationSet, img_size: int) -> EvaluationData:
         rows, columns = part.layers.rgb.shape[:2]
         for number, ((top, left), window) in enumerate(windows(part.layers, side)):
             if described.kind == 'height' and not np.isfinite(_given(window.heights)).any():
-                continue  # a whole image may have no known height
+                continue  # an image may have no known height at all
             names.append(f'{part.name}#{number}' if side else part.name)
             down, across = window.rgb.shape[:2]
             places.append(
@@ -245,19 +248,19 @@ def _given(layer: NDArray | None) -> NDArray:
 
 
 def _stack_heights(layers: list[Layers]) -> tuple[torch.Tensor, torch.Tensor]:
-    """Heights (N, 1, S, S) with zeros for unknown ones, and validity."""
+    """Stack heights (N, 1, S, S), 0 where unknown, and their validity."""
     heights = np.stack([_given(one.heights) for one in layers])[:, None]
     valid = np.isfinite(heights)
     return torch.from_numpy(np.where(valid, heights, np.float32(0))), torch.from_numpy(valid)
 
 
 def _relabel(labels: NDArray[np.int64], described: EvaluationSet) -> tuple[NDArray, list[str]]:
-    """Number the values that occur from 0 on; what is ignored becomes -1."""
+    """Number the values that occur from 0 on; ignored values become -1."""
     known = dict(buildings=['ground', 'building'], cover=COVER).get(described.kind)
     values = [int(value) for value in np.unique(labels) if value >= 0]
     if described.kind == 'masks':
         kept = [value for value in values if value != described.ignore]
-        # unless asked for, 255 is a class of a mask of 0 and 255, not its unknown
+        # In a mask of 0 and 255, 255 is a class unless the set says that it is ignored.
         values = values if described.ignore == 255 and len(kept) < 2 else kept
     if len(values) < 2:
         beside = f' beside ignore={described.ignore}' if described.kind == 'masks' else ''
@@ -271,27 +274,32 @@ def _relabel(labels: NDArray[np.int64], described: EvaluationSet) -> tuple[NDArr
 
 
 def _mask_parts(described: EvaluationSet) -> Iterator[Part]:
+    """Yield the images of a set with their masks and, if there are some, heights."""
     root = Path(described.path)
     folders = [root / (described.image or 'images'), root / (described.target or 'masks')]
     for folder in folders:
         if not folder.is_dir():
             raise ValueError(f'{folder}: expected a folder, found none')
+
     heights = root / (described.heights or 'heights')
     masks, surfaces = (_by_stem(folder) for folder in (folders[1], heights))
     images = _by_stem(folders[0])
     if described.heights is not None and not surfaces:
         raise ValueError(f'{heights}: expected rasters of heights, found none')
+
     for group, (stem, path) in zip(
         place_groups(list(images.values())), images.items(), strict=True
     ):
         if stem not in masks:
             raise ValueError(f'{folders[1]}: expected a mask for {path.name}, found none')
+
         rgb = read_rgb(path)
         surface = None
         if surfaces:
             if stem not in surfaces:
                 raise ValueError(f'{heights}: expected heights for {path.name}, found none')
             surface = read_heights(surfaces[stem])
+
         seen = read_seen(path, rgb.shape[:2])
         layers = _layers(path, rgb, seen, read_mask(masks[stem]), surface)
         yield Part(stem, path, group, layers)
@@ -327,7 +335,7 @@ def _cover_parts(described: EvaluationSet) -> Iterator[Part]:
             infrared = raster.read(4) if raster.count >= 4 else None
         known = np.where(layers.seen, layers.heights, np.nan)
         labels = land_cover(layers.rgb, heights_above_ground(known), infrared).astype(np.int64)
-        # cars and dark ground are guesses, and low; 0 is not labeled
+        # Cars and dark ground are low and only guessed; 0 is not labeled.
         layers.labels = np.where(labels > len(COVER), 1, labels) - 1
         yield part
 

@@ -1,4 +1,4 @@
-"""Tables of features as text and as a file: scores with intervals, and paired differences."""
+"""Tables of results as text and as a file: scores with intervals, and paired differences."""
 
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -6,7 +6,7 @@ from typing import Any
 from .bootstrap import Interval
 from .table import FeatureTable, Measure
 
-NAMES_ACROSS = 6  # columns of one block
+NAMES_ACROSS = 6  # number of columns in one block
 SUMMARY_COLUMNS = (
     'name', 'set', 'input', 'probe', 'pool', 'labels', 'measure', 'runs', 'value', 'low', 'high',
     'against', 'pairs', 'difference', 'difference_low', 'difference_high',
@@ -14,14 +14,14 @@ SUMMARY_COLUMNS = (
 
 
 def summarize(table: FeatureTable, against: str | None = None) -> list[dict[str, Any]]:
-    """Rows with the mean over runs (seeds), its interval, and the difference from a row.
+    """List the mean scores over runs (seeds), their intervals, and differences from a row.
 
-    ``pairs`` is the number of runs that both rows of a difference have, over which it is taken; 0
-    if they have none in common, and lacking if one has a single run.
+    ``pairs`` is the number of runs that both rows of a difference have and over which it is taken;
+    it is 0 if they have none in common, and missing if one of them has a single run.
 
     Args:
-        table: results.
-        against: name of the row that is subtracted; None for scores alone.
+        table: table of results.
+        against: name of the row that is subtracted; None gives scores alone.
 
     Returns:
         Dictionaries with the keys ``SUMMARY_COLUMNS``, measure by measure.
@@ -31,15 +31,18 @@ def summarize(table: FeatureTable, against: str | None = None) -> list[dict[str,
     """
     if against is not None and against not in table.units:
         raise KeyError(f'against: expected one of {table.names}, found {against!r}')
+
     rows = []
     for measure in table.measures():
         for name in table.names:
             score = table.score(name, measure)
             if score is None:
                 continue
+
             row: dict[str, Any] = dict(name=name, **measure._asdict())
             row['runs'] = len(table.runs(name, measure.set))
             row |= dict(value=score.value, low=score.low, high=score.high)
+
             if against is not None and name != against:
                 gain = table.difference(name, against, measure)
                 if gain is not None:
@@ -47,6 +50,7 @@ def summarize(table: FeatureTable, against: str | None = None) -> list[dict[str,
                     row |= dict(difference_low=gain.low, difference_high=gain.high)
                     if min(row['runs'], len(table.runs(against, measure.set))) > 1:
                         row['pairs'] = len(table.pairs(name, against, measure.set))
+
             rows.append(row)
     return rows
 
@@ -59,11 +63,11 @@ def write_summary(table: FeatureTable, against: str | None = None) -> list[dict[
 
 
 def format_table(table: FeatureTable, rows: Sequence[dict[str, Any]], against: str | None) -> str:
-    """Lay out the rows of :func:`summarize`: measures down, names across.
+    """Lay out the rows of :func:`summarize` with measures down and names across.
 
     Args:
-        table: results that the rows are of.
-        rows: rows.
+        table: table that the rows come from.
+        rows: rows of :func:`summarize`.
         against: name of the row that was subtracted.
     """
     measures = table.measures()
@@ -109,17 +113,17 @@ def format_table(table: FeatureTable, rows: Sequence[dict[str, Any]], against: s
 def format_interval(
     measure: Measure, value: float, low: float, high: float, sign: bool = False
 ) -> str:
-    """A figure with its interval: meters with two decimals, shares with three."""
+    """Format a score with its interval: meters with two decimals, shares with three."""
     digits = 2 if measure.measure == 'RMSE' else 3
     plus = '+' if sign else ''
     return f'{value:{plus}.{digits}f} [{low:{plus}.{digits}f}, {high:{plus}.{digits}f}]'
 
 
 def format_pairs(table: FeatureTable, row: Mapping[str, Any]) -> str:
-    """Number of pairs that a difference is over, where it is less than that of the runs.
+    """Format the number of pairs of a difference, if it is below the number of runs.
 
     Args:
-        table: results that the row is of.
+        table: table that the row comes from.
         row: row of :func:`summarize`.
     """
     if 'pairs' not in row:
@@ -140,7 +144,7 @@ def _blocks(
     measures: Sequence[Measure],
     cell: Callable[[str, Measure], str],
 ) -> list[str]:
-    """Blocks of at most ``NAMES_ACROSS`` columns."""
+    """Format blocks of at most ``NAMES_ACROSS`` columns."""
     blocks = []
     for first in range(0, len(names), NAMES_ACROSS):
         some = names[first : first + NAMES_ACROSS]

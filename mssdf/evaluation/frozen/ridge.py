@@ -1,4 +1,4 @@
-"""Ridge regression in closed form, all penalties at once."""
+"""Ridge regression in closed form for all penalties at once."""
 
 from dataclasses import dataclass
 
@@ -8,12 +8,12 @@ from torch import Tensor
 
 @dataclass
 class RidgeModels:
-    """Fitted models, one for each penalty.
+    """A batch of fitted models, one per penalty.
 
     Attributes:
-        mean: (D,) of the features that were fitted.
-        weight: (L, D), for features less their mean.
-        intercept: mean of the targets that were fitted.
+        mean: mean (D,) of the features of the fit.
+        weight: weights (L, D) for features minus their mean.
+        intercept: mean of the targets of the fit.
     """
 
     mean: Tensor
@@ -21,23 +21,23 @@ class RidgeModels:
     intercept: Tensor
 
     def predict(self, features: Tensor) -> Tensor:
-        """Predictions (L, n) for features (n, D)."""
+        """Predict targets (L, n) from features (n, D)."""
         return self.weight @ (features - self.mean).T + self.intercept
 
 
 def fit_ridge(features: Tensor, targets: Tensor, penalties: Tensor) -> RidgeModels:
     """Fit linear models of standardized features under several penalties.
 
-    Each minimizes the mean squared error plus ``penalty`` times the squared norm of its weights:
-    scikit-learn's ``Ridge`` with ``alpha = penalty * n`` on standardized features.
+    Each model minimizes the mean squared error plus ``penalty`` times the squared norm of its
+    weights: scikit-learn's ``Ridge`` with ``alpha = penalty * n`` on standardized features.
 
     Args:
-        features: (n, D).
-        targets: (n,).
-        penalties: (L,) positive.
+        features: features (n, D).
+        targets: targets (n,).
+        penalties: positive penalties (L,).
 
     Returns:
-        The models.
+        Fitted models.
     """
     features, targets = features.double(), targets.double()
     mean, intercept = features.mean(dim=0), targets.mean()

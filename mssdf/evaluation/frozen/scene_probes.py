@@ -21,16 +21,19 @@ def probe_scenes(
     """Classify every image by the others.
 
     Args:
-        features: (N, D).
-        labels: (N,) int64.
-        num_classes: K.
-        settings: folds, numbers of neighbors, shares of labels and penalties.
-        metric: distance of the nearest neighbors.
+        features: pooled features (N, D).
+        labels: classes (N,) int64.
+        num_classes: number K of classes.
+        settings: settings with folds, numbers of neighbors, shares of labels and penalties.
+        metric: name of the distance of the nearest neighbors.
         pool: name of the features' pooling.
 
+    Returns:
+        Results of each probe.
+
     Raises:
-        ValueError: if a class has fewer images than there are folds, or the training rows are
-            fewer than k.
+        ValueError: if a class has fewer images than there are folds, or there are fewer training
+            rows than k.
     """
     names = labels.cpu().numpy()
     fold = fold_numbers(names, settings.scene_folds, settings.seed)
@@ -79,20 +82,24 @@ def _logistic(
     share: float,
     pool: str,
 ) -> Probed:
+    """Classify by a logistic regression on a share of the labels."""
     folds = range(settings.scene_folds)
     rows = [
         label_share(names, np.flatnonzero(fold != number), share / 100, settings.seed)
         for number in folds
     ]
+
     splits = [inner_splits(names, own, seed=settings.seed) for own in rows]
     penalties = choose_penalties(
         features, labels, splits, settings.penalties, num_classes, by_accuracy=True
     )
     fitted = fit_problems(features, labels, rows, penalties, num_classes)
+
     predicted = torch.zeros_like(labels)
     for number, (models, place) in zip(folds, fitted, strict=True):
         query = torch.from_numpy(fold == number).to(features.device)
         predicted[query] = models.logits(features[query], place).argmax(dim=1)
+
     details: dict[str, float | str] = dict(
         folds=settings.scene_folds,
         penalty=float(np.median(penalties)),
@@ -102,5 +109,6 @@ def _logistic(
 
 
 def _right(predicted: Tensor, labels: Tensor) -> np.ndarray:
+    """Return (N, 2): whether each image is right, and 1."""
     right = (predicted == labels).double()
     return torch.stack([right, torch.ones_like(right)], dim=1).cpu().numpy()

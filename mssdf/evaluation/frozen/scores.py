@@ -1,6 +1,6 @@
 """Scores from sums over images, so that any resampling of images gives its own score.
 
-Each function takes sums (..., Q) in the order that its probe keeps and returns scores (...).
+Each function takes sums (..., Q) in the order that its probe stores and returns scores (...).
 """
 
 from collections.abc import Callable
@@ -12,12 +12,12 @@ Score = Callable[[NDArray[np.float64]], NDArray[np.float64]]
 
 
 def accuracy(sums: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Share of the right ones, from (right, all)."""
+    """Compute the share of correct images from (correct, all)."""
     return _ratio(sums[..., 0], sums[..., 1])
 
 
 def mean_iou(sums: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Mean intersection over union of the classes that occur, from a confusion matrix K * K."""
+    """Compute the mean IoU of the classes that occur, from a confusion matrix K * K."""
     hits, union = _hits_and_union(sums)
     iou = _ratio(hits, union)
     occurs = union > 0
@@ -25,19 +25,22 @@ def mean_iou(sums: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def foreground_iou(sums: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Intersection over union of class 1, from a confusion matrix K * K."""
+    """Compute the IoU of class 1 from a confusion matrix K * K."""
     hits, union = _hits_and_union(sums)
     return _ratio(hits[..., 1], union[..., 1])
 
 
 def r_squared(sums: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Explained share of the variance, from (count, targets, squared targets, squared errors)."""
+    """Compute the explained share of variance.
+
+    It takes the sums (count, targets, squared targets, squared errors).
+    """
     count, total, squares, errors = np.moveaxis(sums, -1, 0)
     return 1 - _ratio(errors, squares - _ratio(total**2, count))
 
 
 def rmse(sums: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Root of the mean squared error in meters, from the same sums as :func:`r_squared`."""
+    """Compute the root mean squared error in meters, from the same sums as :func:`r_squared`."""
     return np.sqrt(_ratio(sums[..., 3], sums[..., 0]))
 
 
@@ -50,15 +53,15 @@ LESS_IS_BETTER = ('RMSE',)
 def confusion_sums(
     truth: NDArray[np.int64], predicted: NDArray[np.int64], num_classes: int
 ) -> NDArray[np.float64]:
-    """Confusion matrix of each image, flat: rows the truth, columns the prediction.
+    """Count the confusion matrix of each image, flattened: a row per true class.
 
     Args:
-        truth: (N, P) classes, -1 where unknown.
-        predicted: (N, P) classes.
-        num_classes: K.
+        truth: classes (N, P), -1 where unknown.
+        predicted: classes (N, P).
+        num_classes: number K of classes.
 
     Returns:
-        (N, K * K).
+        Counts (N, K * K).
     """
     size = num_classes**2
     cell = np.where(truth >= 0, truth * num_classes + predicted, size)
@@ -68,15 +71,15 @@ def confusion_sums(
 
 
 def error_sums(truth: NDArray, predicted: NDArray, known: NDArray[np.bool_]) -> NDArray[np.float64]:
-    """Count, targets, squared targets and squared errors of each image.
+    """Sum up count, targets, squared targets and squared errors of each image.
 
     Args:
-        truth: (N, P) meters.
-        predicted: (N, P) meters.
-        known: (N, P), where the truth is known.
+        truth: heights (N, P) in meters.
+        predicted: heights (N, P) in meters.
+        known: (N, P) bool, true where the truth is known.
 
     Returns:
-        (N, 4).
+        Sums (N, 4).
     """
     truth = np.where(known, truth, 0).astype(np.float64)
     error = np.where(known, predicted - truth, 0).astype(np.float64)
@@ -86,6 +89,7 @@ def error_sums(truth: NDArray, predicted: NDArray, known: NDArray[np.bool_]) -> 
 
 
 def _hits_and_union(sums: NDArray) -> tuple[NDArray, NDArray]:
+    """Return intersection and union (..., K) of each class."""
     classes = round(sums.shape[-1] ** 0.5)
     matrix = sums.reshape(*sums.shape[:-1], classes, classes)
     hits = np.diagonal(matrix, axis1=-2, axis2=-1)
@@ -93,5 +97,6 @@ def _hits_and_union(sums: NDArray) -> tuple[NDArray, NDArray]:
 
 
 def _ratio(numerator: NDArray, denominator: NDArray) -> NDArray[np.float64]:
+    """Divide; NaN where the denominator is 0."""
     with np.errstate(divide='ignore', invalid='ignore'):
         return np.where(denominator == 0, np.nan, numerator / denominator)

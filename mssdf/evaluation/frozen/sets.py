@@ -1,4 +1,4 @@
-"""Descriptions of evaluation sets: on the command line, in a file, or by name."""
+"""Descriptions of evaluation sets on the command line, in a file, or by name."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -16,7 +16,7 @@ SYNTAX = f'NAME=KIND:PATH[,OPTION=VALUE...] with KIND one of {", ".join(KINDS)}'
 
 @dataclass(frozen=True)
 class EvaluationSet:
-    """An evaluation set: its kind and its place.
+    """An evaluation set: its kind and its files.
 
     Attributes:
         name: name of the set in tables.
@@ -33,14 +33,14 @@ class EvaluationSet:
             - ``'buildings'``: chips named after their web mercator tile, and
               ``labels.geojson`` with outlines.
         path: folder of the set.
-        image: folder (masks) or end of the names (height, cover) of the images.
-        target: the same for the masks or heights.
+        image: folder (masks) or ending of the names (height, cover) of the images.
+        target: folder or ending of the names of the masks or heights.
         heights: folder of the second modality (scenes, masks).
         modality: name of the second modality as encoders know it.
-        window: side in pixels of the windows that rasters are cut into; 0: whole images;
-            None: the size that encoders see for ``'height'`` and ``'cover'``, else whole images.
-        ignore: value of masks that is not scored.
-        limit: largest number of images; more are thinned out at equal steps.
+        window: side in pixels of the windows that rasters are cut into; 0 takes whole images;
+            None takes the encoders' input size for ``'height'`` and ``'cover'``, else whole images.
+        ignore: value of masks that is ignored.
+        limit: largest number of images; a larger set is sampled at equal steps.
     """
 
     name: str
@@ -55,10 +55,10 @@ class EvaluationSet:
     limit: int | None = None
 
     def __post_init__(self) -> None:
-        """Check what is given.
+        """Check the settings.
 
         Raises:
-            ValueError: for an unknown kind, an empty name, or a negative number.
+            ValueError: if the kind is unknown, the name is empty, or a number is negative.
         """
         if self.kind not in KINDS:
             raise ValueError(f'set {self.name!r}: kind: expected one of {KINDS}, found {self.kind}')
@@ -73,18 +73,18 @@ class EvaluationSet:
 
     @property
     def settings(self) -> dict[str, Any]:
-        """Settings that change the result: all but the name."""
+        """Settings that change the result: all but name and path."""
         return {key: value for key, value in asdict(self).items() if key not in ('name', 'path')}
 
 
 def suite(name: str) -> list[EvaluationSet]:
-    """Sets of a named suite.
+    """Return the sets of a named suite.
 
-    ``'small'`` is made of the imagery that ships: EuroSAT's scenes, Kampala's buildings as masks,
+    ``'small'`` consists of the imagery that ships: EuroSAT's scenes, Kampala's buildings as masks,
     Autzen's and IGN's heights, and land cover of both places derived from colors and heights.
 
     Raises:
-        ValueError: for another name.
+        ValueError: if the name is unknown.
     """
     if name != 'small':
         raise ValueError(f"suite: expected 'small', found {name!r}")
@@ -102,17 +102,18 @@ def suite(name: str) -> list[EvaluationSet]:
 
 
 def parse_set(text: str) -> list[EvaluationSet]:
-    """Read sets from an item of the command line.
+    """Parse sets from an item of the command line.
 
     Args:
-        text: ``NAME=KIND:PATH[,OPTION=VALUE...]``, a JSON file with a list of such sets as
-            dictionaries, or the name of a set of the small suite.
+        text: text ``NAME=KIND:PATH[,OPTION=VALUE...]``, path of a JSON file with a list of such
+            sets as dictionaries, or name of a set of the small suite.
 
     Raises:
-        ValueError: if it is none of these.
+        ValueError: if the text is none of these.
     """
     if text.endswith('.json'):
         return read_sets(text)
+
     if '=' not in text:
         known = {described.name: described for described in suite('small')}
         if text in known:
@@ -120,17 +121,20 @@ def parse_set(text: str) -> list[EvaluationSet]:
         raise ValueError(
             f'set: expected {SYNTAX}, a JSON file or one of {sorted(known)}, found {text!r}'
         )
+
     name, _, rest = text.partition('=')
     kind, colon, rest = rest.partition(':')
     path, *options = rest.split(',')
     if not colon or not path:
         raise ValueError(f'set: expected {SYNTAX}, found {text!r}')
+
     given: dict[str, Any] = {}
     for option in options:
         key, equals, value = option.partition('=')
         if not equals:
             raise ValueError(f'set {name!r}: expected OPTION=VALUE, found {option!r}')
         given[key] = int(value) if value.lstrip('-').isdigit() else value
+
     return [make_set(dict(name=name, kind=kind, path=path, **given))]
 
 
@@ -138,15 +142,15 @@ def read_sets(path: str | Path) -> list[EvaluationSet]:
     """Read sets from a JSON file with a list of dictionaries; paths are relative to the file.
 
     Raises:
-        FileNotFoundError: if there is no such file.
-        ValueError: if it holds something else.
+        FileNotFoundError: if the file does not exist.
+        ValueError: if it does not hold such a list.
     """
     path = Path(path)
     if not path.is_file():
         raise FileNotFoundError(f'{path}: expected a JSON file of evaluation sets, found none')
     try:
         found = json.loads(read_text(path))
-    except ValueError as error:  # no JSON, or no text at all
+    except ValueError as error:  # not JSON, or not text at all
         raise ValueError(f'{path}: expected JSON, found: {error}') from None
     if not isinstance(found, list) or not all(isinstance(one, dict) for one in found):
         raise ValueError(f'{path}: expected a list of dictionaries, one for each set')
@@ -164,22 +168,25 @@ def make_set(given: Mapping[str, Any]) -> EvaluationSet:
     """Build a set from a dictionary.
 
     Raises:
-        ValueError: for unknown or lacking keys, or values that do not fit.
+        ValueError: if keys are unknown or missing, or values do not fit.
     """
     known = {item.name for item in fields(EvaluationSet)}
     unknown = set(given) - known
     lacking = {'name', 'kind', 'path'} - set(given)
+
     if unknown or lacking:
         raise ValueError(
             f'set {given.get("name", "")!r}: expected options among {sorted(known)} and at least '
             f'name, kind and path; unknown {sorted(unknown)}, lacking {sorted(lacking)}'
         )
+
     for option in ('window', 'limit', 'ignore'):
         value = given.get(option, 0)
         if not isinstance(value, int | None) or isinstance(value, bool):
             raise ValueError(
                 f'set {given["name"]!r}: {option}: expected an integer, found {given[option]!r}'
             )
+
     for option in ('name', 'kind', 'path', 'modality', 'image', 'target', 'heights'):
         optional = option in ('image', 'target', 'heights')
         value = given.get(option, '')
@@ -187,14 +194,15 @@ def make_set(given: Mapping[str, Any]) -> EvaluationSet:
             raise ValueError(
                 f'set {given["name"]!r}: {option}: expected text, found {given[option]!r}'
             )
+
     return EvaluationSet(**{**given, 'kind': ALIASES.get(given['kind'], given['kind'])})
 
 
 def resolve_sets(sets: Sequence[str | Mapping[str, Any] | EvaluationSet]) -> list[EvaluationSet]:
-    """Turn texts, dictionaries and sets into sets.
+    """Convert texts and dictionaries to sets.
 
     Raises:
-        ValueError: if two have one name, or one is not understood.
+        ValueError: if two sets have one name, or one cannot be parsed.
     """
     found: list[EvaluationSet] = []
     for item in sets:

@@ -1,4 +1,4 @@
-"""Results on disk: one file for each encoder and set, and the table made of them."""
+"""Results on disk: one unit for each encoder and set, and the table of all units."""
 
 import csv
 import io
@@ -21,7 +21,7 @@ from .scores import SCORES
 Types = type | tuple[type, ...]
 
 UNITS = 'units'
-# keys that are read of each file, and what they hold
+# Keys that are read from each file, with the types of their values.
 TABLE: dict[str, Types] = dict(latest=str, rows=list)
 ROW: dict[str, Types] = dict(name=str, run=int, set=str, unit=str, settings=str)
 UNIT: dict[str, Types] = dict(
@@ -41,15 +41,15 @@ COLUMNS = (
 class ResultStore:
     """A folder of results.
 
-    What one encoder gives on one set is a unit: a JSON file with what was measured how, and an
-    NPZ file with the sums over each image, from which any interval follows. Both are written
-    whole or not at all, the JSON file last.
+    The results of one encoder on one set are a unit: a JSON file that describes the measurement,
+    and an NPZ file with the sums over each image, from which any interval follows. Both are written
+    completely or not at all, the JSON file last.
 
     Args:
-        folder: where results are kept.
+        folder: folder of the results.
 
     Raises:
-        ValueError: if it is no folder.
+        ValueError: if the path is not a folder.
     """
 
     def __init__(self, folder: str | Path) -> None:
@@ -60,7 +60,7 @@ class ResultStore:
             raise ValueError(
                 f'{self.folder}: expected a folder for results, found a file'
             ) from None
-        self._readable: set[str] = set()  # units that were found readable
+        self._readable: set[str] = set()  # names of the units that were found readable
         remove_partial_files(self.folder)
         remove_partial_files(self.folder / UNITS)
 
@@ -83,11 +83,12 @@ class ResultStore:
 
         Args:
             unit: name of the unit, a hash of all that its figures depend on.
-            header: what all its results share.
+            header: description that all results of the unit share.
             results: results by the name of the input.
         """
         arrays: dict[str, Any] = {}
         found = []
+
         for name, probed in results.items():
             for one in probed:
                 key = f'a{len(arrays)}'
@@ -103,12 +104,14 @@ class ResultStore:
                         array=key,
                     )
                 )
+
+        # The JSON file comes last: it marks the unit as complete.
         with partial_file(self._path(unit, 'npz')) as partial, open(partial, 'wb') as file:
             np.savez_compressed(file, **arrays)
         self._write_json(self._path(unit, 'json'), dict(header, results=found))
 
     def read(self, unit: str) -> dict[str, Any]:
-        """Read what was measured how; ``results`` are as :meth:`write` lists them."""
+        """Read the description of a unit; ``results`` are as :meth:`write` lists them."""
         return json.loads(self._path(unit, 'json').read_text())
 
     def sums(self, unit: str) -> dict[str, NDArray[np.float64]]:
@@ -119,7 +122,7 @@ class ResultStore:
     def write_table(self, records: Sequence[Mapping[str, Any]], header: Mapping[str, Any]) -> None:
         """Write ``table.json`` and ``table.csv``.
 
-        Rows of other names, sets or settings that are there stay.
+        Existing rows of other names, sets or settings are kept.
 
         Args:
             records: rows with the keys ``COLUMNS``.
@@ -142,21 +145,21 @@ class ResultStore:
         write_atomically(self.folder / name, text.getvalue().encode())
 
     def records(self) -> list[dict[str, Any]]:
-        """Rows of ``table.json``; none if there is no table."""
+        """Return the rows of ``table.json``; none if there is no table."""
         return list(self.header().get('rows', []))
 
     def header(self) -> dict[str, Any]:
-        """Content of ``table.json``; empty if there is no such file.
+        """Return the content of ``table.json``; empty if there is no such file.
 
         Raises:
-            ValueError: if the file is no table.
+            ValueError: if the file is not a table.
         """
         path = self.folder / 'table.json'
         if not path.is_file():
             return {}
         try:
             content = json.loads(path.read_text())
-        except ValueError as error:  # no JSON, or no text at all
+        except ValueError as error:  # not JSON, or not text at all
             raise ValueError(f'{path}: expected a table of features, found: {error}') from None
         fault = _fault_of(content, TABLE)
         if fault:
@@ -177,7 +180,7 @@ class ResultStore:
 
 
 def _fault_of(content: Any, expected: Mapping[str, Types]) -> str:
-    """Say in which way something is no dictionary of the expected keys; empty if it is one."""
+    """Describe a deviation from a dictionary of the expected keys; empty if there is none."""
     if not isinstance(content, dict):
         return f'{type(content).__name__} instead of a dictionary'
     lacking = [key for key in expected if key not in content]
@@ -190,7 +193,7 @@ def _fault_of(content: Any, expected: Mapping[str, Types]) -> str:
 
 
 def _is_readable(header: Any, arrays: Mapping[str, NDArray]) -> bool:
-    """Tell whether a unit has all that is read of it."""
+    """Tell whether a unit has everything that is read from it."""
     if _fault_of(header, UNIT) or not header['results']:
         return False
     count = len(header['names'])
@@ -208,11 +211,12 @@ def _is_readable(header: Any, arrays: Mapping[str, NDArray]) -> bool:
 
 
 def _place(record: Mapping[str, Any]) -> tuple[Any, ...]:
-    """Name, set and settings: what a later measurement replaces."""
+    """Return name, set and settings, by which a later measurement replaces a row."""
     return record['name'], record['set'], record['settings']
 
 
 def _plain(value: Any) -> Any:
+    """Convert a NumPy number or a path for JSON."""
     if isinstance(value, np.generic):
         return value.item()
     if isinstance(value, Path):

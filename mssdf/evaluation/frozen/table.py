@@ -1,4 +1,4 @@
-"""Tables of features: rows by name, seeds aggregated, intervals of scores and differences."""
+"""Tables of results: rows by name, seeds aggregated, intervals of scores and differences."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -19,12 +19,12 @@ class Measure(NamedTuple):
 
     Attributes:
         set: name of the set.
-        input: modalities that the encoder saw, joined by ``+``.
-        probe: ``kNN-20``, ``kNN-5``, ``linear`` or ``conv``.
-        pool: ``cls``, ``mean`` or ``patch``; ``image`` for features with a pooling of their own,
-            which compare with any.
-        labels: share of the training labels in percent.
-        measure: ``accuracy``, ``mIoU``, ``IoU``, ``R2`` or ``RMSE``.
+        input: names of the modalities of the input, joined by ``+``.
+        probe: name of the probe: ``kNN-20``, ``kNN-5``, ``linear`` or ``conv``.
+        pool: name of the pooling: ``cls``, ``mean`` or ``patch``; ``image`` for features with a
+            pooling of their own, which are compared with any.
+        labels: share of the training labels, in percent.
+        measure: name of the score: ``accuracy``, ``mIoU``, ``IoU``, ``R2`` or ``RMSE``.
     """
 
     set: str
@@ -35,7 +35,7 @@ class Measure(NamedTuple):
     measure: str
 
     def __str__(self) -> str:
-        """Short text that names everything unusual."""
+        """Format a short text that names everything unusual."""
         pool = '' if self.pool in (ANY_POOL, 'patch') else f' {self.pool}'
         share = '' if self.labels == 100 else f' {self.labels:g} %'
         more = '' if self.input == 'rgb' else f' {self.input}'
@@ -43,19 +43,19 @@ class Measure(NamedTuple):
 
     @property
     def less_is_better(self) -> bool:
-        """Tell whether a smaller value is the better one."""
+        """True if a smaller value is better."""
         return self.measure in LESS_IS_BETTER
 
 
 @dataclass
 class FeatureTable:
-    """Results of several encoders, each with one or several seeds, on several sets.
+    """A table of the results of several encoders, each with one or several seeds, on several sets.
 
     Attributes:
-        store: where the results lie.
-        units: for each row's name and each set, the unit of each run (seed) by its number.
-        settings: hash of the settings that all share.
-        failures: what could not be measured, a line for each.
+        store: store of the results.
+        units: names of units by the row's name, the set's name and the number of the run (seed).
+        settings: hash of the settings that all results share.
+        failures: lines on what could not be measured.
     """
 
     store: ResultStore
@@ -70,7 +70,7 @@ class FeatureTable:
         return list(self.units)
 
     def measures(self, *names: str) -> list[Measure]:
-        """Measures that any of the rows has, all rows if none is named.
+        """List the measures of the named rows, or of all rows if none is named.
 
         Baselines, whose features have a pooling of their own, count under every pooling of the
         encoders.
@@ -83,13 +83,14 @@ class FeatureTable:
         return [measure for measure in found if measure.pool != ANY_POOL or measure not in pooled]
 
     def runs(self, name: str, set_name: str) -> list[int]:
-        """Numbers of the runs (seeds) of a row that were measured on a set, sorted."""
+        """List the numbers of the runs (seeds) of a row that were measured on a set, sorted."""
         return sorted(self.units[name].get(set_name, {}))
 
     def pairs(self, name: str, reference: str, set_name: str) -> list[int]:
-        """Numbers of the runs that two rows have in common, whose differences count.
+        """List the numbers of the runs that two rows have in common, for their difference.
 
-        Empty if a row has a single run, such as a baseline: it is compared with every run.
+        The list is empty if a row has a single run, such as a baseline: it is compared with every
+        run.
         """
         own, other = (self.runs(one, set_name) for one in (name, reference))
         if min(len(own), len(other)) < 2:
@@ -97,9 +98,9 @@ class FeatureTable:
         return sorted(set(own) & set(other))
 
     def sums(self, name: str, measure: Measure) -> NDArray[np.float64] | None:
-        """Sums over each image, (seeds, N, Q), in the order of :meth:`runs`.
+        """Return the sums (seeds, N, Q) over each image, in the order of :meth:`runs`.
 
-        None if a row has no such measure.
+        None if the row has no such measure.
         """
         runs = self.runs(name, measure.set)
         found = []
@@ -115,7 +116,7 @@ class FeatureTable:
     def score(
         self, name: str, measure: Measure, level: float = 0.95, resamples: int = RESAMPLES
     ) -> Interval | None:
-        """Score of a row, the mean over its seeds, with its interval; None if it has none."""
+        """Return a row's mean score over its seeds, with its interval; None if it has none."""
         sums = self.sums(name, measure)
         if sums is None:
             return None
@@ -130,23 +131,26 @@ class FeatureTable:
         level: float = 0.95,
         resamples: int = RESAMPLES,
     ) -> Interval | None:
-        """Score of a row less that of another, with its interval.
+        """Return the score of a row minus that of another, with its interval.
 
-        Over the runs of :meth:`pairs`, run by run; over all runs of both rows if there are none,
-        as then each row spreads by itself. None if one row has no such score, or the set had
-        other files when they were measured.
+        The difference is taken run by run over the runs of :meth:`pairs`. If there are none, it is
+        taken over all runs of both rows, and each row varies by itself. None if one row has no such
+        score, or if the set had other files when they were measured.
         """
         sums, other = self.sums(name, measure), self.sums(reference, measure)
         if sums is None or other is None:
             return None
+
         if self._images(name, measure.set) != self._images(reference, measure.set):
             return None
+
         pairs = self.pairs(name, reference, measure.set)
         if pairs:
             sums, other = (
                 found[np.isin(self.runs(one, measure.set), pairs)]
                 for one, found in ((name, sums), (reference, other))
             )
+
         return difference_interval(
             sums,
             other,
@@ -158,17 +162,18 @@ class FeatureTable:
         )
 
     def _images(self, name: str, set_name: str) -> set[tuple[Any, ...]]:
-        """Fingerprints of the images that the seeds of a row were measured on."""
+        """Return the fingerprints of the images that the seeds of a row were measured on."""
         read = [self.store.read(unit) for unit in self.units[name][set_name].values()]
         return {(one.get('fingerprint'), *one['names']) for one in read}
 
     def _groups(self, name: str, set_name: str) -> NDArray[np.int64] | None:
-        """Groups of the images, None if they are independent."""
+        """Return the groups of the images; None if they are independent."""
         groups = self.store.read(_first(self.units[name][set_name])).get('groups')
         return None if groups is None else np.array(groups, np.int64)
 
     def _measures_of(self, set_name: str, unit: str) -> Iterator[Measure]:
-        # the unit may have been measured when the set had another name
+        """Yield the measures of a unit under the set's present name."""
+        # The unit may come from a time when the set had another name.
         for one in self.store.read(unit)['results']:
             for measure in one['measures']:
                 yield Measure(
@@ -193,19 +198,22 @@ def paired_differences(
     level: float = 0.95,
     resamples: int = RESAMPLES,
 ) -> dict[Measure, Interval]:
-    """Differences of two rows in every measure that both have.
+    """Compare two rows in every measure that both have.
 
-    Images are resampled in pairs; rows of several runs (seeds) are compared run by run, over the
-    runs that both have. Where the set had other files when the rows were measured, there is no
-    difference.
+    Images are resampled in pairs. Rows of several runs (seeds) are compared run by run, over the
+    runs that both have. There is no difference where the set had other files when the rows were
+    measured.
 
     Args:
-        table: results.
+        table: table of results.
         name: name of a row.
         reference: name of the row whose scores are subtracted.
-        measures: measures to compare; all that both rows have if None.
-        level: share of the resampled differences inside.
-        resamples: number of resamplings.
+        measures: measures to compare; None takes all that both rows have.
+        level: confidence level of the intervals.
+        resamples: number of resamplings of the images.
+
+    Returns:
+        Interval of the difference in each measure.
 
     Raises:
         KeyError: if the table has no row of that name.
@@ -224,7 +232,7 @@ def load_table(out: str | Path) -> FeatureTable:
     """Read the table that the last measurement left in a folder.
 
     Raises:
-        FileNotFoundError: if there is none.
+        FileNotFoundError: if there is no table.
     """
     store = ResultStore(out)
     header = store.header()
@@ -239,5 +247,5 @@ def load_table(out: str | Path) -> FeatureTable:
 
 
 def _first(units: Mapping[int, str]) -> str:
-    """Unit of the first run."""
+    """Return the unit of the first run."""
     return units[min(units)]

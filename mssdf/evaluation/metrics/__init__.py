@@ -1,4 +1,4 @@
-"""MMEngine metrics of the tasks."""
+"""Metrics of the downstream tasks for MMEngine."""
 
 from .change_metric import ChangeMetric
 from .height_metric import HeightMetric

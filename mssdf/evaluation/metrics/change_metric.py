@@ -11,14 +11,14 @@ from .confusion_metric import ConfusionMetric, labels_of
 
 @METRICS.register_module()
 class ChangeMetric(ConfusionMetric):
-    """F1, precision, recall and IoU of change, mIoU and OA, in percent."""
+    """A metric of binary change: F1, precision, recall and IoU, mIoU and OA, in percent."""
 
     def count(self, sample: dict) -> NDArray[np.int64]:
-        """Count ``pred_sem_seg`` against ``gt_sem_seg`` (0, 1, anything else unknown)."""
+        """Count ``pred_sem_seg`` against ``gt_sem_seg`` (0, 1; other values are unknown)."""
         return confusion_matrix(
             labels_of(sample, 'gt_sem_seg'), labels_of(sample, 'pred_sem_seg'), 2
         )
 
     def scores(self, matrix: NDArray[np.int64]) -> dict[str, float]:
-        """See :func:`~mssdf.evaluation.confusion.change_scores`."""
+        """Compute :func:`~mssdf.evaluation.confusion.change_scores`."""
         return change_scores(matrix)

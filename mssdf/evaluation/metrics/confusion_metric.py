@@ -1,4 +1,4 @@
-"""What the metrics that rest on a confusion matrix share."""
+"""Base of the metrics that derive from a confusion matrix."""
 
 from abc import abstractmethod
 from collections.abc import Sequence
@@ -11,13 +11,13 @@ from numpy.typing import NDArray
 
 
 class ConfusionMetric(BaseMetric):
-    """Add up one confusion matrix over all images and ranks; scores in percent.
+    """A metric that adds up one confusion matrix over all images and ranks.
 
-    A child says what to count and which scores to take.
+    A subclass implements the count and the scores, which are logged in percent.
 
     Args:
-        collect_device: ``'cpu'`` or ``'gpu'``, see MMEngine.
-        prefix: in front of the scores' names.
+        collect_device: device on which MMEngine collects the results, ``'cpu'`` or ``'gpu'``.
+        prefix: prefix of the scores' names.
     """
 
     def __init__(self, collect_device: str = 'cpu', prefix: str | None = None) -> None:
@@ -25,11 +25,11 @@ class ConfusionMetric(BaseMetric):
 
     @abstractmethod
     def count(self, sample: dict) -> NDArray[np.int64]:
-        """The matrix of one image, from its data sample as a dictionary."""
+        """Count the matrix of one image from its data sample as a dictionary."""
 
     @abstractmethod
     def scores(self, matrix: NDArray[np.int64]) -> dict[str, float]:
-        """Scores from 0 to 1 of the matrix over all images."""
+        """Compute scores from 0 to 1 from the matrix over all images."""
 
     def process(self, data_batch: Any, data_samples: Sequence[dict]) -> None:
         """Count a batch."""
@@ -49,5 +49,5 @@ class ConfusionMetric(BaseMetric):
 
 
 def labels_of(sample: dict, name: str) -> NDArray[np.int64]:
-    """(H, W) labels of a data sample as NumPy."""
+    """Return the labels (H, W) of a data sample as NumPy."""
     return sample[name]['data'].squeeze(0).cpu().numpy()

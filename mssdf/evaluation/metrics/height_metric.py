@@ -14,16 +14,16 @@ from ..heights import HeightErrors, height_errors
 
 @METRICS.register_module()
 class HeightMetric(BaseMetric):
-    """RMSE, MAE, AbsRel and d1 to d3 over all valid pixels of all images.
+    """A metric of heights: RMSE, MAE, AbsRel and d1 to d3 over all valid pixels.
 
-    ``RMSE`` and ``MAE`` are in meters; ``RMSE_scaled`` and ``MAE_scaled`` in the scale that a data
-    set's papers use (heights over a maximum).
+    ``RMSE`` and ``MAE`` are in meters; ``RMSE_scaled`` and ``MAE_scaled`` are in the scale of a
+    data set's papers (heights over a maximum).
 
     Args:
-        maximum: meters that stand for 1 in that scale; None gives no scaled scores.
-        floor: meters of true height above which the relative scores count a pixel.
-        collect_device: see MMEngine.
-        prefix: in front of the scores' names.
+        maximum: height in meters that is 1 in that scale; None gives no scaled scores.
+        floor: true height in meters above which the relative scores count a pixel.
+        collect_device: device on which MMEngine collects the results, ``'cpu'`` or ``'gpu'``.
+        prefix: prefix of the scores' names.
     """
 
     def __init__(

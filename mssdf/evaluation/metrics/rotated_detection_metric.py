@@ -1,4 +1,4 @@
-"""Scores of rotated boxes, on whole images or on tiles put together."""
+"""Scores of rotated boxes on whole images or on merged tiles."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -19,19 +19,19 @@ COCO_THRESHOLDS = tuple(round(0.5 + 0.05 * step, 2) for step in range(10))
 
 @METRICS.register_module()
 class RotatedDetectionMetric(BaseMetric):
-    """AP50, AP75 and mAP (the mean over thresholds) of rotated boxes.
+    """A metric of rotated boxes: AP50, AP75 and mAP, the mean over thresholds.
 
-    The values are those of mmrotate's ``DOTAMetric``, computed in this process. That one gives
-    none with ``merge_patches``: it writes files for DOTA's server.
+    The values are those of mmrotate's ``DOTAMetric``, computed in this process. With
+    ``merge_patches``, that metric only writes files for DOTA's server.
 
     Args:
-        merge_tiles: put tiles, by their names, together before scoring, as DOTA is scored.
-        nms_iou: of detections in overlapping tiles.
-        thresholds: least IoU of a match.
-        points: recalls that precision is averaged over, or None for the area (see
+        merge_tiles: whether tiles are merged by their names before scoring, as DOTA is scored.
+        nms_iou: smallest IoU at which the weaker of two detections in overlapping tiles is dropped.
+        thresholds: smallest IoU of a match, at several thresholds.
+        points: number of recalls over which precision is averaged; None takes the area (see
             :func:`~mssdf.evaluation.rotated_boxes.average_precision`).
-        collect_device: see MMEngine.
-        prefix: of the scores' names.
+        collect_device: device on which MMEngine collects the results, ``'cpu'`` or ``'gpu'``.
+        prefix: prefix of the scores' names.
     """
 
     def __init__(
@@ -70,7 +70,7 @@ class RotatedDetectionMetric(BaseMetric):
             )
 
     def compute_metrics(self, results: list[tuple[str, RotatedBoxes]]) -> dict[str, float]:
-        """Score."""
+        """Compute and log the average precisions."""
         classes = list(self.dataset_meta['classes'])
         if self.merge_tiles:
             images = list(merge_tiles(results, self.nms_iou).values())

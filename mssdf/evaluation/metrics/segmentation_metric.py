@@ -1,4 +1,4 @@
-"""Scores of semantic segmentation under the names of the papers."""
+"""Scores of semantic segmentation under the names used in papers."""
 
 import numpy as np
 from mmengine.logging import print_log
@@ -12,14 +12,14 @@ from .confusion_metric import ConfusionMetric, labels_of
 
 @METRICS.register_module()
 class SegmentationMetric(ConfusionMetric):
-    """mIoU, mF1 and OA in percent, and IoU and F1 of each class in the log.
+    """A metric of segmentation: mIoU, mF1 and OA in percent; IoU and F1 of each class are logged.
 
     Args:
-        ignored_classes: names of classes left out of the means (clutter, in five-class scores).
-        **kwargs: see :class:`ConfusionMetric`.
+        ignored_classes: names of classes that the means leave out (clutter, in five-class scores).
+        **kwargs: arguments for :class:`ConfusionMetric`.
 
     Raises:
-        ValueError: for a name that the dataset does not have.
+        ValueError: if the dataset does not have one of the names.
     """
 
     def __init__(self, ignored_classes: tuple[str, ...] = (), **kwargs: str) -> None:
@@ -39,7 +39,7 @@ class SegmentationMetric(ConfusionMetric):
         )
 
     def scores(self, matrix: NDArray[np.int64]) -> dict[str, float]:
-        """See :func:`~mssdf.evaluation.confusion.segmentation_scores`."""
+        """Compute :func:`~mssdf.evaluation.confusion.segmentation_scores`; log each class."""
         unknown = set(self.ignored_classes) - set(self._classes)
         if unknown:
             raise ValueError(

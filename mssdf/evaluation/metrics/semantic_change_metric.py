@@ -11,11 +11,11 @@ from .confusion_metric import ConfusionMetric, labels_of
 
 @METRICS.register_module()
 class SemanticChangeMetric(ConfusionMetric):
-    """mIoU, SeK, F_scd, Score and OA over both dates, in percent.
+    """A metric of semantic change: mIoU, SeK, F_scd, Score and OA over both dates, in percent.
 
     Args:
-        num_classes: K land covers; labels are 0 (unchanged) and 1 ... K.
-        **kwargs: see :class:`ConfusionMetric`.
+        num_classes: number K of land covers; labels are 0 (unchanged) and 1 ... K.
+        **kwargs: arguments for :class:`ConfusionMetric`.
     """
 
     def __init__(self, num_classes: int = 6, **kwargs: str) -> None:
@@ -35,5 +35,5 @@ class SemanticChangeMetric(ConfusionMetric):
         return matrices[0] + matrices[1]
 
     def scores(self, matrix: NDArray[np.int64]) -> dict[str, float]:
-        """See :func:`~mssdf.evaluation.confusion.semantic_change_scores`."""
+        """Compute :func:`~mssdf.evaluation.confusion.semantic_change_scores`."""
         return semantic_change_scores(matrix)
