@@ -1,4 +1,4 @@
-"""Several pre-training recipes at one budget on one machine, for a fair comparison."""
+"""Comparison of several pre-training recipes at one budget on one machine."""
 
 from .adapt import adapt_recipe
 from .budget import Budget, Clock

@@ -1,4 +1,4 @@
-"""A pre-training config brought to another encoder, window size and data."""
+"""Adaptation of a pre-training config to another encoder, window size and data set."""
 
 import copy
 from collections.abc import Mapping
@@ -9,7 +9,7 @@ from mmpretrain.models import VisionTransformer
 
 
 def encoder_width(arch: str | Mapping[str, Any]) -> int:
-    """Width of the tokens of one of mmpretrain's encoders.
+    """Return the width of the tokens of one of mmpretrain's encoders.
 
     Raises:
         ValueError: if there is no such encoder.
@@ -28,23 +28,23 @@ def adapt_recipe(
     img_size: int | None = None,
     statistics: Mapping[str, Mapping[str, Any]] | None = None,
 ) -> Config:
-    """Bring a recipe of ours or mmpretrain's MAE to an encoder, a window size and a data set.
+    """Adapt a recipe of ours or mmpretrain's MAE to an encoder, a window size and a data set.
 
-    What follows from them follows: the sizes of MAE's decoder, and the modalities that a model of
-    one modality need not prepare. Decoders keep the width and depth that the config gives them.
+    Dependent settings follow: the sizes of MAE's decoder, and the modalities that a model of one
+    modality does not prepare. Decoders keep the width and depth of the config.
 
     Args:
-        config: pre-training config; it stays as it is.
+        config: pre-training config, which stays unchanged.
         arch: name or settings of mmpretrain's ``VisionTransformer``; None keeps the config's.
         img_size: side of the windows in pixels; None keeps the config's.
-        statistics: ``mean`` and ``std`` per modality to normalize with, where measured; None keeps
+        statistics: ``mean`` and ``std`` for the normalization of each measured modality; None keeps
             the config's.
 
     Returns:
-        Another config.
+        Adapted copy of the config.
 
     Raises:
-        ValueError: if the encoder is unknown or patches do not cover a window.
+        ValueError: if the encoder is unknown, or patches do not cover a window.
     """
     config = copy.deepcopy(config)
     model = config.model
@@ -75,7 +75,7 @@ def _fit_neck(model: ConfigDict) -> None:
 
 
 def _fit_modalities(model: ConfigDict, known: Mapping[str, Any] | None) -> None:
-    """Leave a model of one modality with that alone; preparing others would be lost time."""
+    """Keep only the modality of a model of one modality, as preparing others takes time."""
     preprocessor = model.data_preprocessor
     if 'modalities' not in preprocessor and known:
         preprocessor.modalities = copy.deepcopy(known)

@@ -1,4 +1,4 @@
-"""Means of logged values between two looks, kept where the values are."""
+"""Means of logged values between two readings, kept on the device of the values."""
 
 from collections.abc import Mapping
 
@@ -7,7 +7,7 @@ from torch import Tensor
 
 
 class RunningMeans:
-    """Sums and counts of values by name; nothing is fetched from the device until asked for."""
+    """A set of sums and counts by name; nothing is fetched from the device until it is read."""
 
     def __init__(self) -> None:
         self._sums: dict[str, Tensor] = {}
@@ -21,7 +21,7 @@ class RunningMeans:
             self._counts[name] = self._counts.get(name, 0) + 1
 
     def take(self) -> dict[str, float]:
-        """The means since the last call, and begin anew."""
+        """Return the means since the last call, and begin anew."""
         if not self._sums:
             return {}
         means = torch.stack([total / self._counts[name] for name, total in self._sums.items()])

@@ -14,7 +14,7 @@ class Budget:
     """An amount of training.
 
     Attributes:
-        amount: how many seconds or windows.
+        amount: number of seconds or windows.
         unit: ``'seconds'`` or ``'windows'``.
     """
 
@@ -23,10 +23,10 @@ class Budget:
 
     @classmethod
     def parse(cls, text: str) -> 'Budget':
-        """Read ``'600s'`` (seconds) or ``'100000w'`` (windows).
+        """Parse ``'600s'`` (seconds) or ``'100000w'`` (windows).
 
         Raises:
-            ValueError: for anything else.
+            ValueError: if the text has another form.
         """
         found = re.fullmatch(r'(\d+(?:\.\d+)?)([sw])', text.strip())
         if not found or float(found[1]) <= 0:
@@ -36,7 +36,7 @@ class Budget:
         return cls(float(found[1]), UNITS[found[2]])
 
     def share(self, seconds: float, windows: int) -> float:
-        """Share of the budget that is used up, 0 to 1."""
+        """Return the used share of the budget, 0 to 1."""
         used = seconds if self.unit == 'seconds' else windows
         return min(used / self.amount, 1.0)
 
@@ -45,14 +45,14 @@ class Budget:
 
 
 class Clock:
-    """Seconds since the start, fair to recipes that do not have the machine to themselves.
+    """A clock that is fair to recipes that share the machine with others.
 
-    On a CPU they are seconds of processor time of this process, all its threads together: other
-    processes on the same cores do not count. On a GPU they are seconds of the wall, and whoever
-    reads the clock sees to it that the GPU has done what it was given.
+    On a CPU it counts seconds of processor time of this process over all its threads, so other
+    processes on the same cores do not count. On a GPU it counts seconds of wall time, and the
+    caller ensures before reading that the GPU has finished its work.
 
     Args:
-        device: where training runs.
+        device: device of the training.
     """
 
     def __init__(self, device: torch.device) -> None:
@@ -71,6 +71,6 @@ class Clock:
         return self._read() - self._start
 
     def wait(self) -> None:
-        """Wait until the GPU has done what it was given."""
+        """Wait until the GPU has finished its work."""
         if self.device.type == 'cuda':
             torch.cuda.synchronize(self.device)

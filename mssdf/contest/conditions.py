@@ -1,4 +1,4 @@
-"""Conditions of a contest, as they stand below its table."""
+"""Conditions of a contest, listed below its table."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -16,13 +16,13 @@ def describe_conditions(
     sets: Sequence[EvaluationSet],
     settings: MeasurementSettings,
 ) -> list[str]:
-    """List all that a reader needs to repeat or to doubt the figures.
+    """List everything that a reader needs to repeat or to question the results.
 
     Args:
         command: command line of this call.
         records: records of the trainings.
-        data: text that says how many tiles there are.
-        table: scores.
+        data: text on the number of tiles.
+        table: table of the scores.
         sets: evaluation sets.
         settings: settings of the measurement.
     """
@@ -46,12 +46,12 @@ def describe_conditions(
 
 
 def _different(records: Sequence[Mapping[str, Any]], key: str) -> str:
-    """Different values of the records, in their order."""
+    """List the different values of the records, in their order."""
     return ', '.join(dict.fromkeys(str(record[key]) for record in records))
 
 
 def _recipes(records: Sequence[Mapping[str, Any]]) -> dict[str, str]:
-    """Settings of each entry that may differ from the others', by name."""
+    """Describe the settings of each entry that may differ from the others', by name."""
     found = {}
     for record in records:
         conditions = record['conditions']

@@ -17,10 +17,10 @@ FOLDER = 'patch'
 
 
 def dataset_of(name: str, config: Config) -> Mapping[str, Any]:
-    """The dataset of an entry's config.
+    """Return the dataset of an entry's config.
 
     Raises:
-        UsageError: if it has none that reads rasters.
+        UsageError: if the config has no dataset that reads rasters.
     """
     dataset = config.get('train_dataloader', {}).get('dataset', {})
     if not dataset.get('modalities'):
@@ -31,10 +31,10 @@ def dataset_of(name: str, config: Config) -> Mapping[str, Any]:
 
 
 def common_modalities(configs: Mapping[str, Config]) -> tuple[dict[str, Any], list[str]]:
-    """Modalities of all configs' datasets together, and which of them are relative to a median.
+    """Merge the modalities of all configs' datasets, and list those relative to a median.
 
     Args:
-        configs: the configs by the names of their entries.
+        configs: configs by the names of their entries.
 
     Raises:
         UsageError: if two configs read one modality from different files.
@@ -56,7 +56,7 @@ def common_modalities(configs: Mapping[str, Config]) -> tuple[dict[str, Any], li
 
 
 def facts_of(root: str, modalities: Mapping[str, Any]) -> list[list[Any]]:
-    """Names, sizes and times of the rasters of a folder and of all files that decide them.
+    """List names, sizes and times of a folder's rasters and of all files that affect them.
 
     Args:
         root: folder of data.
@@ -78,16 +78,16 @@ def facts_of(root: str, modalities: Mapping[str, Any]) -> list[list[Any]]:
 
 
 def _below(name: str, folder: str) -> str:
-    """A file's name relative to a folder, so that data may be moved; in full if it lies outside."""
+    """Return a file's name relative to a folder, so that data may be moved, or its full name."""
     path = Path(name)
     return path.relative_to(folder).as_posix() if path.is_relative_to(folder) else name
 
 
 def _checked(root: str) -> str:
-    """The folder, if it is there.
+    """Return the folder if it exists.
 
     Raises:
-        FileNotFoundError: if it is not.
+        FileNotFoundError: if it does not exist.
     """
     if not Path(resolve_data_root(root)).is_dir():
         raise FileNotFoundError(
@@ -104,14 +104,14 @@ def prepare_tiles(
     relative: Sequence[str],
     tile_size: int,
 ) -> Tiles:
-    """Read the tiles, or take those of an earlier call that were made from the same files.
+    """Read the tiles, or load those of an earlier call that were made from the same files.
 
     Args:
-        out: folder that keeps them as ``tiles.npz``.
+        out: folder of the contest, which keeps them as ``tiles.npz``.
         roots: folders of data; None takes those of the configs' datasets.
-        configs: the configs by the names of their entries.
+        configs: configs by the names of their entries.
         modalities: settings of all modalities to read.
-        relative: modalities kept relative to the tile's median.
+        relative: names of the modalities that are kept relative to the tile's median.
         tile_size: side of a tile in pixels.
 
     Raises:

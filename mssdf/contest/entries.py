@@ -1,4 +1,4 @@
-"""Entries of a contest as a command line names them: ``NAME=CONFIG:key=value,key=value``."""
+"""Entries of a contest on the command line: ``NAME=CONFIG:key=value,key=value``."""
 
 import ast
 import re
@@ -14,9 +14,9 @@ class Entry:
     """A recipe that takes part.
 
     Attributes:
-        name: how tables and files call it.
+        name: name of the entry in tables and files.
         config: path or name of its pre-training config.
-        options: settings to override: keys with a dot are the config's, others the training's.
+        options: settings to override; keys with a dot belong to the config, others to the training.
     """
 
     name: str
@@ -25,7 +25,7 @@ class Entry:
 
 
 def parse_value(text: str) -> Any:
-    """Read a number, a tuple, a list, True, False or None; anything else is text."""
+    """Parse a number, a tuple, a list, True, False or None; anything else stays text."""
     try:
         return ast.literal_eval(text)
     except (ValueError, SyntaxError):
@@ -33,7 +33,7 @@ def parse_value(text: str) -> Any:
 
 
 def split_options(text: str) -> list[str]:
-    """Split at the commas that stand outside all brackets."""
+    """Split at the commas outside all brackets."""
     parts, depth = [''], 0
     for letter in text:
         depth += (letter in '([{') - (letter in ')]}')
@@ -45,10 +45,10 @@ def split_options(text: str) -> list[str]:
 
 
 def parse_options(text: str) -> dict[str, Any]:
-    """Read ``key=value,key=value``.
+    """Parse ``key=value,key=value``.
 
     Raises:
-        ValueError: if a part is no ``key=value``.
+        ValueError: if a part does not have the form ``key=value``.
     """
     options = {}
     for part in split_options(text):
@@ -60,7 +60,7 @@ def parse_options(text: str) -> dict[str, Any]:
 
 
 def parse_entry(text: str) -> Entry:
-    """Read ``CONFIG``, ``NAME=CONFIG`` or ``NAME=CONFIG:key=value,key=value``.
+    """Parse ``CONFIG``, ``NAME=CONFIG`` or ``NAME=CONFIG:key=value,key=value``.
 
     The name is that of the config's file if none is given.
 

@@ -1,4 +1,4 @@
-"""The machine and the state of the code, as they stand beside a measurement."""
+"""Description of the machine and of the state of the code beside a measurement."""
 
 import platform
 import subprocess
@@ -10,7 +10,7 @@ ROOT = Path(__file__).resolve().parents[2]
 
 
 def describe_machine(device: torch.device) -> str:
-    """Name of the GPU or of the processor."""
+    """Return the name of the GPU or of the processor."""
     if device.type == 'cuda':
         return torch.cuda.get_device_name(device)
     try:
@@ -22,7 +22,7 @@ def describe_machine(device: torch.device) -> str:
 
 
 def git_revision(folder: Path = ROOT) -> str | None:
-    """Commit of the code, with ``-dirty`` behind it if files differ; None outside a repository."""
+    """Return the commit of the code, marked ``-dirty`` if files differ; None outside git."""
     command = ['git', '-C', str(folder), 'describe', '--always', '--dirty', '--exclude=*']
     try:
         output = subprocess.run(command, check=True, capture_output=True, text=True, timeout=20)

@@ -1,4 +1,4 @@
-"""The method's own hooks, run without MMEngine's runner."""
+"""Hooks of the method, run without MMEngine's runner."""
 
 from dataclasses import dataclass, field
 from typing import Any
@@ -9,12 +9,12 @@ from torch import nn
 
 from mssdf.registry import HOOKS
 
-# What belongs to the method; all others log, save or watch.
+# Hooks that belong to the method; all others log, save or watch.
 METHOD_HOOKS = ('ScheduleHook', 'TeacherHook')
 
 
 class Scalars:
-    """Values that hooks log, as MMEngine's message hub takes them."""
+    """A stand-in for MMEngine's message hub that keeps the values that hooks log."""
 
     def __init__(self) -> None:
         self.values: dict[str, float] = {}
@@ -25,23 +25,23 @@ class Scalars:
 
 
 class EveryStep:
-    """An optimizer wrapper's answer without accumulation of gradients."""
+    """A stand-in for an optimizer wrapper without accumulation of gradients."""
 
     def should_update(self) -> bool:
-        """Each iteration ends with a step."""
+        """Return true, as each iteration ends with a step."""
         return True
 
 
 @dataclass
 class RunnerView:
-    """The part of a runner that the method's hooks read.
+    """A view of a runner with the attributes that the method's hooks read.
 
     Attributes:
-        model: the model in training.
-        max_epochs: length of the config's own schedule, on which schedules in epochs are laid.
-        iter: completed iterations.
-        epoch: epochs of the config's schedule that the used share of the budget stands for.
-        max_iters: iterations of the whole training, estimated from the share that is used.
+        model: model in training.
+        max_epochs: length in epochs of the config's own schedule, onto which schedules are mapped.
+        iter: number of completed iterations.
+        epoch: epoch of the config's schedule at the used share of the budget.
+        max_iters: number of iterations of the whole training, estimated from the used share.
     """
 
     model: nn.Module
@@ -56,7 +56,7 @@ class RunnerView:
         """Set the position in training.
 
         Args:
-            iteration: completed iterations.
+            iteration: number of completed iterations.
             share: used share of the budget, 0 to 1.
         """
         self.iter = iteration
@@ -76,5 +76,5 @@ def build_method_hooks(config: Config) -> list[Hook]:
 
 
 def schedule_length(config: Config) -> int:
-    """Epochs of the config's own schedule; 1 where it counts iterations."""
+    """Return the epochs of the config's own schedule; 1 where it counts iterations."""
     return int(config.get('train_cfg', {}).get('max_epochs') or 1)

@@ -1,4 +1,4 @@
-"""The optimizer of a config and its rate over the used share of a budget."""
+"""Optimizer of a config, with a learning rate that follows the used share of a budget."""
 
 import copy
 import math
@@ -9,11 +9,11 @@ from torch import nn
 
 
 def rate_factor(share: float, warm_up: float) -> float:
-    """Factor of the learning rate: a linear warm-up, then half a cosine to zero.
+    """Compute the factor of the learning rate: a linear warm-up, then half a cosine to zero.
 
     Args:
         share: used share of the budget, 0 to 1.
-        warm_up: share at which the full rate is reached.
+        warm_up: share of the budget at which the full rate is reached.
     """
     if share < warm_up:
         return share / warm_up
@@ -24,7 +24,7 @@ class BudgetOptimizer:
     """A config's optimizer, weight decay rules and clipping, stepped by hand.
 
     Args:
-        model: what to train.
+        model: model to train.
         config: pre-training config with ``optim_wrapper``; its schedule is not used.
         lr: learning rate at the end of the warm-up; None takes the config's.
         warm_up: share of the budget in which the rate rises.
@@ -32,10 +32,10 @@ class BudgetOptimizer:
 
     def __init__(self, model: nn.Module, config: Config, lr: float | None, warm_up: float) -> None:
         settings = copy.deepcopy(config.optim_wrapper)
-        settings.type = 'OptimWrapper'  # autocast is around the forward pass
+        settings.type = 'OptimWrapper'  # autocast surrounds the forward pass instead
         for key in ('dtype', 'loss_scale', 'use_fsdp', 'cache_enabled'):
             settings.pop(key, None)
-        # clipped here: MMEngine's wrapper asks the device for the norm at every step
+        # Gradients are clipped here, as MMEngine's wrapper waits for the device at each step.
         self.clip = dict(settings.pop('clip_grad', None) or {})
         if self.clip.pop('type', 'norm') != 'norm':
             raise ValueError('optim_wrapper.clip_grad.type: expected norm, found value')
@@ -49,11 +49,11 @@ class BudgetOptimizer:
 
     @property
     def lr(self) -> float:
-        """The config's base rate, or the one given."""
+        """Base learning rate of the config, or the given one."""
         return float(self.optimizer.defaults['lr'])
 
     def step(self, share: float) -> None:
-        """Clip the gradients that a backward pass has left, and step.
+        """Clip the gradients of the last backward pass, and step.
 
         Args:
             share: used share of the budget, which sets the rate.

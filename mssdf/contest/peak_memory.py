@@ -9,18 +9,18 @@ STATUS, CLEAR = Path('/proc/self/status'), Path('/proc/self/clear_refs')
 
 
 def reset_peak_memory(device: torch.device) -> None:
-    """Begin anew to look for the peak, where the system lets a process do so."""
+    """Reset the peak, where the system allows a process to do so."""
     if device.type == 'cuda':
         torch.cuda.reset_peak_memory_stats(device)
         return
     try:
         CLEAR.write_text('5')
-    except OSError:  # the peak is then that of the process so far
+    except OSError:  # the peak then covers the process so far
         pass
 
 
 def peak_memory_mib(device: torch.device) -> float:
-    """Peak since the last reset in MiB: of the device's memory, or of the process on a CPU."""
+    """Return the peak since the last reset in MiB: device memory, or of the process on a CPU."""
     if device.type == 'cuda':
         return torch.cuda.max_memory_allocated(device) / 2**20
     try:

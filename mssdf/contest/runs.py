@@ -1,4 +1,4 @@
-"""Trainings of a contest: planned in turns, each finished one kept and skipped by a later call."""
+"""Trainings of a contest, in turns; a finished one is kept and skipped by a later call."""
 
 import hashlib
 import json
@@ -30,16 +30,16 @@ from .training import TrainingSettings, build_model, train_recipe
 
 @dataclass(frozen=True)
 class Run:
-    """One training of a contest.
+    """A training of a contest.
 
     Attributes:
         name: name of the entry.
-        config: its adapted config.
-        settings: conditions of the training, the seed among them.
-        tiles: file with the tiles.
-        out: folder for its record and checkpoint.
-        threads: threads of the processor that it may use.
-        command: the command line, for the record.
+        config: adapted config of the entry.
+        settings: conditions of the training, with the seed.
+        tiles: path of the file with the tiles.
+        out: folder of its record and checkpoint.
+        threads: number of threads that it may use.
+        command: command line, for the record.
     """
 
     name: str
@@ -52,32 +52,35 @@ class Run:
 
     @property
     def stem(self) -> str:
-        """Name of its files."""
+        """Name of its files without ending."""
         return f'{self.name}_seed{self.settings.seed}'
 
     @property
     def record_path(self) -> Path:
-        """File with its record; it is there once the training is finished."""
+        """Path of its record, which exists once the training is finished."""
         return self.out / 'runs' / f'{self.stem}.json'
 
     @property
     def checkpoint_path(self) -> Path:
-        """File with its weights."""
+        """Path of its weights."""
         return self.out / f'{self.stem}.pth'
 
 
 def conditions_of(run: Run) -> dict[str, Any]:
-    """Conditions in which a finished training must agree to stand for this one."""
+    """Collect the conditions under which a finished training may stand for this one."""
     settings, config = run.settings, run.config
     hooks = {
         name: hook
         for name, hook in (config.get('default_hooks') or {}).items()
         if str((hook or {}).get('type')).split('.')[-1] in METHOD_HOOKS
     }
+
+    # Only what changes the training counts: hooks that log or save may differ.
     recipe = dict(
         model=config.model, optim=config.optim_wrapper, hooks=hooks, train=config.get('train_cfg')
     )
     text = json.dumps(recipe, sort_keys=True, default=str)
+
     return dict(
         recipe=hashlib.sha256(text.encode()).hexdigest()[:12],
         budget=str(settings.budget),
@@ -95,13 +98,13 @@ def conditions_of(run: Run) -> dict[str, Any]:
 
 @cache
 def file_digest(path: Path) -> str:
-    """First digits of a file's SHA-256."""
+    """Return the first digits of a file's SHA-256."""
     with open(path, 'rb') as file:
         return hashlib.file_digest(file, 'sha256').hexdigest()[:12]
 
 
 def finished_record(run: Run) -> dict[str, Any] | None:
-    """The record of a training that is finished, or None.
+    """Return the record of a finished training; None if it is not finished.
 
     Raises:
         UsageError: if it was made under other conditions, or its record cannot be read.
@@ -130,7 +133,7 @@ def _read_record(path: Path) -> dict[str, Any]:
         record = json.loads(path.read_text())
         if not isinstance(record, dict) or not isinstance(record.get('conditions'), dict):
             raise ValueError('no conditions in it')
-    except ValueError as error:  # no JSON, or no text at all
+    except ValueError as error:  # not JSON, or not text at all
         raise UsageError(
             f'{path}: expected the record of a training as JSON, found: {error}; remove it'
         ) from None
@@ -139,7 +142,7 @@ def _read_record(path: Path) -> dict[str, Any]:
 
 @cache
 def _tiles_of(path: Path) -> Tiles:
-    """The tiles, read once in each process."""
+    """Load the tiles, once in each process."""
     tiles = load_tiles(path)
     if tiles is None:
         raise FileNotFoundError(f'{path}: no tiles there')
@@ -150,10 +153,10 @@ def execute(run: Run) -> dict[str, Any]:
     """Train, write the checkpoint and, last of all, the record.
 
     Returns:
-        The record.
+        Record of the training.
     """
     torch.set_num_threads(run.threads)
-    MMLogger.get_current_instance().setLevel(logging.ERROR)  # not a line for every weight
+    MMLogger.get_current_instance().setLevel(logging.ERROR)  # else a line for every weight
     device = torch.device(run.settings.device)
 
     def report(line: str) -> None:
@@ -184,7 +187,7 @@ def _on_host(state: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
 
 
 def check_models(runs: Sequence[Run]) -> None:
-    """Build the model of every entry once, so that a wrong one ends all before hours of training.
+    """Build the model of every entry once, so that a wrong one fails before hours of training.
 
     Raises:
         UsageError: if a model cannot be built.
@@ -202,26 +205,27 @@ def execute_all(
 ) -> tuple[list[dict[str, Any]], dict[str, str]]:
     """Execute trainings in their order, skipping those that are finished.
 
-    A training that fails does not keep the others from theirs.
+    A training that fails does not stop the others.
 
     Args:
         runs: trainings, in turns.
-        jobs: processes that train at the same time; 1 trains in this one.
-        say: called with a line on each training.
+        jobs: number of processes that train at the same time; 1 trains in this one.
+        say: function that is called with a line on each training.
 
     Returns:
-        The records, in the same order, and what went wrong with those that have none.
+        Records in the same order, and the errors of the trainings without one.
 
     Raises:
         UsageError: if a finished training was made under other conditions, or a model is wrong.
     """
-    # all are looked at before any starts
+    # All records are checked before any training starts.
     found = {run.stem: finished_record(run) for run in runs}
     records = {stem: record for stem, record in found.items() if record is not None}
     missing = [run for run in runs if run.stem not in records]
     failed: dict[str, str] = {}
     if len(missing) < len(runs):
         say(f'{len(runs) - len(missing)} of {len(runs)} trainings are finished already')
+
     check_models(missing)
     for run, get in _results(missing, jobs):
         try:
@@ -235,7 +239,7 @@ def execute_all(
 
 
 def _results(runs: Sequence[Run], jobs: int) -> Iterator[tuple[Run, Callable[[], dict[str, Any]]]]:
-    """Pass on each training with the call that gives its record, in the order they finish."""
+    """Yield each training with the call that returns its record, in the order of completion."""
     if jobs == 1 or not runs:
         for run in runs:
             yield run, partial(execute, run)
@@ -250,12 +254,12 @@ def _results(runs: Sequence[Run], jobs: int) -> Iterator[tuple[Run, Callable[[],
                 yield futures[future], future.result
         except BaseException:
             pool.shutdown(wait=False, cancel_futures=True)
-            end_children()  # leaving the pool waits for them
+            end_children()  # leaving the pool would wait for them
             raise
 
 
 def summary(record: dict[str, Any]) -> str:
-    """One line on a finished training."""
+    """Describe a finished training in one line."""
     return (
         f'{record["name"]} seed {record["seed"]}: {record["windows"]} windows in '
         f'{record["seconds"]:.0f} s of {record["seconds_of"]} '

@@ -1,4 +1,4 @@
-"""Scores of a contest's checkpoints: the evaluation of frozen features, by several processes."""
+"""Scores of a contest's checkpoints by the evaluation of frozen features, in several processes."""
 
 import logging
 import os
@@ -23,7 +23,7 @@ from mssdf.evaluation.frozen import (
 from mssdf.evaluation.frozen.store import UNITS
 
 PARTS = 'parts'
-ENDS = ('npz', 'json')  # a unit counts once its JSON file is there, so that goes last
+ENDS = ('npz', 'json')  # the JSON file goes last, as a unit counts once it exists
 
 
 @dataclass(frozen=True)
@@ -35,8 +35,8 @@ class Scoring:
         settings: settings of the measurement.
         folder: folder of the scores.
         device: device of the encoders and the probes.
-        threads: threads of each process.
-        jobs: processes that score at the same time; 1 scores in this one.
+        threads: number of threads of each process.
+        jobs: number of processes that score at the same time; 1 scores in this one.
     """
 
     sets: Sequence[EvaluationSet]
@@ -52,23 +52,23 @@ def score_checkpoints(
     scoring: Scoring,
     say: Callable[[str], None] = print,
 ) -> FeatureTable:
-    """Measure what is missing, and give the table of all.
+    """Measure what is missing, and return the table of all results.
 
     Args:
-        checkpoints: for each entry's name its checkpoints by seed.
-        scoring: how and where to score.
+        checkpoints: paths of checkpoints by the entry's name and by seed.
+        scoring: settings of the scoring.
         say: function that takes lines of progress.
 
     Returns:
-        The table, with the rows of the entries, then those of the baselines.
+        Table with the rows of the entries, then those of the baselines.
     """
     torch.set_num_threads(scoring.threads)
-    MMLogger.get_current_instance().setLevel(logging.ERROR)  # not a line for every weight
+    MMLogger.get_current_instance().setLevel(logging.ERROR)  # else a line for every weight
     _collect(scoring.folder)
     if scoring.jobs > 1:
         _score_in_parts(checkpoints, scoring, say)
 
-    # the rows of untrained encoders, and all that no part has measured
+    # The rows of untrained encoders, and all that no part has measured.
     return evaluate_encoders(
         checkpoints,
         scoring.sets,
@@ -84,7 +84,7 @@ def _score_in_parts(
 ) -> None:
     """Measure in several processes, each in a folder of its own.
 
-    A folder of results has a single writer: another one would remove its half-written files.
+    A folder of results has a single writer, as another one would remove its half-written files.
     """
     every = [(name, seed, path) for name, of in checkpoints.items() for seed, path in of.items()]
     jobs = min(scoring.jobs, len(every))
@@ -108,7 +108,7 @@ def _score_in_parts(
 
 
 def _score_part(number: int, part: Sequence[tuple[str, int, Path]], scoring: Scoring) -> None:
-    """Measure some checkpoints; the first part does the baselines without an architecture, too."""
+    """Measure some checkpoints; the first part also measures image statistics and convolutions."""
     torch.set_num_threads(scoring.threads)
     MMLogger.get_current_instance().setLevel(logging.ERROR)
     folder = scoring.folder / PARTS / str(number)
@@ -131,14 +131,14 @@ def _score_part(number: int, part: Sequence[tuple[str, int, Path]], scoring: Sco
                 device=scoring.device,
                 progress=lambda line: print(f'process {number}: {line}', flush=True),
             )
-        except (CheckpointError, ValueError) as error:  # nothing of this part can be measured
+        except (CheckpointError, ValueError) as error:  # no checkpoint of this part can be measured
             print(f'process {number}: {error}', flush=True)
 
 
 def _collect(folder: Path) -> None:
-    """Move the finished units of all parts, those of an interrupted call included, to the others.
+    """Move the finished units of all parts, including interrupted calls, to the others.
 
-    A unit's name is a hash of all that its figures depend on, whoever measured it.
+    A unit's name is a hash of everything that its scores depend on, whichever process measured it.
     """
     parts, target = folder / PARTS, folder / UNITS
     if not parts.is_dir():
@@ -147,8 +147,8 @@ def _collect(folder: Path) -> None:
     for part in sorted(parts.iterdir()):
         for done in sorted((part / UNITS).glob('[!.]*.json')):
             if (target / done.name).exists():
-                continue  # a copy, perhaps a cut-off one
+                continue  # a copy, perhaps cut off
             for file in (done.with_suffix(f'.{end}') for end in ENDS):
-                if file.exists():  # unless an earlier call was cut off between the two
+                if file.exists():  # an interrupted call may have moved it
                     os.replace(file, target / file.name)
     shutil.rmtree(parts)

@@ -1,4 +1,4 @@
-"""Final table of a contest: what each recipe's training took, what it saw and what it scores."""
+"""Final table of a contest: each recipe's training, its data and its scores."""
 
 import csv
 import io
@@ -11,9 +11,9 @@ from mssdf.evaluation.frozen.report import format_interval, format_pairs, write_
 from mssdf.utils.atomic_file import write_atomically
 
 FACTS = ('windows', 'seconds', 'windows_per_second')
-WATCHED = ('position_', 'rank_')  # the monitor's figures in the table; runs.csv has the others
-COLUMNS_ACROSS = 4  # measures side by side
-CSV_ENDS = {  # of a measure's columns, and the keys that they hold
+WATCHED = ('position_', 'rank_')  # monitor values in the table; runs.csv has the others
+COLUMNS_ACROSS = 4  # number of measures side by side
+CSV_ENDS = {  # endings of the names of a measure's columns, with the keys of their values
     '': 'value',
     ' low': 'low',
     ' high': 'high',
@@ -28,13 +28,13 @@ Scores = Mapping[tuple[str, Measure], Mapping[str, Any]]
 
 
 def training_figures(records: Sequence[Mapping[str, Any]]) -> dict[str, dict[str, Any]]:
-    """Average what the trainings of each entry took and what the monitor saw at their end.
+    """Average the costs of each entry's trainings and the monitor's last values.
 
     Args:
         records: records of the trainings.
 
     Returns:
-        For each entry's name ``seeds``, ``FACTS`` and the ``WATCHED`` figures, means over seeds.
+        For each entry's name ``seeds``, ``FACTS`` and the ``WATCHED`` values, averaged over seeds.
     """
     grouped: dict[str, list[dict[str, float]]] = {}
     for record in records:
@@ -61,14 +61,14 @@ def write_standings(
     """Write ``contest.md`` and ``contest.csv``.
 
     Args:
-        table: scores of the entries and the baselines.
+        table: table of the scores of entries and baselines.
         records: records of the trainings.
         against: name of the row that is subtracted; None for scores alone.
-        conditions: lines that stand below the tables.
+        conditions: lines below the tables.
         out: folder of the contest.
 
     Returns:
-        The content of ``contest.md``.
+        Content of ``contest.md``.
     """
     rows = write_summary(table, against)
     scores = {(row['name'], Measure(*(row[key] for key in Measure._fields))): row for row in rows}
@@ -90,22 +90,24 @@ def format_standings(
     """Lay out the tables as Markdown: the trainings, then each set's scores and differences.
 
     Args:
-        table: scores that the rows are of.
-        figures: figures of :func:`training_figures`.
+        table: table that the rows come from.
+        figures: values of :func:`training_figures`.
         scores: rows of :func:`~mssdf.evaluation.frozen.report.summarize` by name and measure.
         against: name of the row that was subtracted.
-        conditions: lines that stand below the tables.
+        conditions: lines below the tables.
     """
     parts = ['# Contest', '## Training, means over seeds', _training_table(figures)]
     explained = (
         'Scores are means over seeds, with 95 % intervals over images and seeds (t distribution).'
     )
+
     if against is not None:
         explained += (
             f' Differences are paired, from `{against}`; where their interval excludes zero they '
             'are bold, with + for better and - for worse. (N pairs): only N seeds are in both '
             'rows and compared; 0: each row spreads by itself.'
         )
+
     parts.append(explained)
     for heading, measures in measure_groups(table.measures()):
         parts.append(f'## {heading}')
@@ -114,15 +116,16 @@ def format_standings(
             others = [name for name in table.names if name != against]
             parts.append(f'Differences from `{against}`:')
             parts.append(_difference_table(table, others, measures, scores))
+
     parts += ['## Conditions', '\n'.join(f'- {line}' for line in conditions)]
     return '\n\n'.join(parts) + '\n'
 
 
 def measure_groups(measures: Sequence[Measure]) -> Iterator[tuple[str, list[Measure]]]:
-    """Split measures into groups of few columns: of a set and input, one pooling and probe."""
+    """Split measures into groups of few columns: one set and input, one pooling and probe."""
     groups: dict[tuple[str, ...], list[Measure]] = {}
     for one in measures:
-        probe = one.probe.partition('-')[0]  # all k of kNN together
+        probe = one.probe.partition('-')[0]  # all k of kNN are in one group
         pool = '' if probe == 'kNN' else one.pool
         groups.setdefault((one.set, one.input, probe, pool), []).append(one)
     for (set_name, given, probe, pool), members in groups.items():
@@ -133,7 +136,7 @@ def measure_groups(measures: Sequence[Measure]) -> Iterator[tuple[str, list[Meas
 
 
 def _column(measure: Measure) -> str:
-    """Short text for the head of a column, below a heading with set and input."""
+    """Format a short text for the head of a column, below a heading with set and input."""
     text = str(measure._replace(input='rgb')).removeprefix(f'{measure.set} ')
     return f'{text}, m' if measure.measure == 'RMSE' else text
 
@@ -197,7 +200,7 @@ def _marked(measure: Measure, found: Interval) -> str:
 
 
 def _markdown(head: Sequence[str], lines: Sequence[Sequence[str]]) -> str:
-    """Markdown table with columns of even width, so that it reads well in a terminal, too."""
+    """Format a Markdown table with columns of even width, which is legible in a terminal too."""
     widths = [max(len(line[place]) for line in (head, *lines)) for place in range(len(head))]
     shown = [
         '| '
@@ -215,7 +218,7 @@ def _write_csv(
     scores: Scores,
     path: Path,
 ) -> None:
-    """Write a row for each entry and baseline with everything."""
+    """Write a row for each entry and baseline with all values."""
     rows = []
     for name in table.names:
         row: dict[str, Any] = dict(name=name, **figures.get(name, {}))

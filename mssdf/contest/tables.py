@@ -17,7 +17,7 @@ COLUMNS = (
 
 
 def flat_row(record: dict[str, Any]) -> dict[str, Any]:
-    """The record as one row of a table: the last value of each logged figure behind its facts."""
+    """Flatten a record to one row of a table, with the last logged values after its facts."""
     row = {key: record[key] for key in COLUMNS}
     row |= {f'step_seconds.{key}': value for key, value in record['step_seconds'].items()}
     return row | {f'last.{key}': value for key, value in record['monitor'].items()}
@@ -38,7 +38,7 @@ def write_runs(records: Sequence[dict[str, Any]], out: Path) -> str:
 
 
 def runs_table(records: Sequence[dict[str, Any]]) -> str:
-    """Markdown table of what each training took."""
+    """Format a Markdown table of the cost of each training."""
     lines = [
         '| recipe | seed | windows | seconds | windows/s | peak MiB | last figures |',
         '|---|---|---|---|---|---|---|',

@@ -1,4 +1,4 @@
-"""An endless stream of batches of windows from tiles in memory."""
+"""Endless stream of batches of windows from tiles in memory."""
 
 from collections.abc import Iterator, Sequence
 from typing import Any
@@ -13,21 +13,21 @@ from .tiles import Tiles
 
 
 class TileStream:
-    """Batches as the collate function makes them, cut on the device that holds the tiles.
+    """A stream of batches like those of the collate function, cut on the tiles' device.
 
-    Which tiles and which parts of them a batch has depends on the seed, the number of tiles and
-    the batch size alone: every recipe of a contest sees the same windows, on any device.
+    The tiles of a batch and the parts of them depend on the seed, the number of tiles and the batch
+    size alone, so every recipe of a contest sees the same windows on any device.
 
     Args:
-        tiles: the data.
-        modalities: names of those to cut; the others cost nothing.
+        tiles: tiles to cut windows from.
+        modalities: names of the modalities to cut; the others cost nothing.
         crops: geometry and colors of the windows.
-        batch_size: windows of a batch, B.
-        seed: start of the random numbers.
+        batch_size: number B of windows in a batch.
+        seed: seed of the random numbers.
         colored: name of the modality whose colors are changed.
 
     Raises:
-        ValueError: if there is no such modality or the batch size is below 1.
+        ValueError: if a modality is missing in the tiles, or the batch size is below 1.
     """
 
     def __init__(
@@ -45,8 +45,10 @@ class TileStream:
                 f'modalities: expected some of {list(tiles.modalities)} (of the tiles), '
                 f'found {list(modalities)}'
             )
+
         if batch_size < 1:
             raise ValueError(f'batch_size: expected at least 1, found {batch_size}')
+
         self.tiles = tiles
         self.modalities = tuple(modalities)
         self.crops = crops
@@ -55,7 +57,7 @@ class TileStream:
         self._order = torch.Generator().manual_seed(seed)
         self._geometry = torch.Generator().manual_seed(seed + 2**32)
         self._queue = torch.empty(0, dtype=torch.long)
-        # looked up once on the host: asking the device at each step would wait for it
+        # Looked up once on the host, as asking the device at each step would wait for it.
         self._complete = {
             name: tiles.valid[name].flatten(1).all(dim=1).cpu() for name in modalities
         }
@@ -65,7 +67,7 @@ class TileStream:
             yield self.next_batch()
 
     def next_indices(self) -> Tensor:
-        """The tiles (B,) of the next batch: all of them in a random order, then again."""
+        """Draw the tiles (B,) of the next batch: all in a random order, then again."""
         while len(self._queue) < self.batch_size:
             order = torch.randperm(len(self.tiles), generator=self._order)
             self._queue = torch.cat([self._queue, order])
@@ -84,7 +86,7 @@ class TileStream:
         indices = self.next_indices()
         tile = next(iter(self.tiles.images.values()))
         device, host = tile.device, torch.device('cpu')
-        # drawn on the host: the same windows on any device
+        # Drawn on the host, so that the windows are the same on any device.
         drawn = crop_parameters(
             self.batch_size,
             (tile.shape[-2], tile.shape[-1]),

@@ -17,12 +17,12 @@ from mssdf.datasets.multi_modal_raster import MultiModalRasterDataset
 from mssdf.utils.atomic_file import partial_file
 from mssdf.utils.progress import track
 
-DAMAGE = (zipfile.BadZipFile, zlib.error, EOFError, KeyError, ValueError)  # of an .npz file
+DAMAGE = (zipfile.BadZipFile, zlib.error, EOFError, KeyError, ValueError)  # of a damaged .npz file
 
 
 @dataclass
 class Tiles:
-    """Square tiles of all modalities; one that a tile lacks is zeros there, valid nowhere.
+    """Square tiles of all modalities; a missing modality is zero and invalid everywhere.
 
     Attributes:
         images: values (T, C_m, S, S) of each modality: uint8 as in the files, float16 for values
@@ -53,7 +53,7 @@ class Tiles:
         return self.valid[modality].flatten(1).any(dim=1)
 
     def to(self, device: torch.device | str) -> 'Tiles':
-        """The same tiles on another device."""
+        """Copy the tiles to another device."""
         return Tiles(
             {name: image.to(device) for name, image in self.images.items()},
             {name: valid.to(device) for name, valid in self.valid.items()},
@@ -61,7 +61,7 @@ class Tiles:
         )
 
     def describe(self) -> str:
-        """Count tiles, their scenes, and those that have each modality, in words."""
+        """Describe the numbers of tiles, scenes and tiles with each modality."""
         counts = ', '.join(f'{int(self.present(name).sum())} with {name}' for name in self.images)
         return (
             f'{len(self)} tiles of {self.size} x {self.size} pixels from {len(set(self.scenes))} '
@@ -69,12 +69,12 @@ class Tiles:
         )
 
     def statistics(self, modality: str) -> dict[str, list[float]]:
-        """Mean and standard deviation of each band over the valid pixels of all tiles."""
+        """Compute mean and standard deviation of each band over all valid pixels."""
         image, valid = self.images[modality], self.valid[modality]
         count = valid.sum(dtype=torch.float64).clamp(min=1)
         mean, std = [], []
         for band in range(image.shape[1]):
-            # in parts: float64 of all tiles would take eight times their memory
+            # In parts, as float64 of all tiles would take eight times their memory.
             parts = [
                 values[:, band : band + 1][known].double()
                 for values, known in zip(image.split(64), valid.split(64), strict=True)
@@ -87,7 +87,7 @@ class Tiles:
 
 
 def concatenate_tiles(parts: Sequence[Tiles]) -> Tiles:
-    """Put the tiles of several data sets one after the other.
+    """Concatenate the tiles of several data sets.
 
     Raises:
         ValueError: if a modality has another type or band count in one of them.
@@ -112,9 +112,10 @@ def read_tiles(dataset: MultiModalRasterDataset, relative: Sequence[str] = ()) -
     """Read every window of a dataset's grid once.
 
     Args:
-        dataset: rasters with ``windows=dict(mode='grid')``; its window size is the tiles'.
-        relative: modalities whose values become relative to the median of the tile's valid
-            pixels (heights), so that float16 holds them.
+        dataset: dataset of rasters with ``windows=dict(mode='grid')``, whose window size is that of
+            the tiles.
+        relative: names of modalities (heights) whose values become relative to the median of the
+            tile's valid pixels, so that float16 represents them.
 
     Raises:
         ValueError: if no tile is left.
@@ -124,7 +125,7 @@ def read_tiles(dataset: MultiModalRasterDataset, relative: Sequence[str] = ()) -
     scenes = []
     for index in track(range(len(dataset)), len(dataset), 'reading tiles'):
         window = dataset.read_window(index)
-        if window is None:  # an unreadable file, which the dataset has named and counted
+        if window is None:  # the dataset has named and counted the unreadable file
             continue
         for name, image in window['images'].items():
             known = window['valid'][name]
@@ -141,7 +142,7 @@ def read_tiles(dataset: MultiModalRasterDataset, relative: Sequence[str] = ()) -
 
 
 def _to_tensor(image: NDArray, valid: NDArray[np.bool_], relative: bool) -> Tensor:
-    """Bring one image (C, H, W) to the type that its tiles are kept in."""
+    """Convert one image (H, W, C) to (C, H, W) in the type that its tiles are kept in."""
     if relative:
         values = image.astype(np.float64)
         median = np.median(values[:, valid]) if valid.any() else 0.0
@@ -159,18 +160,17 @@ def read_tiles_of_folders(
     folder: str = 'patch',
     max_invalid: float = 0.5,
 ) -> Tiles:
-    """Read folders of pairs whole, cut into tiles side by side.
+    """Read folders of pairs completely, cut into tiles side by side.
 
-    Where no whole number of tiles covers a scene, the last row and column are shifted inwards.
+    Where a scene is not a whole number of tiles, the last row and column are shifted inwards.
 
     Args:
         roots: folders of data, each with ``folder``/NAME<suffix>.
-        modalities: settings of each modality, see
-            :class:`~mssdf.datasets.MultiModalRasterDataset`.
+        modalities: settings of each modality; see :class:`~mssdf.datasets.MultiModalRasterDataset`.
         tile_size: side of a tile in pixels.
-        relative: modalities to keep relative to the tile's median.
+        relative: names of modalities that are kept relative to the tile's median.
         folder: name of the sub-folder with the rasters.
-        max_invalid: largest share of invalid pixels of a modality that counts as present.
+        max_invalid: largest share of invalid pixels in a modality that counts as present.
     """
     parts = []
     for root in roots:
@@ -185,7 +185,7 @@ def read_tiles_of_folders(
 
 
 def save_tiles(tiles: Tiles, path: str | Path, source: Mapping[str, Any]) -> None:
-    """Write tiles to an .npz file, whole or not at all, with what they were made from."""
+    """Write tiles to an .npz file, completely or not at all, with a record of their source."""
     arrays: dict[str, Any] = {
         'source': np.array(json.dumps(source, sort_keys=True)),
         'scenes': np.array(tiles.scenes),
@@ -198,14 +198,14 @@ def save_tiles(tiles: Tiles, path: str | Path, source: Mapping[str, Any]) -> Non
 
 
 def load_tiles(path: str | Path, source: Mapping[str, Any] | None = None) -> Tiles | None:
-    """Read tiles back.
+    """Read tiles from a file.
 
     Args:
-        path: file of :func:`save_tiles`.
-        source: what they must have been made from; None takes them in any case.
+        path: path of a file of :func:`save_tiles`.
+        source: record of the source that the tiles must have; None accepts any.
 
     Returns:
-        The tiles; None if there is no such file or it was made from something else.
+        Tiles; None if the file does not exist or has another source.
 
     Raises:
         ValueError: if the file is damaged.

@@ -24,7 +24,7 @@ from .method_hooks import RunnerView, build_method_hooks, schedule_length
 from .optimizer import BudgetOptimizer
 from .peak_memory import peak_memory_mib, reset_peak_memory
 
-SYNCHRONIZE_EVERY = 16  # iterations between two waits for a GPU
+SYNCHRONIZE_EVERY = 16  # number of iterations between two waits for a GPU
 LOG_POINTS = 10
 PHASES = ('crops', 'preprocessor', 'forward', 'backward', 'optimizer')
 
@@ -34,15 +34,15 @@ class TrainingSettings:
     """Conditions that all recipes of a contest share, and that an entry may override.
 
     Attributes:
-        budget: how long to train.
+        budget: budget of the training.
         seed: seed of the weights, windows and masks.
-        batch_size: windows of an iteration.
+        batch_size: number of windows in a batch.
         lr: learning rate at the end of the warm-up; None takes the config's.
         warm_up: share of the budget in which the rate rises.
         crops: geometry and colors of the windows.
-        amp: whether to run the forward pass under bfloat16 autocast.
-        compiled: whether to compile the transformer layers of the model.
-        device: where to train.
+        amp: whether the forward pass runs under bfloat16 autocast.
+        compiled: whether the transformer layers are compiled.
+        device: device of the training.
     """
 
     budget: Budget
@@ -58,11 +58,11 @@ class TrainingSettings:
 
 @dataclass
 class TrainingResult:
-    """A trained model and what its training took.
+    """A trained model and the record of its training.
 
     Attributes:
-        model: the model.
-        record: plain numbers and texts for a table.
+        model: trained model.
+        record: numbers and texts for a table.
     """
 
     model: nn.Module
@@ -71,21 +71,21 @@ class TrainingResult:
 
 @dataclass
 class PhaseClock:
-    """Seconds of each part of a step; on a GPU, of the host's part of it."""
+    """A clock for each part of a step; on a GPU it counts the host's part."""
 
     clock: Clock
     seconds: dict[str, float] = field(default_factory=lambda: dict.fromkeys(PHASES, 0.0))
 
     @contextmanager
     def __call__(self, phase: str) -> Iterator[None]:
-        """Count what runs inside."""
+        """Count the time of a block."""
         start = self.clock.seconds
         yield
         self.seconds[phase] += self.clock.seconds - start
 
 
 def total_loss(losses: dict[str, Any]) -> Tensor:
-    """Sum what is called a loss, as MMEngine's ``parse_losses`` does, without asking the device."""
+    """Sum all losses, as MMEngine's ``parse_losses`` does, without waiting for the device."""
     parts = [
         torch.stack([each.mean() for each in value]).sum()
         if isinstance(value, (list, tuple))
@@ -117,12 +117,12 @@ def train_recipe(
 
     Args:
         config: pre-training config, adapted to the tiles.
-        tiles: the data, on the host; they are copied to the device.
+        tiles: tiles on the host, which are copied to the device.
         settings: conditions of the training.
-        report: called with a line at some ten points of the training.
+        report: function that is called with a line at about ten points of the training.
 
     Returns:
-        The model and its record.
+        Trained model and its record.
 
     Raises:
         ValueError: if the loss is not finite.
@@ -148,7 +148,7 @@ def train_recipe(
 
 
 class _Training:
-    """The loop over iterations and what it keeps."""
+    """A loop over iterations with its state."""
 
     def __init__(
         self,
@@ -170,23 +170,29 @@ class _Training:
         self.monitor: dict[str, float] = {}
 
     def run(self, report: Callable[[str], None]) -> dict[str, Any]:
-        """Iterate until the budget is used up, and sum up."""
+        """Iterate until the budget is used up, and return the record."""
         settings, batch_size = self.settings, self.settings.batch_size
         self._warm_up()
+
         wall = time.perf_counter()
         clock = Clock(self.device)
         phases = PhaseClock(clock)
         iteration, share, next_look = 0, 0.0, 1
+
         while share < 1.0:
             self._step(iteration, share, phases)
             iteration += 1
+
+            # The GPU runs ahead of the host, so the clock is only right after a wait.
             if iteration % SYNCHRONIZE_EVERY == 0:
                 clock.wait()
             share = settings.budget.share(clock.seconds, iteration * batch_size)
+
             if share * LOG_POINTS >= next_look:
                 clock.wait()
                 report(self._look(iteration, share, clock.seconds))
                 next_look = int(share * LOG_POINTS) + 1
+
         clock.wait()
         seconds = clock.seconds
         windows = iteration * batch_size
@@ -207,7 +213,7 @@ class _Training:
         )
 
     def _warm_up(self) -> None:
-        """Let libraries and compilers set themselves up before the clock runs; learn nothing."""
+        """Run a few batches before the clock starts, for libraries and compilers; learn nothing."""
         crops, tiles = self.stream.crops, self.stream.tiles
         modalities, size = self.stream.modalities, self.settings.batch_size
         stream = TileStream(tiles, modalities, crops, size, self.settings.seed)
@@ -219,7 +225,7 @@ class _Training:
                 loss = total_loss(self.model(**prepared, mode='loss'))
             loss.backward()
             self.optimizer.optimizer.zero_grad(set_to_none=True)
-        seed_all(self.settings.seed + 1)  # masks are the same whatever was drawn until here
+        seed_all(self.settings.seed + 1)  # masks do not depend on the draws up to here
 
     def _step(self, iteration: int, share: float, phases: PhaseClock) -> None:
         """Train on one batch."""
@@ -244,7 +250,7 @@ class _Training:
         self.means.add({name: value for name, value in losses.items() if torch.is_tensor(value)})
 
     def _look(self, iteration: int, share: float, seconds: float) -> str:
-        """Note the means since the last look, and put them into a line."""
+        """Record the means since the last reading, and format them as a line."""
         means = self.means.take() | self.runner.message_hub.values
         if not math.isfinite(means.get('loss', 0.0)):
             raise ValueError(

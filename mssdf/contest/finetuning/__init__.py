@@ -1,6 +1,6 @@
-"""Fine-tuning encoders on small tasks with few labels: ``benchmark_finetuning.py``.
+"""Fine-tuning of encoders on small tasks with few labels: ``benchmark_finetuning.py``.
 
-Imported by name, not by ``mssdf.evaluation``.
+``mssdf.evaluation`` does not import it.
 """
 
 from .preparing import Prepared, prepare

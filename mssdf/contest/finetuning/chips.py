@@ -14,7 +14,7 @@ TRAINING_SHARE = 0.6
 
 
 def ground_columns(chip: Chip) -> range:
-    """Columns of ``GROUND_ZOOM`` that a chip of any zoom shows."""
+    """Return the columns of ``GROUND_ZOOM`` that a chip of any zoom shows."""
     step = chip.zoom - GROUND_ZOOM
     if step >= 0:
         return range(chip.x >> step, (chip.x >> step) + 1)
@@ -24,8 +24,8 @@ def ground_columns(chip: Chip) -> range:
 def split_by_ground(chips: list[Chip]) -> dict[str, list[Chip]]:
     """Split chips of several zooms so that no ground is on both sides.
 
-    The western columns of ground are for training. A chip that shows columns of both sides, and
-    the column next to the training ground, are left out.
+    The western columns of ground are for training. Chips that show columns of both sides, and the
+    column next to the training ground, are left out.
 
     Args:
         chips: chips of one set.
@@ -48,17 +48,18 @@ def split_by_ground(chips: list[Chip]) -> dict[str, list[Chip]]:
 
 
 def lay_out_chips(folder: Path, out: Path) -> Path:
-    """Write images and masks of a folder of chips with ``labels.geojson``, unless they are there.
+    """Write images and masks of a folder of chips with ``labels.geojson``, unless they exist.
 
     Args:
-        folder: chips named after their tiles, and outlines of buildings.
+        folder: folder of chips that are named after their tiles, with outlines of buildings.
         out: root of the set to write.
 
     Returns:
-        The root.
+        Root of the set.
 
     Raises:
-        FileExistsError: if ``out`` holds the chips of another folder, or of its earlier files.
+        FileExistsError: if ``out`` holds the chips of another folder, or of earlier files of this
+            one.
     """
     done, origin = out / '.done', f'{folder.absolute()}\n{fingerprint(folder)}'
     if done.exists():

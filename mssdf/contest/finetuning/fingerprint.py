@@ -1,4 +1,4 @@
-"""Fingerprints of data that results and laid-out sets are bound to."""
+"""Fingerprints of the data that results and prepared sets were made from."""
 
 from pathlib import Path
 
@@ -7,9 +7,9 @@ from mssdf.utils.fingerprints import file_facts, visible_files
 
 
 def fingerprint(*folders: Path) -> str:
-    """Hash of the names, sizes and times of all files under some folders, hidden ones left out.
+    """Hash the names, sizes and times of all files under some folders, except hidden ones.
 
     Args:
-        folders: folders of data; where they lie does not count.
+        folders: folders of data; their location does not affect the hash.
     """
     return digest_of([file_facts(visible_files(folder), folder) for folder in folders])

@@ -19,7 +19,7 @@ from .fingerprint import fingerprint
 from .scoring import IGNORED
 from .tasks import Task
 
-TEST_SHARE = 0.3  # of the images of each class of scenes
+TEST_SHARE = 0.3  # share of the images of each class of scenes
 EXAMPLES = dict(buildings='kampala-buildings', heights='autzen-ign-heights')
 SOURCES = dict(buildings=('buildings_kampala',), heights=('autzen', 'ign_lidarhd'))
 LOADERS = ('train_dataloader', 'val_dataloader', 'test_dataloader')
@@ -28,13 +28,12 @@ MASK_SUFFIX = '.png'
 
 @dataclass(frozen=True)
 class Prepared:
-    """Data of a task for one seed.
+    """A task's data for one seed.
 
     Attributes:
         root: folder for ``--data-root``.
         options: settings for ``--cfg-options`` of training and testing.
-        truths: file of the true mask or heights of each test image, by the image's name; empty
-            for scenes.
+        truths: path of the true mask or heights by the name of the test image; empty for scenes.
     """
 
     root: Path
@@ -43,7 +42,7 @@ class Prepared:
 
     @cached_property
     def fingerprint(self) -> str:
-        """Hash of the names, sizes and times of the files under the root, when first asked for."""
+        """Hash of the names, sizes and times of the files under the root."""
         return fingerprint(self.root)
 
 
@@ -57,11 +56,11 @@ def prepare(task: Task, seed: int, source: Path, out: Path, given: Path | None =
         seed: seed of the draw of labels.
         source: folder of the imagery that ships.
         out: folder for data sets and lists.
-        given: data to take instead of what ships.
+        given: folder of data that replaces the imagery that ships; None takes the latter.
 
     Raises:
         FileNotFoundError: if data are missing.
-        FileExistsError: if what is in ``out`` was made from other data.
+        FileExistsError: if the content of ``out`` was made from other data.
         ValueError: if data are not as expected.
     """
     if given is not None and not given.is_dir():
@@ -79,7 +78,7 @@ def prepare(task: Task, seed: int, source: Path, out: Path, given: Path | None =
 
 
 def _lay_out_example(kind: str, source: Path, out: Path) -> Path:
-    """Make an example of the imagery that ships, unless it is there and made of the same files."""
+    """Make an example of the imagery that ships, unless it exists and its files are unchanged."""
     name = EXAMPLES[kind]
     record, origin = out / f'.{name}.source', fingerprint(*(source / one for one in SOURCES[kind]))
     if record.exists() and record.read_text() != origin:
@@ -94,7 +93,7 @@ def _lay_out_example(kind: str, source: Path, out: Path) -> Path:
 
 
 def _prepare_maps(task: Task, seed: int, root: Path, out: Path) -> Prepared:
-    """Images with masks or heights of the same name in folders beside them."""
+    """Prepare images with masks or heights of the same names in folders beside them."""
     images = root / 'img_dir'
     suffix = _suffix_of(images / 'train')
     if task.kind == 'buildings':
@@ -126,7 +125,7 @@ def _prepare_maps(task: Task, seed: int, root: Path, out: Path) -> Prepared:
 
 
 def _share_of_masks(task: Task, seed: int, root: Path) -> list[str]:
-    """Names of training images that have each class in about the share that is wanted."""
+    """Draw names of training images that have each class in about the wanted share."""
     paths = [path for path in files_in(root / 'ann_dir/train') if path.name.endswith(MASK_SUFFIX)]
     counts = count_all(paths, 0)
     counts[:, IGNORED] = 0
@@ -135,7 +134,7 @@ def _share_of_masks(task: Task, seed: int, root: Path) -> list[str]:
 
 
 def _prepare_scenes(task: Task, seed: int, root: Path, out: Path) -> Prepared:
-    """Images in folders by class: the same test images for all seeds and shares."""
+    """Prepare images in folders by class, with the same test images for all seeds and shares."""
     images = {
         path.relative_to(root).as_posix(): path.parent.name
         for path in root.glob('*/*')
@@ -171,7 +170,7 @@ def _prepare_scenes(task: Task, seed: int, root: Path, out: Path) -> Prepared:
 
 
 def _draw(task: Task, seed: int, out: Path, draw: Callable[[], list[str]]) -> Path:
-    """Write the list of a seed's labels; one that says something else is an error."""
+    """Write the list of a seed's labels; a different existing list is an error."""
     name = f'{task.name}_seed{seed}'
     record = dict(task=task.name, seed=seed, percent=task.percent)
     write_lists(out / 'lists', {name: draw()}, record)
@@ -179,11 +178,11 @@ def _draw(task: Task, seed: int, out: Path, draw: Callable[[], list[str]]) -> Pa
 
 
 def _suffix_of(folder: Path) -> str:
-    """Ending of a folder's images.
+    """Return the ending of a folder's images.
 
     Raises:
-        FileNotFoundError: if there are none.
-        ValueError: if they differ in it.
+        FileNotFoundError: if there are no images.
+        ValueError: if they have several endings.
     """
     found = {path.suffix for path in files_in(folder) if path.suffix.lower() in SUFFIXES}
     if not found:

@@ -1,4 +1,4 @@
-"""Runs of the benchmark: train, test and score in processes of their own, each once."""
+"""Runs of the benchmark: training, test and scoring in processes of their own, each once."""
 
 import hashlib
 import json
@@ -23,8 +23,8 @@ from .scoring import image_sums
 from .table import read_result
 from .tasks import Task
 
-END = 3000  # characters of a log that an error shows
-# scores come from tools/test.py; nothing is resumed from the checkpoint
+END = 3000  # number of characters of a log that an error shows
+# Scores come from tools/test.py, and no run resumes from the checkpoint.
 TRAINING = dict.fromkeys(('val_cfg', 'val_dataloader', 'val_evaluator')) | {
     'default_hooks.checkpoint.save_optimizer': False
 }
@@ -39,22 +39,22 @@ LABELS = dict(
 
 
 class RunFailedError(RuntimeError):
-    """A run's tool failed; the message ends with what it said."""
+    """An error of a run's tool; the message ends with the tool's output."""
 
 
 class Stopped(KeyboardInterrupt):
-    """The benchmark was stopped while this run's tool was working."""
+    """An exception after a stop of the benchmark while this run's tool was working."""
 
 
 @dataclass(frozen=True)
 class Run:
-    """One encoder fine-tuned for one task with one seed.
+    """An encoder fine-tuned for one task with one seed.
 
     Attributes:
-        task: task to train for.
-        name: name of the encoder, which makes a row of the table.
-        checkpoint: file to start from; None for a random encoder.
-        seed: seed of training and of the draw of labels.
+        task: task of the training.
+        name: name of the encoder, which has one row of the table.
+        checkpoint: path of the checkpoint to start from; None starts from a random encoder.
+        seed: seed of the training and of the draw of labels.
         options: further settings, by their dotted names.
     """
 
@@ -65,11 +65,11 @@ class Run:
     options: Mapping[str, Any] = field(default_factory=dict)
 
     def path(self, out: Path) -> Path:
-        """File of the run's result."""
+        """Return the path of the run's result."""
         return out / 'runs' / self.task.name / f'{self.name}_seed{self.seed}.json'
 
     def settings(self, prepared: Prepared) -> dict[str, Any]:
-        """Conditions that the result depends on, as they stand in the file."""
+        """Collect the conditions that the result depends on, as stored in its file."""
         start = None
         if self.checkpoint is not None:
             start = hashlib.sha256(self.checkpoint.read_bytes()).hexdigest()
@@ -82,22 +82,22 @@ class Run:
         )
 
     def training_options(self, prepared: Prepared) -> dict[str, Any]:
-        """Settings that training overrides in the config, by their dotted names."""
+        """Collect the config settings that training overrides, by their dotted names."""
         start = {} if self.checkpoint else RANDOM_START
         return {**prepared.options, **self.options, **start, **TRAINING}
 
     def config_digest(self, prepared: Prepared) -> str:
-        """Hash of the config that training reads, the same wherever the folders lie.
+        """Hash the config of the training, independently of the location of the folders.
 
         A list of samples counts by its content. Data and checkpoint are left out, as the settings
-        hold them beside this.
+        have them already.
         """
         options = {
             key: _content_of(value) for key, value in self.training_options(prepared).items()
         }
         config = read_config(self.task.config, options=options)
         set_data_root(config, '')
-        config.pop('checkpoint', None)  # ours keep it at the top, too
+        config.pop('checkpoint', None)  # our configs have it at the top too
         for node in initializers_of(config.get('model')):
             node['checkpoint'] = ''
         return digest_of(config.to_dict())
@@ -106,7 +106,7 @@ class Run:
         """Tell whether there is a result.
 
         Raises:
-            FileExistsError: if it is of other settings.
+            FileExistsError: if the result was made with other settings.
             ValueError: if it cannot be read.
         """
         path = self.path(out)
@@ -132,15 +132,15 @@ def run_all(
     """Make all results that are missing.
 
     Args:
-        runs: runs and their data.
+        runs: runs with their data.
         out: folder of the results.
         tools: folder of ``train.py`` and ``test.py``.
-        jobs: runs at a time.
-        finished: called with each run made and its seconds.
+        jobs: number of simultaneous runs.
+        finished: function that is called with each finished run and its seconds.
 
     Raises:
-        RunFailedError: for the first run that fails; the others that have begun are stopped.
-        KeyboardInterrupt: when stopped; what is finished stays.
+        RunFailedError: if a run fails; the others that have begun are stopped.
+        KeyboardInterrupt: if the benchmark is stopped; finished results are kept.
     """
     stop = Event()
     missing = [(run, data) for run, data in runs if not run.is_done(out, data)]
@@ -163,13 +163,14 @@ def run_all(
 def execute(run: Run, prepared: Prepared, out: Path, tools: Path, jobs: int, stop: Event) -> float:
     """Make one result: train, test, compare, write.
 
-    A run that was cut off starts afresh, so that its result is that of a run that was not.
+    A run that was cut off starts from the beginning, so that its result does not depend on the
+    interruption.
 
     Returns:
-        Seconds that it took.
+        Seconds that the run took.
     """
     begun = time.monotonic()
-    settings = run.settings(prepared)  # of what training reads, whatever changes meanwhile
+    settings = run.settings(prepared)  # taken before training, as files may change meanwhile
     work = out / 'work' / run.task.name / f'{run.name}_seed{run.seed}'
     shutil.rmtree(work, ignore_errors=True)
     work.mkdir(parents=True)
@@ -209,14 +210,14 @@ def execute(run: Run, prepared: Prepared, out: Path, tools: Path, jobs: int, sto
 
 
 def _content_of(value: Any) -> Any:
-    """Hash of the file that a setting names; any other setting as it is."""
+    """Return the hash of the file that a setting names, or any other setting unchanged."""
     if isinstance(value, str) and Path(value).is_absolute() and Path(value).is_file():
         return hashlib.sha256(Path(value).read_bytes()).hexdigest()
     return value
 
 
 def as_arguments(options: Mapping[str, Any]) -> list[str]:
-    """Settings as ``--cfg-options`` reads them: KEY=VALUE, sequences in brackets."""
+    """Format settings for ``--cfg-options``: KEY=VALUE, sequences in brackets."""
     return [
         f'{key}=({",".join(map(str, value))})' if isinstance(value, tuple) else f'{key}={value}'
         for key, value in options.items()
@@ -224,15 +225,17 @@ def as_arguments(options: Mapping[str, Any]) -> list[str]:
 
 
 def _command(arguments: list[str], log: Path, jobs: int, stop: Event) -> None:
-    """Run a tool with its share of the cores, until it ends or all shall stop."""
+    """Run a tool with its share of the cores, until it ends or the benchmark is stopped."""
     threads = os.environ.get('OMP_NUM_THREADS') or max((os.cpu_count() or 1) // jobs, 1)
     environment = {**os.environ, 'OMP_NUM_THREADS': str(threads)}
-    for variable in ('MSSDF_DATA', 'MSSDF_CHECKPOINT'):  # the command line says them
+    for variable in ('MSSDF_DATA', 'MSSDF_CHECKPOINT'):  # the command line sets both
         environment.pop(variable, None)
+
+    # The tool runs in a process group of its own, until it ends or the benchmark is stopped.
     if stop.is_set():
         raise Stopped
     with log.open('w') as file:
-        # a session of its own: Ctrl-C reaches this process alone, which then ends the tool
+        # In a session of its own, the tool gets no Ctrl-C; this process ends it.
         process = subprocess.Popen(
             [sys.executable, *arguments],
             stdout=file,
@@ -240,6 +243,7 @@ def _command(arguments: list[str], log: Path, jobs: int, stop: Event) -> None:
             env=environment,
             start_new_session=True,
         )
+
         try:
             while process.poll() is None:
                 if stop.wait(0.2):
@@ -248,5 +252,6 @@ def _command(arguments: list[str], log: Path, jobs: int, stop: Event) -> None:
             if process.poll() is None:
                 process.kill()
                 process.wait()
+
     if process.returncode:
         raise RunFailedError(f'{log}: exit status {process.returncode}\n{log.read_text()[-END:]}')

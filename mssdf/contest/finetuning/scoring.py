@@ -1,4 +1,4 @@
-"""Sums over each test image, from the predictions that ``tools/test.py`` has saved."""
+"""Sums over each test image from the predictions that ``tools/test.py`` has saved."""
 
 import csv
 from collections.abc import Mapping
@@ -11,7 +11,7 @@ from mssdf.evaluation.frozen.reading import read_heights
 from mssdf.evaluation.frozen.scores import confusion_sums, error_sums
 from mssdf.rasters.raster import open_checked
 
-CLASSES = 2  # background, building
+CLASSES = 2  # background and building
 IGNORED = 255
 
 
@@ -21,13 +21,13 @@ def image_sums(
     """Compare the predictions with the truth, image by image.
 
     Args:
-        kind: ``'buildings'``, ``'heights'`` or ``'scenes'``.
+        kind: kind of the task: ``'buildings'``, ``'heights'`` or ``'scenes'``.
         predictions: folder that ``tools/test.py --out`` has written.
-        truths: file of the truth by image; scenes have it in their table.
+        truths: path of the truth by image; empty for scenes, whose table has it.
 
     Returns:
-        Names of the images, sorted, and their sums (N, Q), as the scores in
-        :mod:`mssdf.evaluation.frozen.scores` take them.
+        Names of the images, sorted, and their sums (N, Q), as required by
+        :mod:`mssdf.evaluation.frozen.scores`.
 
     Raises:
         FileNotFoundError: if a prediction is missing.
@@ -46,7 +46,7 @@ def _scene_sums(table: Path) -> tuple[list[str], NDArray[np.float64]]:
     with table.open(newline='') as file:
         rows = sorted(csv.DictReader(file), key=lambda row: row['file'])
     right = [[float(row['truth'] == row['predicted']), 1.0] for row in rows]
-    # the folder is the class, which makes names unique
+    # The folder is the class, which makes names unique.
     return ['/'.join(Path(row['file']).parts[-2:]) for row in rows], np.array(right)
 
 
@@ -72,7 +72,7 @@ def _map_sums(kind: str, truth_file: Path, predicted_file: Path) -> NDArray[np.f
 
 
 def read_map(path: Path) -> NDArray:
-    """Values (H, W) of a map's first band."""
+    """Read the values (H, W) of a map's first band."""
     with open_checked(path) as raster:
         return raster.read(1)
 

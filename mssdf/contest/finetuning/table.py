@@ -21,14 +21,14 @@ FIELDS = ('task', 'name', 'seed', 'settings', 'images', 'sums')
 
 @dataclass(frozen=True)
 class Result:
-    """Scores of one run.
+    """Sums of one run over each test image.
 
     Attributes:
         task: name of the task.
         name: name of the encoder.
         seed: seed of the run.
         images: names of the test images.
-        sums: (N, Q) sums over each image.
+        sums: sums (N, Q) over each image.
     """
 
     task: str
@@ -40,16 +40,16 @@ class Result:
 
 @dataclass(frozen=True)
 class Row:
-    """One score of one encoder at one task.
+    """A score of one encoder at one task.
 
     Attributes:
         task: name of the task.
         name: name of the encoder.
         score: name of the score.
-        seeds: seeds that are averaged.
+        seeds: seeds that the value averages.
         images: number of test images.
-        value: mean over seeds of the score over all images.
-        difference: gain over the encoder compared with, over the seeds that both have; None for
+        value: score over all images, averaged over seeds.
+        difference: gain over the encoder of the comparison, over the seeds that both have; None for
             that encoder itself.
     """
 
@@ -66,11 +66,11 @@ def read_result(path: Path) -> dict[str, Any]:
     """Read the file of a run's result.
 
     Raises:
-        ValueError: if it is torn, or no such file.
+        ValueError: if the file is torn or is not a result.
     """
     try:
         found = json.loads(path.read_text())
-    except ValueError as error:  # no JSON, or no text at all
+    except ValueError as error:  # not JSON, or not text at all
         raise ValueError(
             f'{path}: expected the result of a run as JSON, found: {error}; remove it'
         ) from None
@@ -84,7 +84,7 @@ def read_result(path: Path) -> dict[str, Any]:
 
 
 def load_results(paths: Iterable[Path]) -> list[Result]:
-    """Read the results that are there."""
+    """Read the results that exist."""
     results = []
     for path in paths:
         if path.exists():
@@ -100,10 +100,10 @@ def compare(results: Sequence[Result], tasks: Sequence[Task], against: str) -> l
     Args:
         results: results of all runs.
         tasks: tasks in the order of the table.
-        against: name of the encoder to compare with.
+        against: name of the encoder of the comparison.
 
     Raises:
-        ValueError: if results of one task are of other test images.
+        ValueError: if the results of one task have different test images.
     """
     rows = []
     for task in tasks:
@@ -145,7 +145,7 @@ def _row(
 
 
 def to_csv(rows: Sequence[Row], against: str) -> str:
-    """One line per task, encoder and score."""
+    """Format one line per task, encoder and score."""
     text = io.StringIO()
     table = csv.writer(text, lineterminator='\n')
     parts = ('value', 'low', 'high', 'difference', 'difference_low', 'difference_high')
@@ -162,7 +162,7 @@ def to_csv(rows: Sequence[Row], against: str) -> str:
 
 
 def to_markdown(rows: Sequence[Row], against: str) -> str:
-    """One line per encoder, the tasks side by side; differences beyond zero in bold."""
+    """Format one line per encoder, the tasks side by side; significant differences in bold."""
     columns = list(dict.fromkeys((row.task, row.score) for row in rows))
     names = list(dict.fromkeys(row.name for row in rows))
     cells = {(row.name, row.task, row.score): row for row in rows}

@@ -1,4 +1,4 @@
-"""Tasks that encoders are fine-tuned for."""
+"""Tasks of the fine-tuning benchmark."""
 
 import re
 from dataclasses import dataclass
@@ -20,12 +20,12 @@ DEFAULT_TASKS = ('buildings-10', 'buildings', 'heights', 'scenes-10')
 
 @dataclass(frozen=True)
 class Task:
-    """A data set, its downstream config, and how much of its labels is used.
+    """A data set, its downstream config, and the share of its labels in use.
 
     Attributes:
-        name: such as ``'buildings-10'``.
+        name: name of the task, such as ``'buildings-10'``.
         kind: key of ``KINDS``, which is also the name of the data set.
-        percent: share of the training labels in percent, 100 for all.
+        percent: share of the training labels in percent; 100 takes all.
     """
 
     name: str
@@ -34,7 +34,7 @@ class Task:
 
     @property
     def config(self) -> str:
-        """Config under the folder ``configs``."""
+        """Path of the config under the folder ``configs``."""
         return KINDS[self.kind][0]
 
     @property
@@ -44,10 +44,10 @@ class Task:
 
 
 def parse_task(name: str) -> Task:
-    """Read a task's name: ``buildings``, ``buildings-10`` for ten percent of the labels.
+    """Parse a task's name: ``buildings``, or ``buildings-10`` for ten percent of the labels.
 
     Raises:
-        ValueError: for a name that is no task.
+        ValueError: if no task has this name.
     """
     match = re.fullmatch(r'([a-z]+)(?:-(\d{1,2}))?', name)
     kind, percent = (match[1], int(match[2] or 100)) if match else ('', 0)
