@@ -38,14 +38,14 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
 
 
 def package_pages() -> dict[str, str]:
-    """Names of all packages, such as ``mssdf.models.losses``, and the pages that document them."""
+    """List the names of all packages, such as ``mssdf.models.losses``, with their pages."""
     folders = sorted(path.parent for path in (ROOT / 'mssdf').rglob('__init__.py'))
     names = ['.'.join(folder.relative_to(ROOT).parts) for folder in folders]
     return {name: f'{API}/{name}.md' for name in names if '.mim' not in name}
 
 
 def package_page(name: str) -> str:
-    """Markdown of a package: its docstring, then its modules as mkdocstrings renders them.
+    """Write the page of a package: its docstring, then its modules for mkdocstrings.
 
     Args:
         name: dotted name of the package.
@@ -60,7 +60,7 @@ def package_page(name: str) -> str:
 
 
 def command_lines() -> str:
-    """Markdown of all scripts under ``tools/``: the docstring and the options of each."""
+    """Write the page of all scripts under ``tools/``: docstring and options of each."""
     blocks = [
         '# Command lines',
         'Every script says with `--help` what it takes. Scripts of one folder serve one purpose:\n'
@@ -75,7 +75,7 @@ def command_lines() -> str:
 
 
 def script_blocks(path: Path) -> Iterator[str]:
-    """Blocks of Markdown for one script.
+    """Write the blocks of Markdown for one script.
 
     Args:
         path: script in Python, or a shell script whose head is a comment.
@@ -92,7 +92,7 @@ def script_blocks(path: Path) -> Iterator[str]:
 
 
 def head_comment(text: str) -> str:
-    """The comment at the head of a shell script, without ``#``.
+    """Return the comment at the head of a shell script, without ``#``.
 
     Args:
         text: text of the script.
@@ -106,7 +106,7 @@ def head_comment(text: str) -> str:
 
 
 def markdown(docstring: str) -> str:
-    """A docstring as Markdown: ``::`` before an indented block becomes a colon.
+    """Convert a docstring to Markdown: ``::`` before an indented block becomes a colon.
 
     Args:
         docstring: docstring, indentation already removed.
@@ -116,7 +116,7 @@ def markdown(docstring: str) -> str:
 
 
 def is_option(node: ast.AST) -> bool:
-    """True for a call of ``add_argument`` with a literal name."""
+    """Tell whether a call is ``add_argument`` with a literal name."""
     return (
         isinstance(node, ast.Call)
         and isinstance(node.func, ast.Attribute)
@@ -127,7 +127,7 @@ def is_option(node: ast.AST) -> bool:
 
 
 def option_row(call: Any) -> str:
-    """A row of a table for one call of ``add_argument``.
+    """Write a row of the table for one call of ``add_argument``.
 
     Args:
         call: call whose first arguments are names of the option.

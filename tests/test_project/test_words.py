@@ -35,7 +35,7 @@ QUESTIONS = 'how what when where whether which who whom whose why'.split()
 FRAGMENTS = 'as by how in like likewise of see so than that to what when where which who whose'
 FRAGMENTS = (*FRAGMENTS.split(), 'why', 'with')
 # A noun comes before one of these, also where it could be a verb: 'Check of the data.'
-AFTER_NOUNS = ('against', 'for', 'of', 'on')
+AFTER_NOUNS = ('against', 'between', 'for', 'of', 'on')
 ENTRY = re.compile(r'    (\*{0,2}[\w.]+)(?: \([^)]*\))?: (.*)')
 SECTIONS = ('Args:', 'Attributes:', 'Raises:')
 
