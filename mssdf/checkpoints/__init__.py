@@ -1,4 +1,4 @@
-"""Checkpoints: safe and strict loading, publishing, conversion, inflating to more bands."""
+"""Checkpoints: safe and strict loading, publishing, conversion, inflation to more bands."""
 
 from .convert import FORMATS, Converted, convert, detect_format
 from .initializer import StrictPretrained

@@ -1,7 +1,7 @@
-"""Checkpoints of others as backbones of ours: pure functions on state dicts.
+"""Conversion of other libraries' checkpoints to backbones of ours, as functions of state dicts.
 
-Each turns a state dict into the keys of mmpretrain's VisionTransformer behind ``backbone.``.
-Every key is converted, or named as dropped, or an error.
+Each function turns a state dict into the keys of mmpretrain's VisionTransformer behind
+``backbone.``. Every key is converted, named as dropped, or an error.
 """
 
 import re
@@ -13,7 +13,7 @@ from torch import Tensor
 
 from .position_grid import Grid, square_grid
 
-# timm's names (MAE's and the paper's are the same) to those of mmpretrain's VisionTransformer
+# timm's names, which MAE and the paper share, and those of mmpretrain's VisionTransformer.
 _BLOCK = {
     'norm1': 'ln1',
     'norm2': 'ln2',
@@ -22,7 +22,7 @@ _BLOCK = {
     'mlp.fc1': 'ffn.layers.0.0',
     'mlp.fc2': 'ffn.layers.1',
 }
-# layer scale, of DINOv2 and others: a vector, called neither weight nor bias
+# Layer scale of DINOv2 and others: a vector whose name ends in neither weight nor bias.
 _SCALES = {'ls1.gamma': 'attn.gamma1.weight', 'ls2.gamma': 'ffn.gamma2.weight'}
 _TOP = {
     'patch_embed.proj.weight': 'patch_embed.projection.weight',
@@ -42,9 +42,9 @@ class Converted:
     """A converted backbone.
 
     Attributes:
-        state_dict: keys of mmpretrain's VisionTransformer behind ``backbone.``.
-        dropped: keys that a backbone has no place for (heads, decoders, teachers).
-        notes: what was made or joined on the way, and how the backbone is to be built.
+        state_dict: weights under the keys of mmpretrain's VisionTransformer behind ``backbone.``.
+        dropped: names of keys that do not belong to a backbone (heads, decoders, teachers).
+        notes: lines on what was added or joined, and on how to build the backbone.
     """
 
     state_dict: dict[str, Tensor]
@@ -64,7 +64,7 @@ def convert_timm(
 def convert_mae(
     state_dict: Mapping[str, Tensor], img_size: int | None = None, grid: Grid | None = None
 ) -> Converted:
-    """Convert MAE's checkpoints, and DINOv2's: timm's names; a decoder and mask token go."""
+    """Convert MAE's or DINOv2's checkpoints, with timm's names, without decoder and mask token."""
     kept, dropped = _split(state_dict, ('decoder_', 'decoder.', 'mask_token', *_HEADS))
     notes: list[str] = []
     return Converted(_to_mmpretrain(kept, notes, grid), dropped, notes)
@@ -76,20 +76,22 @@ def convert_official(
     """Convert the paper's checkpoints: encoder under ``encoder.``, positions not stored.
 
     ``q_bias`` and ``v_bias`` become the bias of ``qkv`` (the key's bias is zero). The 1-D sinusoid
-    is written out for ``img_size``. ``cls_embed``, which that code adds to the cls token as it
-    adds positions to patches, becomes the first row of the position embedding.
+    is written out for ``img_size``. ``cls_embed``, which the paper's code adds to the cls token as
+    it adds positions to patches, becomes the first row of the position embedding.
 
     Args:
-        state_dict: with or without ``encoder.`` in front; if with, all else is dropped.
+        state_dict: weights with or without the prefix ``encoder.``; with it, all other weights are
+            dropped.
         img_size: side of the pre-training window in pixels.
-        grid: rows and columns of patches, instead of ``img_size``.
+        grid: numbers of rows and columns of patches, in place of ``img_size``.
 
     Raises:
-        KeyError: for keys of the encoder that are unknown or lacking.
+        KeyError: if keys of the encoder are unknown or missing.
         ValueError: if ``img_size`` is needed and does not fit the patch size.
     """
     if state_dict and all(name.startswith('model.') for name in state_dict):
         state_dict = {name.removeprefix('model.'): state_dict[name] for name in state_dict}
+
     if any(name.startswith('encoder.') for name in state_dict):
         rest, _ = _split(state_dict, ('encoder.',))
         encoder = {
@@ -100,26 +102,29 @@ def convert_official(
         dropped, stem = list(rest), 'encoder.'
     else:
         encoder, dropped, stem = dict(state_dict), [], ''
+
     encoder, heads = _split(encoder, _HEADS)
     dropped += [f'{stem}{name}' for name in heads]
     notes: list[str] = []
     _join_biases(encoder)
+
     cls_row = encoder.pop('cls_embed.weight', encoder.pop('cls_embed', None))
     if 'pos_embed' not in encoder:
         encoder['pos_embed'] = _write_positions(encoder, img_size, grid, notes)
     if cls_row is not None:
         encoder['pos_embed'] = _add_cls_row(encoder['pos_embed'], cls_row, grid, notes)
+
     return Converted(_to_mmpretrain(encoder, notes, grid), dropped, notes)
 
 
 def sinusoid_1d(num_positions: int, width: int) -> Tensor:
-    """The 1-D sinusoid over the flattened index that the paper's code adds to its patches.
+    """Compute the 1-D sinusoid over the flattened index, which the paper adds to its patches.
 
     Dimension j of position i is the sine (j even) or cosine (j odd) of
     ``i / 10000 ** (2 * (j // 2) / width)`` (arXiv 1706.03762).
 
     Returns:
-        (1, num_positions, width) float32.
+        Positions (1, num_positions, width) float32.
     """
     dimensions = torch.arange(width)
     exponents = 2 * torch.div(dimensions, 2, rounding_mode='floor').double() / width
@@ -130,13 +135,13 @@ def sinusoid_1d(num_positions: int, width: int) -> Tensor:
 def _split(
     state_dict: Mapping[str, Tensor], beginnings: tuple[str, ...]
 ) -> tuple[dict[str, Tensor], list[str]]:
-    """What does not start with any of the beginnings, and the names of what does."""
+    """Split off the keys with one of some prefixes; return the rest and the names split off."""
     kept = {name: value for name, value in state_dict.items() if not name.startswith(beginnings)}
     return kept, [name for name in state_dict if name not in kept]
 
 
 def _join_biases(encoder: dict[str, Tensor]) -> None:
-    """Put the biases of query and value together to that of qkv, in place."""
+    """Join the biases of query and value into that of qkv, in place."""
     names = [name for name in encoder if name.endswith(('.attn.q_bias', '.attn.v_bias'))]
     for stem in {name[: -len('q_bias')] for name in names}:
         lacking = [stem + part for part in ('q_bias', 'v_bias') if stem + part not in encoder]
@@ -151,7 +156,7 @@ def _join_biases(encoder: dict[str, Tensor]) -> None:
 def _write_positions(
     encoder: Mapping[str, Tensor], img_size: int | None, grid: Grid | None, notes: list[str]
 ) -> Tensor:
-    """The sinusoid for the patches of a window, with a row of zeros for a cls token."""
+    """Compute the sinusoid for the patches of a window, with a zero row for a cls token."""
     if 'patch_embed.proj.weight' not in encoder:
         raise KeyError('lacking patch_embed.proj.weight')
     width, patch_size = encoder['patch_embed.proj.weight'].shape[0::3]
@@ -173,7 +178,7 @@ def _write_positions(
 
 
 def _add_cls_row(positions: Tensor, row: Tensor, grid: Grid | None, notes: list[str]) -> Tensor:
-    """Add what that code adds to the cls token to the first row of positions."""
+    """Add the embedding that the paper's code adds to the cls token to the first row."""
     if not _has_cls_row(positions, grid):
         positions = torch.cat([torch.zeros_like(positions[:, :1]), positions], dim=1)
     positions = positions.clone()
@@ -186,7 +191,7 @@ def _has_cls_row(positions: Tensor, grid: Grid | None) -> bool:
     """Tell whether positions have a row in front of those of the patches.
 
     Raises:
-        ValueError: if they are not of the grid, or, where none is given, of a square one.
+        ValueError: if they do not fit the grid or, where none is given, a square one.
     """
     rows = positions.shape[1]
     if grid is not None:
@@ -210,14 +215,15 @@ def _has_cls_row(positions: Tensor, grid: Grid | None) -> bool:
 def _to_mmpretrain(
     state_dict: Mapping[str, Tensor], notes: list[str], grid: Grid | None
 ) -> dict[str, Tensor]:
-    """Rename timm's keys and make the result whole.
+    """Rename timm's keys and complete the result.
 
     Raises:
-        KeyError: for unknown or lacking keys.
-        ValueError: for positions of another grid.
+        KeyError: if keys are unknown or missing.
+        ValueError: if the positions have another grid.
     """
     scales = _layer_scales(state_dict)
     renamed, unknown = {}, []
+
     for name, value in state_dict.items():
         match = _BLOCK_KEY.fullmatch(name)
         if name in _TOP:
@@ -228,9 +234,13 @@ def _to_mmpretrain(
             renamed[scales[name]] = value
         else:
             unknown.append(name)
+
     unknown += _gated(state_dict)
     if unknown:
         raise KeyError(f'keys that no plain ViT has: {_few(unknown)}')
+
+    # Some ViTs lack biases, layer scale, the final norm or the cls token: notes say how to build
+    # them.
     depth = len({name.split('.')[1] for name in renamed if name.startswith('layers.')})
     _fill_biases(renamed, depth, notes)
     if scales:
@@ -239,8 +249,10 @@ def _to_mmpretrain(
     if 'ln1.weight' not in renamed and 'ln1.bias' not in renamed:
         notes.append('no final norm: build the backbone with final_norm=False')
         lacking = [name for name in lacking if not name.startswith('ln1.')]
+
     if depth == 0 or lacking:
         raise KeyError(f'{depth} blocks, lacking for mmpretrain: {_few(lacking)}')
+
     if 'cls_token' not in renamed:
         notes.append('no cls token: build the backbone with with_cls_token=False')
         if _has_cls_row(renamed['pos_embed'], grid):
@@ -252,11 +264,12 @@ def _to_mmpretrain(
         first = torch.zeros_like(renamed['pos_embed'][:, :1])
         renamed['pos_embed'] = torch.cat([first, renamed['pos_embed']], dim=1)
         notes.append('pos_embed had no row for the cls token: wrote zeros')
+
     return {f'backbone.{name}': value for name, value in renamed.items()}
 
 
 def _layer_scales(state_dict: Mapping[str, Tensor]) -> dict[str, str]:
-    """Names of the layer scales to mmpretrain's; none unless every block has both."""
+    """Map the names of layer scales to mmpretrain's; to none unless every block has both."""
     matches = [match for match in map(_SCALE_KEY.fullmatch, state_dict) if match]
     blocks = {name.split('.')[1] for name in state_dict if name.startswith('blocks.')}
     if len(matches) < 2 * len(blocks):
@@ -265,7 +278,7 @@ def _layer_scales(state_dict: Mapping[str, Tensor]) -> dict[str, str]:
 
 
 def _gated(state_dict: Mapping[str, Tensor]) -> list[str]:
-    """Names of first layers of gated units, which give the second one twice what it takes."""
+    """Find the first layers of gated units, which have twice the outputs the second one takes."""
     names = [name for name in state_dict if name.endswith('mlp.fc1.weight')]
     return [
         name
@@ -276,6 +289,7 @@ def _gated(state_dict: Mapping[str, Tensor]) -> list[str]:
 
 
 def _needed(depth: int) -> list[str]:
+    """List the keys that a ViT of some depth needs."""
     top = [name for name in _TOP.values() if name != 'cls_token']
     return top + [
         f'layers.{index}.{module}.{kind}'
@@ -299,6 +313,7 @@ def _fill_biases(renamed: dict[str, Tensor], depth: int, notes: list[str]) -> No
 
 
 def _few(names: Iterable[str], most: int = 8) -> str:
+    """List at most some names, and the number of the others."""
     names = sorted(names)
     more = f' and {len(names) - most} more' if len(names) > most else ''
     return ', '.join(names[:most]) + more
@@ -310,7 +325,7 @@ FORMATS: dict[str, Callable[..., Converted]] = dict(
 
 
 def detect_format(state_dict: Mapping[str, Tensor]) -> str:
-    """Tell the format by its keys.
+    """Detect the format from the keys.
 
     Raises:
         KeyError: if it is none of ``FORMATS``.
@@ -337,13 +352,16 @@ def convert(
     """Convert a state dict to a backbone of ours.
 
     Args:
-        state_dict: weights, without ``model`` around them.
-        source: one of ``FORMATS``, or ``'auto'``.
-        img_size: pre-training size in pixels, for positions that are not stored.
-        grid: rows and columns of the positions; square if None.
+        state_dict: weights by name, without ``model`` around them.
+        source: name of the format, one of ``FORMATS``, or ``'auto'``.
+        img_size: side of the pre-training window in pixels, for positions that are not stored.
+        grid: numbers of rows and columns of the positions; None assumes a square.
+
+    Returns:
+        Converted backbone.
 
     Raises:
-        KeyError: for an unknown format, keys that no plain ViT has, or lacking ones.
+        KeyError: if the format is unknown, or keys are missing or do not belong to a plain ViT.
         ValueError: if positions do not fit the image.
     """
     if source == 'auto':

@@ -1,4 +1,4 @@
-"""Loading a pre-trained encoder with the patch embeddings of several modalities."""
+"""Loading of a pre-trained encoder with the patch embeddings of several modalities."""
 
 import os
 from collections.abc import Sequence
@@ -16,21 +16,21 @@ PRIMARY = 'patch_embed.projection.weight'
 def inflate_kernel(
     kernel: Tensor, num_bands: int, rgb_bands: Sequence[int] | None = None
 ) -> Tensor:
-    """A patch embedding's kernel for other bands than it was trained on.
+    """Convert a patch embedding's kernel to other bands than those it was trained on.
 
-    Each new band gets the mean kernel over the old bands, and the sum over bands keeps its
-    strength. Bands that are the old ones keep their own kernels.
+    Each new band gets the mean kernel over the old bands, scaled so that the sum over bands keeps
+    its magnitude. Bands that are the old ones keep their own kernels.
 
     Args:
-        kernel: (D, C, p, p).
-        num_bands: C' of the new kernel.
-        rgb_bands: where the C old bands stand among the new ones.
+        kernel: kernel (D, C, p, p).
+        num_bands: number C' of bands of the new kernel.
+        rgb_bands: positions of the C old bands among the new ones.
 
     Returns:
-        (D, C', p, p).
+        Kernel (D, C', p, p).
 
     Raises:
-        ValueError: if ``rgb_bands`` does not fit.
+        ValueError: if ``rgb_bands`` does not fit the bands.
     """
     old_bands = kernel.shape[1]
     inflated = kernel.mean(dim=1, keepdim=True).repeat(1, num_bands, 1, 1)
@@ -51,23 +51,23 @@ def load_student(
     checkpoint: str | os.PathLike,
     prefix: str = 'backbone.',
 ) -> LoadReport:
-    """Start a pre-training encoder and its patch embeddings from a checkpoint.
+    """Initialize a pre-training encoder and its patch embeddings from a checkpoint.
 
-    The encoder is filled whole. Of the patch embeddings of other modalities, those that the file
-    has are filled; the others keep their weights, and the report names them as allowed.
+    The encoder is filled completely. The patch embeddings of other modalities are filled if the
+    file has them; the others keep their weights, and the report names them as allowed.
 
     Args:
         backbone: encoder to fill.
         embedding: patch embeddings of the other modalities to fill.
-        checkpoint: file to read; nothing in it is run.
-        prefix: beginning of the encoder's keys in the file; ``embedding.`` is the others'.
+        checkpoint: path of the checkpoint, whose code is not run.
+        prefix: prefix of the encoder's keys in the file; the other embeddings have ``embedding.``.
 
     Returns:
-        The report.
+        Report on the keys.
 
     Raises:
-        CheckpointError: if the file cannot be read, the encoder is not filled whole, or a patch
-            embedding in the file has another shape. Nothing is then changed.
+        CheckpointError: if the file cannot be read, the encoder is not filled completely, or a
+            patch embedding in the file has another shape. Nothing is changed then.
     """
     content = read_checkpoint(checkpoint)
     weights = weights_of(content, checkpoint)
@@ -98,25 +98,31 @@ def load_multi_modal(
     allow_missing: Sequence[str] = (),
     allow_unexpected: Sequence[str] = (),
 ) -> LoadReport:
-    """Fill a ``MultiModalVisionTransformer`` from a pre-training checkpoint, of any modalities.
+    """Fill a ``MultiModalVisionTransformer`` from a pre-training checkpoint of any modalities.
 
-    A patch embedding that the checkpoint lacks, or has for another number of bands, is made from
+    A patch embedding that the checkpoint lacks, or has for another number of bands, is derived from
     the checkpoint's primary one (:func:`inflate_kernel`). Modalities that the model does not use
-    are left out. All this is in the report; anything else that does not fit is an error.
+    are left out. The report lists both; any other mismatch is an error.
 
     Args:
-        model: the backbone to fill.
-        checkpoint: file to read; nothing in it is run.
-        prefix: what the plain ViT's keys start with in the file; ``embedding.`` follows it.
-        rgb_bands: see :func:`inflate_kernel`, for the primary modality.
-        allow_missing: see :func:`~mssdf.checkpoints.load_pretrained`.
-        allow_unexpected: likewise.
+        model: backbone to fill.
+        checkpoint: path of the checkpoint, whose code is not run.
+        prefix: prefix of the plain ViT's keys in the file; the other embeddings have
+            ``embedding.``.
+        rgb_bands: positions of the old bands of the primary modality; see :func:`inflate_kernel`.
+        allow_missing: prefixes of keys that may be missing; see
+            :func:`~mssdf.checkpoints.load_pretrained`.
+        allow_unexpected: prefixes of keys that may be left over.
+
+    Returns:
+        Report on the keys.
 
     Raises:
-        CheckpointError: see :func:`~mssdf.checkpoints.load_pretrained`.
+        CheckpointError: if the model is not filled; see :func:`~mssdf.checkpoints.load_pretrained`.
     """
     content = read_checkpoint(checkpoint)
     weights = weights_of(content, checkpoint)
+
     own = model.state_dict()
     state_dict = {
         name.removeprefix(prefix): value
@@ -126,6 +132,7 @@ def load_multi_modal(
     embeddings = {name: weights[name] for name in weights if name.startswith('embedding.')}
     state_dict |= {name: value for name, value in embeddings.items() if name in own}
     notes = [f'{name} not used here' for name in embeddings if name not in own]
+
     kernel = state_dict.get(PRIMARY)
     if kernel is not None:
         for name in [PRIMARY, *(name for name in own if name.startswith('embedding.'))]:
@@ -140,6 +147,7 @@ def load_multi_modal(
             elif given is None and name.endswith('.bias'):
                 state_dict[name] = torch.zeros_like(own[name])
                 notes.append(f'{name} zero')
+
     fresh = [name for name in own if name.startswith('fusions.')]
     report = fill(
         model,
@@ -150,6 +158,7 @@ def load_multi_modal(
         hint='' if state_dict else f"no key in the file starts with '{prefix}'",
         grid=stored_grid(content),
     )
+
     report.allowed += notes
     return report
 

@@ -1,4 +1,4 @@
-"""Strict loading by a line of a config."""
+"""Strict loading by one line of a config."""
 
 import os
 from collections.abc import Sequence
@@ -12,20 +12,22 @@ from mssdf.registry import WEIGHT_INITIALIZERS
 from .inflate import load_multi_modal
 from .strict_load import CheckpointError, LoadReport, load_pretrained
 
-NOT_GIVEN = 'not-given'  # stands in our configs until a checkpoint is given
+NOT_GIVEN = 'not-given'  # placeholder in our configs until a checkpoint is given
 
 
 @WEIGHT_INITIALIZERS.register_module()
 class StrictPretrained:
-    """``init_cfg=dict(type='mssdf.StrictPretrained', checkpoint=PATH)``: all or an error.
+    """An initializer that loads all weights or raises an error.
+
+    In a config: ``init_cfg=dict(type='mssdf.StrictPretrained', checkpoint=PATH)``.
 
     Args:
-        checkpoint: file to read; nothing in it is run.
-        prefix: what the backbone's keys start with in the file.
-        allow_missing: beginnings of keys that the file may lack.
-        allow_unexpected: beginnings of keys that may be left over.
-        map_location: for configs made for MMEngine's ``Pretrained``; weights go where the model
-            is.
+        checkpoint: path of the checkpoint, whose code is not run.
+        prefix: prefix of the backbone's keys in the file.
+        allow_missing: prefixes of keys that the file may lack.
+        allow_unexpected: prefixes of keys that may be left over.
+        map_location: ignored, as weights go to the model's device; taken for configs written for
+            MMEngine's ``Pretrained``.
     """
 
     def __init__(
@@ -42,29 +44,32 @@ class StrictPretrained:
         self.allow_unexpected = allow_unexpected
 
     def __call__(self, module: Any) -> None:
-        """Load, and log the report.
+        """Load the weights, and log the report.
 
         Raises:
-            CheckpointError: if the module is not loaded whole.
-            ValueError: if another initializer would run afterwards and undo it.
+            CheckpointError: if the module is not filled completely.
+            ValueError: if another initializer would run afterwards and undo the loading.
         """
         if self.checkpoint == NOT_GIVEN:
             raise CheckpointError(
                 'init_cfg.checkpoint: expected a pre-training checkpoint (tools/train.py '
                 '--checkpoint, or the variable MSSDF_CHECKPOINT), found none'
             )
+
         given = getattr(module, 'init_cfg', None)
         if isinstance(given, (list, tuple)) and given[-1].get('checkpoint') != self.checkpoint:
             raise ValueError(
                 f'init_cfg of {type(module).__name__}: expected {type(self).__name__} as the '
                 f'last entry, found {given[-1].get("type")} after it'
             )
+
         report = self._load(module)
         # MMEngine initializes the children after any initializer but its own ``Pretrained``, and
         # mmpretrain's ViT its positions: both would undo what has just been loaded.
         for child in module.modules():
             child.is_init = True
         module.init_cfg = dict(type='Pretrained', checkpoint=self.checkpoint, prefix=self.prefix)
+
         if hasattr(module, '_params_init_info'):
             update_init_info(module, init_info=self._get_init_info())
         print_log(str(report), logger='current')
@@ -84,16 +89,16 @@ class StrictPretrained:
 
 @WEIGHT_INITIALIZERS.register_module()
 class MultiModalPretrained(StrictPretrained):
-    """``StrictPretrained`` for a ``MultiModalVisionTransformer``: patch embeddings too.
+    """An initializer like ``StrictPretrained`` for a ``MultiModalVisionTransformer``.
 
-    Patch embeddings of modalities or bands that the checkpoint has not seen are made from its
-    primary one's, which the log says; everything else is all or an error.
+    Patch embeddings of modalities or bands that the checkpoint lacks are derived from its primary
+    one, which the log says; every other weight is loaded or an error.
 
     Args:
-        checkpoint: file to read; nothing in it is run.
-        rgb_bands: places of red, green and blue among the primary modality's bands, if it has
+        checkpoint: path of the checkpoint, whose code is not run.
+        rgb_bands: positions of red, green and blue among the primary modality's bands, if it has
             other bands than in the checkpoint.
-        **kwargs: see :class:`StrictPretrained`.
+        **kwargs: arguments for :class:`StrictPretrained`.
     """
 
     def __init__(

@@ -1,4 +1,4 @@
-"""Grids of position embeddings: compared by their sides, as a count of patches has many."""
+"""Grids of position embeddings, compared by their sides, as one count of patches fits several."""
 
 import math
 from collections.abc import Mapping
@@ -9,20 +9,20 @@ from torch import Tensor, nn
 from .stored_config import parse_config
 
 Grid = tuple[int, int]
-PATCH_SIZE = 16  # of mmpretrain's ViT and ours, where a config does not say
+PATCH_SIZE = 16  # default of mmpretrain's ViT and ours
 
 
 def square_grid(count: int) -> Grid | None:
-    """Square grid of so many patches, or None if there is none."""
+    """Return the square grid with a number of patches; None if there is none."""
     side = math.isqrt(max(count, 0))
     return (side, side) if side and side**2 == count else None
 
 
 def stored_grid(content: Mapping[str, Any]) -> Grid | None:
-    """Rows and columns of positions that a checkpoint tells beside its weights, or None.
+    """Return the rows and columns of positions that a checkpoint stores; None if it does not.
 
-    They stand in ``meta.grid`` of converted files, or follow from the image and patch size in the
-    config, which is not run.
+    They are in ``meta.grid`` of converted files, or follow from image and patch size in the config,
+    which is not run.
     """
     meta = content.get('meta')
     if not isinstance(meta, Mapping):
@@ -41,6 +41,7 @@ def stored_grid(content: Mapping[str, Any]) -> Grid | None:
 
 
 def _pair(value: Any) -> Grid | None:
+    """Read a size as two positive integers; None for anything else."""
     values = (value, value) if type(value) is int else value
     if isinstance(values, (list, tuple)) and len(values) == 2:
         first, second = values
@@ -50,7 +51,7 @@ def _pair(value: Any) -> Grid | None:
 
 
 def position_owner(model: nn.Module, name: str) -> Any:
-    """Module that resizes its position embedding, as mmpretrain's ViT does, or None."""
+    """Find the module that resizes its position embedding as mmpretrain's ViT does, or None."""
     stem, _, last = name.rpartition('.')
     if last != 'pos_embed':
         return None
@@ -60,15 +61,15 @@ def position_owner(model: nn.Module, name: str) -> Any:
 
 
 def source_grid(owner: Any, rows: int, stored: Grid | None) -> Grid | None:
-    """Grid of a position embedding in a file.
+    """Determine the grid of a position embedding in a file.
 
     Args:
-        owner: module that it is for.
-        rows: number of its rows, those of cls tokens too.
-        stored: grid that the file tells, if it does.
+        owner: module of the position embedding.
+        rows: number of its rows, including those of cls tokens.
+        stored: grid that the file stores; None if it stores none.
 
     Returns:
-        The file's grid, else the square one, else None.
+        Stored grid, else the square one, else None.
     """
     count = rows - owner.num_extra_tokens
     if stored is not None and stored[0] * stored[1] == count:
@@ -77,7 +78,7 @@ def source_grid(owner: Any, rows: int, stored: Grid | None) -> Grid | None:
 
 
 def resized(owner: Any, positions: Tensor, stored: Grid | None) -> Tensor:
-    """Bring a position embedding (1, E + N, D) to its module's grid, as mmpretrain does."""
+    """Resize a position embedding (1, E + N, D) to its module's grid, as mmpretrain does."""
     source = source_grid(owner, positions.shape[1], stored)
     target = tuple(owner.patch_resolution)
     return owner.resize_pos_embed(

@@ -1,4 +1,4 @@
-"""Reducing a checkpoint of training to what others use."""
+"""Reduction of a training checkpoint to what others use."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -11,7 +11,7 @@ from mssdf.version import __version__
 from .safe_load import CheckpointError, weights_of
 from .stored_config import PUBLISHED, parse_config, publishable_config
 
-# The encoder, the other modalities' ways into it, and how their input is normalized.
+# The encoder, the patch embeddings of other modalities, and the normalization of the inputs.
 KEPT = ('backbone.', 'embedding.', 'data_preprocessor.')
 TEACHER = 'teacher.'
 META = ('dataset_meta', 'epoch', 'iter', 'seed', 'mmengine_version')
@@ -20,18 +20,18 @@ META = ('dataset_meta', 'epoch', 'iter', 'seed', 'mmengine_version')
 def publish(
     content: Mapping[str, Any], path: str | Path = '', keep_decoders: bool = False
 ) -> tuple[dict[str, Any], list[str]]:
-    """Reduce the content of a checkpoint.
+    """Reduce the content of a checkpoint to what others use.
 
     Args:
-        content: of :func:`~mssdf.checkpoints.read_checkpoint`.
-        path: its file, for errors.
-        keep_decoders: keep decoders and heads too; the teacher never.
+        content: content from :func:`~mssdf.checkpoints.read_checkpoint`.
+        path: path of the checkpoint, for errors.
+        keep_decoders: whether decoders and heads are kept too; the teacher never is.
 
     Returns:
-        What to publish, plain values and tensors only, and the names of everything left out.
+        Content to publish, of plain values and tensors only, and the names of everything left out.
 
     Raises:
-        CheckpointError: if there is no backbone in it, or NaN.
+        CheckpointError: if there is no backbone, or a weight is NaN.
     """
     weights = weights_of(content, path)
     kept = {
@@ -39,6 +39,7 @@ def publish(
         for name, value in weights.items()
         if name.startswith(KEPT) or (keep_decoders and not name.startswith(TEACHER))
     }
+
     if not any(name.startswith('backbone.') for name in kept):
         raise CheckpointError(
             f'{path}: expected keys that start with backbone., found {list(weights)[:5]}'
@@ -46,11 +47,13 @@ def publish(
     broken = [name for name, value in kept.items() if value.isnan().any()]
     if broken:
         raise CheckpointError(f'{path}: expected numbers, found NaN in {broken[:5]}')
+
     given = content.get('meta')
     given = given if isinstance(given, Mapping) else {}
     meta = {key: given[key] for key in META if key in given and is_plain(given[key])}
     left_out = [name for name in weights if name not in kept]
     left_out += [f'meta.{key}' for key in given if key not in meta and key != 'cfg']
+
     if given.get('cfg'):
         try:
             config = parse_config(str(given['cfg']))
@@ -58,6 +61,7 @@ def publish(
             left_out += [f'meta.cfg.{key}' for key in config if key not in PUBLISHED]
         except ValueError as error:
             left_out.append(f'meta.cfg (expected literals, which are not run: {error})')
+
     if 'state_dict' in content or 'model' in content:
         left_out += [str(key) for key in content if key not in ('state_dict', 'model', 'meta')]
     return dict(meta=meta | dict(mssdf_version=__version__), state_dict=kept), left_out

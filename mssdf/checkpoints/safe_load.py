@@ -1,4 +1,4 @@
-"""Reading checkpoints without running what is in them."""
+"""Reading of checkpoints without running their code."""
 
 import os
 import pickle
@@ -14,14 +14,14 @@ from .sharded_checkpoint import REST, ShardedCheckpointError, is_sharded_checkpo
 
 
 class CheckpointError(RuntimeError):
-    """A checkpoint that cannot be read, or does not fill the model."""
+    """An error in a checkpoint that cannot be read or does not fill the model."""
 
 
 class Inert:
-    """Stands for an object of a checkpoint that is no weight; it knows and does nothing."""
+    """A stand-in without data or behavior for an object of a checkpoint that is no weight."""
 
     def __new__(cls, *args: Any, **kwargs: Any) -> 'Inert':
-        """Take whatever the object would have been made of."""
+        """Accept and ignore the arguments of the object."""
         return super().__new__(cls)
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
@@ -31,8 +31,8 @@ class Inert:
         pass
 
 
-# What checkpoints hold beside weights: MMEngine's log buffers and the NumPy objects in them, the
-# parsed command line of MAE's and the paper's code. All of these become inert objects.
+# Content of checkpoints beside weights: MMEngine's log buffers with their NumPy objects, and the
+# parsed command lines of MAE's and the paper's code. All of these become inert objects.
 _BESIDE_WEIGHTS = (
     'mmengine.logging.history_buffer.HistoryBuffer',
     'numpy.core.multiarray._reconstruct',
@@ -49,7 +49,7 @@ _BESIDE_WEIGHTS = (
 
 
 def _stand_in(path: str) -> type[Inert]:
-    """A class that torch takes for the one at ``path``, as it goes by module and name."""
+    """Make a class that torch, which goes by module and name, takes for the one at ``path``."""
     module, name = path.rsplit('.', 1)
     return type(name, (Inert,), {'__module__': module, '__qualname__': name})
 
@@ -62,19 +62,19 @@ _MALFORMED = (
 
 
 def read_checkpoint(path: str | os.PathLike) -> dict[str, Any]:
-    """Read a checkpoint to the CPU without running anything that it contains.
+    """Read a checkpoint to the CPU without running its code.
 
     Args:
-        path: file of MMEngine, of this project, timm, MAE or the paper, or the folder of a sharded
-            checkpoint.
+        path: path of a file of MMEngine, this project, timm, MAE or the paper, or of the folder of
+            a sharded checkpoint.
 
     Returns:
-        The dictionary in the file, with :class:`Inert` objects for what is neither a tensor nor a
-        plain value.
+        Content of the file, with :class:`Inert` objects for what is neither a tensor nor a plain
+        value.
 
     Raises:
-        CheckpointError: if the file is missing, torn, not a checkpoint, or names other functions
-            or classes than those of tensors and of what MMEngine, MAE and the paper save.
+        CheckpointError: if the file is missing, torn, not a checkpoint, or names functions or
+            classes other than those of tensors and of what MMEngine, MAE and the paper save.
     """
     path = Path(path)
     if is_sharded_checkpoint(path):
@@ -99,7 +99,7 @@ def _read_file(path: Path) -> dict[str, Any]:
 
 
 def explain(error: Exception) -> str:
-    """Why torch does not load a file, in one line."""
+    """Describe in one line why torch does not load a file."""
     lines = str(error).splitlines() or [type(error).__name__]
     for line in lines:
         if 'GLOBAL' in line or 'reduce for unrecognized' in line:
@@ -111,17 +111,17 @@ def explain(error: Exception) -> str:
 def read_state_dict(path: str | os.PathLike) -> dict[str, Tensor]:
     """Read the weights of a checkpoint, under ``state_dict``, ``model`` or at its top.
 
-    A ``module.`` in front of the keys, left by DistributedDataParallel, is taken off.
+    The prefix ``module.``, which DistributedDataParallel leaves, is removed.
 
     Raises:
-        CheckpointError: see :func:`read_checkpoint`; also if there are no weights, or something
-            else is among them.
+        CheckpointError: if the file cannot be read (see :func:`read_checkpoint`), has no weights,
+            or has something else among them.
     """
     return weights_of(read_checkpoint(path), path)
 
 
 def weights_of(content: Mapping[str, Any], path: str | os.PathLike) -> dict[str, Tensor]:
-    """Find the weights in what :func:`read_checkpoint` returns; see :func:`read_state_dict`."""
+    """Find the weights in the content of a checkpoint; see :func:`read_state_dict`."""
     weights = content
     for key in ('state_dict', 'model'):
         if isinstance(content.get(key), Mapping):

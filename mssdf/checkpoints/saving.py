@@ -1,4 +1,4 @@
-"""Writing checkpoints that others get."""
+"""Writing of checkpoints that are passed on to others."""
 
 import hashlib
 import io
@@ -12,16 +12,16 @@ from mssdf.utils.atomic_file import write_atomically
 
 
 def save(content: dict[str, Any], path: str | os.PathLike, hashed: bool = False) -> Path:
-    """Write a checkpoint, whole or not at all.
+    """Write a checkpoint completely or not at all.
 
     Args:
         content: tensors and plain containers only.
-        path: where to.
-        hashed: put the first eight digits of the file's SHA-256 into its name: ``model.pth``
-            becomes ``model-1a2b3c4d.pth``, as ``torch.hub`` checks on downloading.
+        path: path of the file.
+        hashed: whether the first eight digits of the file's SHA-256 become part of its name:
+            ``model.pth`` becomes ``model-1a2b3c4d.pth``, which ``torch.hub`` checks on downloading.
 
     Returns:
-        The path written.
+        Path of the file that was written.
 
     Raises:
         OSError: if it cannot be written.
@@ -37,7 +37,7 @@ def save(content: dict[str, Any], path: str | os.PathLike, hashed: bool = False)
 
 
 def summarize(names: list[str]) -> str:
-    """Shorten a list of keys to their first parts and how often each occurs."""
+    """Shorten a list of keys to their first parts and the count of each."""
     counts: dict[str, int] = {}
     for name in names:
         first = name if name.startswith('meta.') else name.split('.')[0]

@@ -1,8 +1,8 @@
-"""Sharded checkpoints: a folder in which each rank has written its part of the tensors.
+"""Sharded checkpoints: folders to which each rank has written its part of the tensors.
 
-The tensors are in the format of ``torch.distributed.checkpoint``, which any number of ranks can
-write and any other number can read. What is no tensor (schedules, position, log) stands beside
-them in one small file. Together they are what a full checkpoint holds in one.
+The tensors are in the format of ``torch.distributed.checkpoint``, which any number of ranks writes
+and any other number reads. Everything else (schedules, position, log) is beside them in one small
+file. Together they hold what a full checkpoint holds in one file.
 """
 
 import io
@@ -20,17 +20,17 @@ from torch.distributed import checkpoint as dcp
 from torch.distributed.checkpoint.filesystem import FileSystemReader, FileSystemWriter
 from torch.distributed.checkpoint.metadata import Metadata, TensorStorageMetadata
 
-INDEX = '.metadata'  # of torch.distributed.checkpoint, written when all tensors are there
+INDEX = '.metadata'  # index of torch.distributed.checkpoint, written after all tensors
 REST = 'rest.pth'
-TENSORS = 'tensors'  # key in REST: the paths of all tensors, in order
-SHARDED = ('state_dict', 'optimizer')  # what has tensors worth sharding
+TENSORS = 'tensors'  # key in REST of the paths of all tensors, in order
+SHARDED = ('state_dict', 'optimizer')  # keys with tensors that are worth sharding
 SEPARATOR = '/'
 
 Tree = dict[Any, Any]
 
 
 class ShardedCheckpointError(RuntimeError):
-    """A sharded checkpoint that is not complete, or holds something else than tensors."""
+    """An error in a sharded checkpoint that is incomplete or holds anything but tensors."""
 
 
 def is_sharded_checkpoint(path: str | os.PathLike) -> bool:
@@ -42,7 +42,7 @@ def split(content: Mapping[Any, Any]) -> tuple[dict[str, Tensor], Tree]:
     """Take the tensors out of nested dictionaries.
 
     Returns:
-        Tensors by path (``optimizer/state/#0/exp_avg``: a ``#`` marks an integer key), and the
+        Tensors by path (``optimizer/state/#0/exp_avg``, where ``#`` marks an integer key), and the
         dictionaries without them.
     """
     tensors: dict[str, Tensor] = {}
@@ -63,7 +63,7 @@ def split(content: Mapping[Any, Any]) -> tuple[dict[str, Tensor], Tree]:
 
 
 def join(tensors: Mapping[str, Tensor], rest: Tree) -> Tree:
-    """Put tensors back where :func:`split` took them from; ``rest`` is changed."""
+    """Put tensors back into the places that :func:`split` took them from; ``rest`` is changed."""
     for path, tensor in tensors.items():
         node = rest
         *parents, last = (
@@ -76,13 +76,13 @@ def join(tensors: Mapping[str, Tensor], rest: Tree) -> Tree:
 
 
 def split_checkpoint(content: Mapping[str, Any]) -> tuple[dict[str, Tensor], Tree]:
-    """Take the tensors of a checkpoint's weights and optimizer out of it; see :func:`split`."""
+    """Take the tensors of the weights and the optimizer out of a checkpoint; see :func:`split`."""
     tensors, rest = split({key: content[key] for key in SHARDED if key in content})
     return tensors, {key: value for key, value in content.items() if key not in SHARDED} | rest
 
 
 def write_tensors(tensors: Mapping[str, Tensor], folder: str | os.PathLike) -> None:
-    """Write this rank's part of tensors; all ranks of a distributed run call it together."""
+    """Write this rank's part of tensors; all ranks of a distributed run call this together."""
     distributed = torch.distributed.is_available() and torch.distributed.is_initialized()
     writer = FileSystemWriter(folder, single_file_per_rank=True, sync_files=True)
     with warnings.catch_warnings():
@@ -91,7 +91,7 @@ def write_tensors(tensors: Mapping[str, Tensor], folder: str | os.PathLike) -> N
 
 
 def write_rest(rest: Tree, paths: list[str], folder: str | os.PathLike) -> None:
-    """Write what is no tensor, and the paths of those; one rank calls it."""
+    """Write everything but the tensors, and the paths of those; one rank calls this."""
     with open(Path(folder) / REST, 'wb') as file:
         torch.save(rest | {TENSORS: paths}, file)
         file.flush()
@@ -122,7 +122,7 @@ _INDEX_CLASSES = {
 
 
 class _IndexUnpickler(pickle.Unpickler):
-    """Unpickles the index and refuses everything else."""
+    """An unpickler that reads the index and refuses everything else."""
 
     def find_class(self, module: str, name: str) -> Any:
         known = (module, name) in _INDEX_CLASSES
@@ -134,25 +134,27 @@ class _IndexUnpickler(pickle.Unpickler):
 
 
 class SafeReader(FileSystemReader):
-    """Reads a sharded checkpoint without running anything that it contains."""
+    """A reader of sharded checkpoints that runs none of their code."""
 
     def read_metadata(self, *args: Any, **kwargs: Any) -> Metadata:
-        """The index: which tensor lies where.
+        """Read the index, which locates each tensor.
 
         Raises:
-            ShardedCheckpointError: if it is damaged, or names something else than tensors.
+            ShardedCheckpointError: if the index is damaged or names anything but tensors.
         """
         path = Path(self.path) / INDEX
         try:
             metadata = _IndexUnpickler(io.BytesIO(path.read_bytes())).load()
         except ShardedCheckpointError as error:
             raise ShardedCheckpointError(f'{path}: {error}') from None
-        except Exception as error:  # a damaged pickle raises just about anything
+        except Exception as error:  # a damaged pickle may raise any type
             raise ShardedCheckpointError(f'{path}: torn or damaged: {error}') from None
+
         if not isinstance(metadata, Metadata):
             raise ShardedCheckpointError(
                 f'{path}: expected an index, found a {type(metadata).__name__}'
             )
+
         others = [
             name
             for name, item in metadata.state_dict_metadata.items()
@@ -163,39 +165,42 @@ class SafeReader(FileSystemReader):
             for info in metadata.storage_data.values()
             if Path(info.relative_path).name != info.relative_path or info.relative_path == '..'
         ]
+
         if elsewhere:
             raise ShardedCheckpointError(
                 f'{path}: expected files beside it, found {elsewhere[0]!r}'
             )
         if others:
             raise ShardedCheckpointError(f'{path}: expected tensors alone, found {others[:3]}')
+
         return metadata
 
 
 def read_index(folder: str | os.PathLike) -> dict[str, tuple[torch.Size, torch.dtype]]:
-    """Shape and type of each tensor, by path.
+    """Read shape and type of each tensor, by path.
 
     Raises:
-        ShardedCheckpointError: see :meth:`SafeReader.read_metadata`.
+        ShardedCheckpointError: if the index cannot be read; see :meth:`SafeReader.read_metadata`.
     """
     metadata = SafeReader(folder).read_metadata()
     return {
         path: (item.size, item.properties.dtype)
         for path, item in metadata.state_dict_metadata.items()
-        if isinstance(item, TensorStorageMetadata)  # it is: read_metadata looked
+        if isinstance(item, TensorStorageMetadata)  # always true, as read_metadata has checked
     }
 
 
 def read_into(tensors: dict[str, Tensor], folder: str | os.PathLike, alone: bool) -> None:
-    """Fill tensors, this rank's parts of them if they are distributed, from a sharded checkpoint.
+    """Fill tensors from a sharded checkpoint; of distributed ones, this rank's parts.
 
     Args:
-        tensors: by path; changed in place.
-        folder: the checkpoint.
-        alone: each process by itself; else all ranks of a distributed run call it together.
+        tensors: tensors by path, changed in place.
+        folder: folder of the checkpoint.
+        alone: whether each process reads by itself; else all ranks of a distributed run call this
+            together.
 
     Raises:
-        ShardedCheckpointError: if it is not complete.
+        ShardedCheckpointError: if the checkpoint is not complete.
     """
     try:
         with warnings.catch_warnings():
@@ -211,14 +216,14 @@ def read_into(tensors: dict[str, Tensor], folder: str | os.PathLike, alone: bool
 
 
 def read_full(folder: str | os.PathLike, rest: Tree) -> Tree:
-    """A sharded checkpoint's content as that of a full one, on the CPU.
+    """Read a sharded checkpoint as a full one, to the CPU.
 
     Args:
-        folder: the checkpoint.
-        rest: content of its ``rest.pth``; changed.
+        folder: folder of the checkpoint.
+        rest: content of its ``rest.pth``, changed in place.
 
     Raises:
-        ShardedCheckpointError: if it is not complete.
+        ShardedCheckpointError: if the checkpoint is not complete.
     """
     index = read_index(folder)
     paths = rest.pop(TENSORS, None)
@@ -230,13 +235,13 @@ def read_full(folder: str | os.PathLike, rest: Tree) -> Tree:
 
 
 def _parts(folder: str | os.PathLike) -> Iterator[tuple[Path, int, int]]:
-    """File, offset and length of each piece of a tensor."""
+    """Yield file, offset and length of each piece of a tensor."""
     for info in SafeReader(folder).read_metadata().storage_data.values():
         yield Path(folder) / info.relative_path, info.offset, info.length
 
 
 def is_complete(folder: str | os.PathLike) -> bool:
-    """Tell whether every piece of every tensor is there and its checksum fits."""
+    """Tell whether every piece of every tensor exists and its checksum fits."""
     try:
         with zipfile.ZipFile(Path(folder) / REST) as archive:
             if archive.testzip() is not None:

@@ -1,4 +1,4 @@
-"""Configs kept in checkpoints: data, parsed without running anything."""
+"""Configs stored in checkpoints: data, parsed without running them."""
 
 import ast
 import json
@@ -14,28 +14,28 @@ from .safe_load import CheckpointError
 LIBRARIES = ('mmengine', 'mmcv', 'mmpretrain', 'mmseg', 'mmdet', 'mmrotate', 'mssdf')
 NUMBERS = dict(inf=math.inf, nan=math.nan)
 PLAIN = (str, int, float, bool, type(None))
-# what builds the model that a published file holds, and tells its seed
+# Keys that build the model of a published file, and give its seed.
 PUBLISHED = ('model', 'data_preprocessor', 'default_scope', 'randomness')
-# initializers that read no file
+# Initializers that read no file.
 RANDOM_INITIALIZERS = frozenset(
     'Constant Xavier Normal TruncNormal Uniform Kaiming Caffe2Xavier'.split()
 )
 FILE_KEYS = ('checkpoint', 'pretrained')
-# whose values registries look up, where an unknown name makes them import what it leads to
+# Keys whose values registries look up; an unknown name makes them import what it leads to.
 NAME_KEYS = ('type', 'conv_type', 'padding_mode')
-MOST_LEVELS = 100  # of nesting; what handles a config later calls itself for each
+MOST_LEVELS = 100  # limit of nesting, as later functions on configs recurse once per level
 SCOPE_KEYS = ('_scope_', 'default_scope')
 
 
 def parse_config(text: str) -> dict[str, Any]:
-    """Parse the text of a config that consists of literals, without running it.
+    """Parse the text of a config of literals, without running it.
 
     Args:
         text: JSON, or Python as MMEngine writes a config: ``name = value`` with numbers, strings,
             None, lists, tuples, sets, ``dict(...)`` and ``{...}`` as values.
 
     Raises:
-        ValueError: if it is anything else; in one line.
+        ValueError: if the text is anything else, in one line.
     """
     try:
         if text.lstrip().startswith('{'):
@@ -52,6 +52,7 @@ def parse_config(text: str) -> dict[str, Any]:
 
 
 def _check_levels(node: Any, left: int) -> None:
+    """Refuse a config that is nested too deeply."""
     if not left:
         raise RecursionError
     inner = node.values() if isinstance(node, dict) else node
@@ -68,6 +69,7 @@ def _assignment(statement: ast.stmt) -> tuple[str, Any]:
 
 
 def _value(node: ast.expr) -> Any:
+    """Evaluate a literal; refuse any other expression."""
     match node:
         case ast.Constant(value=value) if type(value) in PLAIN:
             return value
@@ -89,6 +91,7 @@ def _value(node: ast.expr) -> Any:
             return _keywords(keywords)
         case ast.Call(func=ast.Name(id='dict'), args=[ast.Dict() as first], keywords=keywords):
             return _value(first) | _keywords(keywords)
+
     raise _refusal(node)
 
 
@@ -119,19 +122,20 @@ def _key(node: ast.expr) -> Any:
 
 
 def _refusal(node: ast.stmt | ast.expr) -> ValueError:
+    """Make an error that names the line and the text of a node."""
     found = ' '.join(ast.unparse(node).split())[:60]
     return ValueError(f'line {node.lineno}: expected literals alone, found {found!r}')
 
 
 def stored_config(content: Mapping[str, Any], path: str | Path) -> dict[str, Any] | None:
-    """Config that a checkpoint keeps under ``meta.cfg``, or None.
+    """Return the config that a checkpoint stores in ``meta.cfg``; None if it stores none.
 
     Args:
         content: content of the checkpoint.
-        path: file of the checkpoint, for errors.
+        path: path of the checkpoint, for errors.
 
     Raises:
-        CheckpointError: if it is a program, or no text of a config.
+        CheckpointError: if the config is a program, or not the text of a config.
     """
     meta = content.get('meta')
     text = meta.get('cfg') if isinstance(meta, Mapping) else None
@@ -148,17 +152,17 @@ def stored_config(content: Mapping[str, Any], path: str | Path) -> dict[str, Any
 
 
 def publishable_config(config: Mapping[str, Any]) -> str:
-    """Text of the part of a config that others need to build the model.
+    """Write the part of a config that others need to build the model.
 
     Args:
-        config: see :func:`parse_config`.
+        config: config from :func:`parse_config`.
 
     Returns:
-        Python of literals alone. Data, schedules, hooks and paths of weights are left out.
+        Python of literals alone, without data, schedules, hooks and paths of weights.
 
     Raises:
-        ValueError: if what is left cannot be written as such, or names a function or a package
-            that whoever builds it would import.
+        ValueError: if that part cannot be written so, or names a function or a package that would
+            be imported when the model is built.
     """
     kept = {key: without_files(config[key]) for key in PUBLISHED if key in config}
     if 'randomness' in kept:
@@ -169,7 +173,7 @@ def publishable_config(config: Mapping[str, Any]) -> str:
         text = Config(kept).pretty_text.strip()
     except SyntaxError:
         raise ValueError('expected keys that are names') from None
-    if not _equal(parse_config(text), kept):  # a name of a key may end its quotes
+    if not _equal(parse_config(text), kept):  # a key may contain a closing quote
         raise ValueError('expected keys that are names')
     return text
 
@@ -185,14 +189,14 @@ def _sorted(node: Any) -> Any:
 
 
 def seed_of(config: Mapping[str, Any]) -> dict[str, int]:
-    """The seed of a config as its ``randomness``; empty if it has none."""
+    """Return the seed of a config as its ``randomness``; empty if it has none."""
     randomness = config.get('randomness')
     seed = randomness.get('seed') if isinstance(randomness, Mapping) else None
     return dict(seed=seed) if type(seed) is int else {}
 
 
 def without_files(node: Any) -> Any:
-    """Copy a part of a config without what makes building or initializing it read a file."""
+    """Copy a part of a config without entries that read a file when it is built or initialized."""
     if isinstance(node, Mapping):
         kept = {key: value for key, value in node.items() if key not in FILE_KEYS}
         if 'init_cfg' in kept:
@@ -210,17 +214,17 @@ def _random_alone(init_cfg: Any) -> Any:
 
 
 def types_of(node: Any) -> Iterator[str]:
-    """Every name inside a part of a config that a registry would look up, as text."""
+    """Yield every name in a part of a config that a registry would look up."""
     for inner, _ in names_of(node, ''):
         yield inner
 
 
 def names_of(node: Any, scope: str) -> Iterator[tuple[str, str]]:
-    """Every name inside a part of a config that a registry would look up.
+    """Yield every name in a part of a config that a registry would look up, and its scope.
 
     Args:
         node: part of a config.
-        scope: scope that names without one are looked up in.
+        scope: scope in which names without one are looked up.
 
     Yields:
         The name as text, and the scope of the part that it stands in.
@@ -238,7 +242,7 @@ def names_of(node: Any, scope: str) -> Iterator[tuple[str, str]]:
 
 
 def foreign_scopes(node: Any) -> Iterator[str]:
-    """Scopes named inside a part of a config that are no libraries': MMEngine imports them."""
+    """Yield scopes in a part of a config that are no libraries, as MMEngine imports them."""
     if isinstance(node, Mapping):
         for key in SCOPE_KEYS:
             if node.get(key) is not None and node[key] not in LIBRARIES:
@@ -251,7 +255,7 @@ def foreign_scopes(node: Any) -> Iterator[str]:
 
 
 def _leading_elsewhere(node: Any) -> Iterator[str]:
-    """Names that are paths, but not of a library's class: of functions, of other packages."""
+    """Yield names that are paths of functions, or of classes in other packages."""
     for name in types_of(node):
         scope, *rest = name.split('.')
         if rest and not (scope in LIBRARIES and rest[-1][:1].isupper()):

@@ -18,22 +18,22 @@ __all__ = [
     'read_state_dict',
 ]
 
-MAX_NAMES = 12  # names of keys that a report lists
+MAX_NAMES = 12  # largest number of keys that a report lists
 
 
 @dataclass
 class LoadReport:
-    """What became of the keys of a checkpoint and of a model.
+    """A report on the keys of a checkpoint and of a model.
 
     Attributes:
-        checkpoint: the file.
-        loaded: keys taken as they are.
-        resized: position embeddings brought to another grid, with both shapes.
-        mismatched: keys of another shape, with both shapes.
-        missing: keys of the model that the checkpoint lacks, with their shapes.
+        checkpoint: path of the checkpoint.
+        loaded: keys loaded unchanged.
+        resized: position embeddings resized to another grid, with both shapes.
+        mismatched: keys of different shapes, with both shapes.
+        missing: keys of the model that are missing in the checkpoint, with their shapes.
         unexpected: keys of the checkpoint, under the prefix, that the model lacks, with their
             shapes.
-        allowed: missing and unexpected keys that the caller said may be so.
+        allowed: missing and unexpected keys that the caller allowed.
     """
 
     checkpoint: str
@@ -50,7 +50,7 @@ class LoadReport:
         return not (self.mismatched or self.missing or self.unexpected)
 
     def __str__(self) -> str:
-        """Counts in the first line, then the keys that are not simply loaded."""
+        """Format the counts on the first line, then the keys that are not simply loaded."""
         names = ('loaded', 'resized', 'mismatched', 'missing', 'unexpected', 'allowed')
         counts = ', '.join(f'{len(getattr(self, name))} {name}' for name in names[:-1])
         lines = [f'{self.checkpoint}: {counts}']
@@ -70,29 +70,29 @@ def load_pretrained(
     allow_missing: Sequence[str] = (),
     allow_unexpected: Sequence[str] = (),
 ) -> LoadReport:
-    """Load a backbone and say what was loaded.
+    """Load a backbone and report on its keys.
 
     A position embedding for another square grid is resized by the model itself (mmpretrain's
     VisionTransformer does so on loading) and counts as resized.
 
     Args:
-        model: the backbone to fill, such as mmpretrain's VisionTransformer, or a model with one
-            as its ``backbone``.
-        checkpoint: file to read; nothing in it is run.
-        prefix: what the backbone's keys start with in the file; ``''`` for a bare state dict.
-        strict: raise unless every key of the backbone is filled and none under the prefix is
-            left.
-        allow_missing: beginnings of keys that the checkpoint may lack, such as ``'ln2.'`` for
+        model: backbone to fill, such as mmpretrain's VisionTransformer, or a model with one as its
+            ``backbone``.
+        checkpoint: path of the checkpoint, whose code is not run.
+        prefix: prefix of the backbone's keys in the file; ``''`` for a bare state dict.
+        strict: whether every key of the backbone must be filled and every key under the prefix
+            used.
+        allow_missing: prefixes of keys that the checkpoint may lack, such as ``'ln2.'`` for
             ``out_type='avg_featmap'``.
-        allow_unexpected: beginnings of keys that may be left over, such as ``'ln1.'`` for
+        allow_unexpected: prefixes of keys that may be left over, such as ``'ln1.'`` for
             ``final_norm=False``.
 
     Returns:
-        The report.
+        Report on the keys.
 
     Raises:
-        CheckpointError: if the file cannot be read or holds NaN; with the report, if the backbone
-            is not loaded whole and ``strict``. The model is then as it was.
+        CheckpointError: if the file cannot be read or holds NaN, or, with the report, if ``strict``
+            and the backbone is not filled completely. The model is then unchanged.
     """
     backbone = getattr(model, 'backbone', None)
     if isinstance(backbone, nn.Module):
@@ -123,14 +123,17 @@ def fill(
     """Load a state dict that was read from a checkpoint; see :func:`load_pretrained`.
 
     Args:
-        model: see :func:`load_pretrained`, as the next ones.
+        model: model to fill.
         state_dict: weights under the model's names.
-        checkpoint: likewise.
-        strict: likewise.
-        allow_missing: likewise.
-        allow_unexpected: likewise.
-        hint: words for the error.
-        grid: rows and columns of the file's positions, where it tells them.
+        checkpoint: path of the checkpoint, for the report.
+        strict: whether every key of the model must be filled and every weight used.
+        allow_missing: prefixes of keys that the weights may lack.
+        allow_unexpected: prefixes of keys that may be left over.
+        hint: text that is added to the error.
+        grid: numbers of rows and columns of the file's positions, where it stores them.
+
+    Returns:
+        Report on the keys.
     """
     report = compare(model, state_dict, checkpoint, allow_missing, allow_unexpected, grid)
     if strict and not report.complete:
@@ -149,9 +152,9 @@ def fill(
 def resize_positions(
     model: nn.Module, weights: dict[str, Tensor], report: LoadReport, grid: Grid | None
 ) -> None:
-    """Bring the position embeddings that a report names as resized to the model's grid, in place.
+    """Resize the position embeddings that a report names as resized, in place.
 
-    mmpretrain's ViT takes every grid for a square, and one of as many patches for its own.
+    mmpretrain's ViT takes every grid for a square, and one with as many patches for its own.
     """
     for line in report.resized:
         name = line.split()[0]
@@ -166,16 +169,19 @@ def compare(
     allow_unexpected: Sequence[str] = (),
     grid: Grid | None = None,
 ) -> LoadReport:
-    """Say what of a state dict would load into a model; see :func:`fill`."""
+    """Report on the keys of a state dict that would load into a model; see :func:`fill`."""
     own = model.state_dict()
     report = LoadReport(str(checkpoint))
     may_lack, may_leave = _beginnings(allow_missing), _beginnings(allow_unexpected)
+
     for name in own.keys() - state_dict.keys():
         names = report.allowed if name.startswith(may_lack) else report.missing
         names.append(f'{name} (expected {tuple(own[name].shape)})')
+
     for name in state_dict.keys() - own.keys():
         names = report.allowed if name.startswith(may_leave) else report.unexpected
         names.append(f'{name} (found {tuple(state_dict[name].shape)})')
+
     for name in own.keys() & state_dict.keys():
         found, expected = tuple(state_dict[name].shape), tuple(own[name].shape)
         owner = position_owner(model, name)
@@ -185,12 +191,14 @@ def compare(
             report.loaded.append(name)
         else:
             report.mismatched.append(f'{name} (expected {expected}, found {found})')
+
     for key in ('loaded', 'resized', 'mismatched', 'missing', 'unexpected', 'allowed'):
         getattr(report, key).sort()
     return report
 
 
 def _beginnings(given: str | Sequence[str]) -> tuple[str, ...]:
+    """Return one or several prefixes as a tuple."""
     return (given,) if isinstance(given, str) else tuple(given)
 
 
@@ -202,6 +210,7 @@ def _compare_grids(
     owner: Any,
     grid: Grid | None,
 ) -> None:
+    """Report whether a position embedding is loaded, resized or mismatched."""
     source, target = source_grid(owner, found[1], grid), tuple(owner.patch_resolution)
     if source == target:
         report.loaded.append(name)

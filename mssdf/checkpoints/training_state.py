@@ -1,4 +1,4 @@
-"""Reading all of a checkpoint of training, the log's buffers too, without running what is in it."""
+"""Reading of a complete training checkpoint, with the log's buffers, without running its code."""
 
 import os
 import pickle
@@ -13,7 +13,7 @@ from mmengine.logging import HistoryBuffer
 from .safe_load import CheckpointError, explain
 from .sharded_checkpoint import REST, ShardedCheckpointError, is_sharded_checkpoint, read_full
 
-# what MMEngine's runners take without a look when they resume
+# Types of the entries that MMEngine's runners use unchecked when they resume.
 KINDS: dict[str, tuple[type, ...]] = dict(
     state_dict=(Mapping,),
     optimizer=(Mapping,),
@@ -26,13 +26,14 @@ _METHODS = ('min', 'max', 'current', 'mean')
 
 
 def _method(owner: Any, name: str) -> Any:
-    """What stands for ``getattr`` in a file: it finds the methods of MMEngine's log buffers."""
+    """Find a method of MMEngine's log buffers, in place of ``getattr`` in a file."""
     if owner is not HistoryBuffer or name not in _METHODS:
         raise pickle.UnpicklingError(f'GLOBAL getattr of {name} was not an allowed global')
     return getattr(owner, name)
 
 
 def _allowed() -> list[Any]:
+    """List the functions and classes that a file may name."""
     arrays: Any = np.array([0.0]).__reduce__()[0]
     scalars: Any = np.float64(0).__reduce__()[0]
     kinds = [type(np.dtype(kind)) for kind in ('bool', 'int32', 'int64', 'float32', 'float64')]
@@ -45,24 +46,24 @@ def _allowed() -> list[Any]:
 
 
 def read_rest(path: str | os.PathLike) -> dict[str, Any]:
-    """Read one file of a checkpoint of training.
+    """Read one file of a training checkpoint.
 
     Raises:
-        CheckpointError: if it is missing, torn, or names other functions or classes than those of
-            tensors, arrays and MMEngine's log.
+        CheckpointError: if the file is missing, torn, or names functions or classes other than
+            those of tensors, arrays and MMEngine's log.
     """
     if not Path(path).is_file():
         raise CheckpointError(f'{path}: no such checkpoint file')
     try:
         with torch.serialization.safe_globals(_allowed()):
             content = torch.load(path, map_location='cpu', weights_only=True, mmap=True)
-    except Exception as error:  # a damaged pickle raises just about anything
+    except Exception as error:  # a damaged pickle may raise any type
         raise CheckpointError(f'{path}: {explain(error)}') from None
     return _without_program(content, path)
 
 
 def _without_program(content: Any, path: str | os.PathLike) -> dict[str, Any]:
-    """Drop ``meta.config``, which either of MMEngine's runners would run as Python on resuming."""
+    """Drop ``meta.config``, which MMEngine's runners would run as Python on resuming."""
     if not isinstance(content, dict):
         raise CheckpointError(f'{path}: expected a dictionary, found a {type(content).__name__}')
     meta = content.get('meta', {})
@@ -79,14 +80,14 @@ def _without_program(content: Any, path: str | os.PathLike) -> dict[str, Any]:
 
 
 def check_resumable(content: Mapping[str, Any], path: str | os.PathLike) -> None:
-    """See that a checkpoint of training tells what a run needs to go on.
+    """Check that a training checkpoint has what a run needs to resume.
 
     Args:
-        content: content of the file, of :func:`read_rest`.
-        path: file of the checkpoint, for the error.
+        content: content of the file, from :func:`read_rest`.
+        path: path of the checkpoint, for the error.
 
     Raises:
-        CheckpointError: with the key, what was expected and what was found.
+        CheckpointError: if a value is missing or out of range.
     """
     meta, hub = content.get('meta', {}), content.get('message_hub', {})
     for key in ('epoch', 'iter'):
@@ -109,10 +110,11 @@ def check_resumable(content: Mapping[str, Any], path: str | os.PathLike) -> None
 
 
 def read_training_state(path: str | os.PathLike) -> dict[str, Any]:
-    """Read a checkpoint of training, full or sharded, as a full one.
+    """Read a training checkpoint, full or sharded, as a full one.
 
     Raises:
-        CheckpointError: see :func:`read_rest`; also if a sharded one is not whole.
+        CheckpointError: if it cannot be read (see :func:`read_rest`), or a sharded one is
+            incomplete.
     """
     if not is_sharded_checkpoint(path):
         return read_rest(path)
