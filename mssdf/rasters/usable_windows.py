@@ -11,7 +11,7 @@ from functools import partial
 import numpy as np
 from numpy.typing import NDArray
 
-from .indexed_scene import Scene
+from .indexed_scene import IndexedScene
 from .raster import read_validity
 from .raster_reader import RasterReader
 from .resample import validity_on_grid
@@ -41,7 +41,7 @@ class WindowJudge:
         reader: reader of the scene's files.
     """
 
-    scene: Scene
+    scene: IndexedScene
     modalities: Mapping[str, ModalitySettings]
     windows: WindowOptions
     reader: RasterReader
