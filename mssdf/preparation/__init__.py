@@ -1,1 +1,1 @@
-"""From raw imagery to training data: pairs, public data sets, examples and statistics."""
+"""Preparation of training data from raw imagery: pairs, public data sets, examples, statistics."""

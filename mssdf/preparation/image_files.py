@@ -1,4 +1,4 @@
-"""Writing label maps, images and heights, each file whole or not at all."""
+"""Writing of label maps, images and heights, each file completely or not at all."""
 
 import warnings
 from pathlib import Path
@@ -15,14 +15,14 @@ NODATA = -9999.0
 
 
 def write_png(path: Path, image: NDArray[np.uint8]) -> None:
-    """Write (H, W) labels or (H, W, 3) red, green and blue."""
+    """Write labels (H, W), or an image (H, W, 3) in red, green and blue."""
     if image.ndim == 3:
         image = image[..., ::-1]
     write_atomically(path, cv2.imencode('.png', np.ascontiguousarray(image))[1].tobytes())
 
 
 def write_tif(path: Path, image: NDArray, nodata: float | None = None) -> None:
-    """Write (H, W) or (H, W, C); NaN becomes ``nodata``."""
+    """Write an image (H, W) or (H, W, C); NaN becomes ``nodata``."""
     bands = image[None] if image.ndim == 2 else image.transpose(2, 0, 1)
     if nodata is not None:
         bands = np.where(np.isfinite(bands), bands, nodata).astype(bands.dtype)

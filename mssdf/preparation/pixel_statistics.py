@@ -1,9 +1,9 @@
-"""Mean, deviation, extremes and exact percentiles of a stream of pixels, mergeable.
+"""Moments, extremes and exact percentiles of a stream of pixels, mergeable.
 
 Percentiles of 8- and 16-bit integers come from a histogram with one bin per value. 32-bit floats
-are mapped to unsigned integers of the same order; a first pass counts them by their upper 16 bits,
-which tells for each percentile in which bin its value lies, and a second pass counts the lower 16
-bits within those bins alone. Both are exact.
+are mapped to unsigned integers of the same order. A first pass counts them by their upper 16 bits,
+which locates the bin of each percentile; a second pass counts the lower 16 bits within those bins
+alone. Both are exact.
 """
 
 from collections.abc import Sequence
@@ -15,7 +15,7 @@ LOW_BITS = 16
 
 
 def ordered_keys(values: NDArray) -> NDArray[np.uint32]:
-    """Unsigned integers that sort as the values do, from uint8, uint16, int16 or float32."""
+    """Map uint8, uint16, int16 or float32 to unsigned integers that sort in the same order."""
     if values.dtype == np.float32:
         bits = np.ascontiguousarray(values).view(np.uint32)
         negative = bits >> 31 == 1
@@ -24,7 +24,7 @@ def ordered_keys(values: NDArray) -> NDArray[np.uint32]:
 
 
 def from_keys(keys: NDArray[np.uint32], dtype: np.dtype) -> NDArray:
-    """The values of :func:`ordered_keys`."""
+    """Map the integers of :func:`ordered_keys` back to values."""
     if dtype == np.float32:
         keys = np.asarray(keys, dtype=np.uint32)
         positive = keys >> 31 == 1
@@ -33,11 +33,11 @@ def from_keys(keys: NDArray[np.uint32], dtype: np.dtype) -> NDArray:
 
 
 class PixelStatistics:
-    """Statistics of C bands, over all pixels that :meth:`update` has seen.
+    """Statistics of C bands over all pixels that :meth:`update` has received.
 
     Args:
-        bands: C.
-        dtype: of the values, uint8, uint16, int16 or float32.
+        bands: number C of bands.
+        dtype: number type of the values: uint8, uint16, int16 or float32.
     """
 
     ARRAYS = ('count', 'mean', 'squares', 'low', 'high', 'coarse')
@@ -55,7 +55,7 @@ class PixelStatistics:
 
     @property
     def bands(self) -> int:
-        """C."""
+        """Number C of bands."""
         return len(self.count)
 
     def update(self, values: NDArray) -> None:
@@ -72,14 +72,14 @@ class PixelStatistics:
             self.coarse[band] += np.bincount(keys, minlength=self.coarse.shape[1])
 
     def merge(self, other: 'PixelStatistics') -> None:
-        """Add what another has seen."""
+        """Add the pixels of other statistics."""
         self._merge_moments(other.count, other.mean, other.squares)
         self.low = np.minimum(self.low, other.low)
         self.high = np.maximum(self.high, other.high)
         self.coarse += other.coarse
 
     def _merge_moments(self, count: NDArray, mean: NDArray, squares: NDArray) -> None:
-        """Chan, Golub, LeVeque (1979): stable however large the mean is beside the deviation."""
+        """Merge moments, stably for a large mean (Chan, Golub, LeVeque 1979)."""
         total = self.count + count
         share = count / np.maximum(total, 1)
         delta = mean - self.mean
@@ -93,7 +93,7 @@ class PixelStatistics:
         return np.sqrt(self.squares / np.maximum(self.count, 1))
 
     def wanted_bins(self, percentiles: Sequence[float]) -> list[NDArray[np.int64]]:
-        """Per band, the sorted coarse bins that hold a value which a percentile needs."""
+        """List, per band, the sorted coarse bins of the values that percentiles need."""
         return [
             np.unique(self._locate(band, ranks)[0])
             for band in range(self.bands)
@@ -103,7 +103,7 @@ class PixelStatistics:
     def _locate(
         self, band: int, ranks: NDArray[np.int64]
     ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-        """Coarse bin of the values of given ranks, and their ranks within it."""
+        """Find the coarse bins of values of given ranks, and their ranks within them."""
         below = np.concatenate([[0], np.cumsum(self.coarse[band])])
         bins = np.searchsorted(below, ranks, side='right') - 1
         return bins, ranks - below[bins]
@@ -111,14 +111,14 @@ class PixelStatistics:
     def percentiles(
         self, percentiles: Sequence[float], fine: 'FineCounts | None' = None
     ) -> NDArray[np.float64]:
-        """Exact percentiles, interpolated as NumPy does by default.
+        """Compute exact percentiles, interpolated as NumPy does by default.
 
         Args:
-            percentiles: P of them, 0 … 100.
-            fine: the second pass, for floats.
+            percentiles: P percentiles, 0 … 100.
+            fine: counts of the second pass, for floats.
 
         Returns:
-            (P, C).
+            Values (P, C).
         """
         columns = []
         for band in range(self.bands):
@@ -135,10 +135,10 @@ class PixelStatistics:
 
 
 class FineCounts:
-    """The second pass over floats: counts of the lower bits within the wanted coarse bins.
+    """A second pass over floats: counts of the lower bits within the wanted coarse bins.
 
     Args:
-        bins: per band, sorted coarse bins.
+        bins: sorted coarse bins of each band.
     """
 
     def __init__(self, bins: Sequence[NDArray[np.int64]]) -> None:
@@ -158,14 +158,14 @@ class FineCounts:
             counts += np.bincount(flat, minlength=counts.size).reshape(counts.shape)
 
     def merge(self, other: 'FineCounts') -> None:
-        """Add what another has seen."""
+        """Add the pixels of other counts."""
         for mine, theirs in zip(self.counts, other.counts, strict=True):
             mine += theirs
 
     def locate(
         self, band: int, bins: NDArray[np.int64], ranks: NDArray[np.int64]
     ) -> NDArray[np.int64]:
-        """Lower bits of the values of given ranks within their coarse bins."""
+        """Find the lower bits of values of given ranks within their coarse bins."""
         slots = np.searchsorted(self.bins[band], bins)
         below = np.cumsum(self.counts[band], axis=1)
         found = [
@@ -178,7 +178,7 @@ class FineCounts:
 def _ranks(
     percentiles: Sequence[float], count: int
 ) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
-    """Ranks of the two values around each percentile (2, P), and the share of the upper (P,)."""
+    """Compute the ranks of the values around each percentile (2, P), and the upper share (P,)."""
     position = np.asarray(percentiles, dtype=np.float64) / 100 * max(0, count - 1)
     low = np.floor(position).astype(np.int64)
     return np.stack([low, np.minimum(low + 1, max(0, count - 1))]), position - low

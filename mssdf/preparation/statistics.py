@@ -1,7 +1,7 @@
-"""Statistics of a dataset's modalities, streamed over its files in several processes.
+"""Statistics of a dataset's modalities, computed over its files in several processes.
 
-Absolute values are taken once per pixel from each file at its own resolution; those relative to
-the median of their window from the windows of the dataset's grid, as training sees them.
+Absolute values are taken once per pixel from each file at its own resolution. Values relative to
+the median of their window are taken from the windows of the dataset's grid, as in training.
 """
 
 import json
@@ -34,19 +34,19 @@ from .statistics_state import StatisticsState, digest_of
 
 PERCENTILES = (1.0, 5.0, 25.0, 50.0, 75.0, 95.0, 99.0)
 
-# Values of a task, and of what is decoded at once.
+# Numbers of values of a task, and of a block that is decoded at once.
 TASK_VALUES = 128_000_000
 BLOCK_VALUES = 8_000_000
 
 
 @dataclass(frozen=True)
 class Part:
-    """Something to read for one modality: rows of a file, or windows of a scene.
+    """A part to read for one modality: rows of a file, or windows of a scene.
 
     Attributes:
-        modality: to which the pixels count.
-        relative: whether to subtract each window's median.
-        source: the file.
+        modality: name of the modality to which the pixels count.
+        relative: whether each window's median is subtracted.
+        source: source of the pixels.
         rows: first and last row (exclusive), for absolute values.
         scene: number of the scene, for relative values.
     """
@@ -59,13 +59,13 @@ class Part:
 
     @property
     def name(self) -> tuple[str, bool]:
-        """What its pixels are added to."""
+        """Modality and kind of values to which its pixels are added."""
         return self.modality, self.relative
 
 
 @dataclass
 class Measured:
-    """What a part gave."""
+    """A result of one part."""
 
     statistics: PixelStatistics | None = None
     fine: FineCounts | None = None
@@ -80,35 +80,40 @@ def compute_statistics(
     workers: int = 1,
     partial: str | os.PathLike | None = None,
 ) -> dict[str, dict[str, Any]]:
-    """Statistics per modality and band, over the valid pixels of all scenes.
+    """Compute statistics per modality and band over the valid pixels of all scenes.
 
     Args:
-        dataset: its scenes with usable windows are read; the pipeline is not run.
-        relative: modalities of which to measure the height above the window's median too.
-        percentiles: 0 … 100.
-        workers: processes.
-        partial: file that keeps what is done when it is interrupted, and is taken up again.
+        dataset: dataset whose scenes with usable windows are read; its pipeline is not run.
+        relative: names of modalities whose height above the window's median is measured too.
+        percentiles: percentiles, 0 … 100.
+        workers: number of processes.
+        partial: path of a file that stores the progress on interruption, from which a later call
+            resumes.
 
     Returns:
-        Per modality ``mean``, ``std``, ``min``, ``max`` (a list over bands each), ``percentiles``
-        (by name, a list over bands), ``valid_share``, ``pixels``, ``dtype`` and, where asked for,
-        ``relative`` with the same of the relative values.
+        For each modality ``mean``, ``std``, ``min``, ``max`` (a list over bands each),
+        ``percentiles`` (by name, a list over bands), ``valid_share``, ``pixels``, ``dtype`` and,
+        where requested, ``relative`` with the same of the relative values.
 
     Raises:
-        KeyError: on an unknown modality in ``relative``.
-        ValueError: when a modality has no valid pixel, or a percentile is out of range.
-        UnreadableDataError: when too many files cannot be read.
+        KeyError: if ``relative`` names an unknown modality.
+        ValueError: if a modality has no valid pixel, or a percentile is out of range.
+        UnreadableDataError: if too many files cannot be read.
     """
     unknown = sorted(set(relative) - set(dataset.modalities))
     if unknown:
         raise KeyError(f'relative: expected some of {list(dataset.modalities)}, found {unknown}')
+
     wrong = [p for p in percentiles if not 0 <= p <= 100]
     if wrong:
         raise ValueError(f'percentiles: expected values from 0 to 100, found {wrong}')
+
     dataset.full_init()
     parts = list(_parts(dataset, relative))
     files = {part.source.path for part in parts}
     listing = cache(list_folder)
+
+    # A partial result is only valid for the same files, settings and windows.
     digest = digest_of(
         parts,
         dataset.windows,
@@ -117,6 +122,7 @@ def compute_statistics(
         [_facts_of(file, listing) for file in sorted(files)],
     )
     state = StatisticsState.load(partial, digest) if partial else StatisticsState(digest)
+
     try:
         _run(dataset, parts, state, 0, workers)
         for modality in dataset.modalities:
@@ -132,15 +138,17 @@ def compute_statistics(
             state.save(partial)
             print_log(f'what is done is kept in {partial}', logger='current')
         raise
+
     if partial:
         Path(partial).unlink(missing_ok=True)
+
     return {
         modality: _summary(dataset, modality, state, percentiles) for modality in dataset.modalities
     }
 
 
 def _facts_of(file: str, listing: Listing) -> list[FileFacts]:
-    """Facts of what decides the pixels of a raster; none if it cannot be read."""
+    """List the facts of files that determine the pixels of a raster; none if it is unreadable."""
     try:
         return raster_facts(file, listing)
     except OSError:
@@ -170,7 +178,7 @@ def _parts(dataset: MultiModalRasterDataset, relative: Sequence[str]) -> Iterato
                 yield Part(modality, True, source, scene=number)
 
 
-# The dataset, in each worker process.
+# The dataset and the open rasters of each worker process.
 _dataset: MultiModalRasterDataset | None = None
 _pool: RasterPool | None = None
 
@@ -181,7 +189,7 @@ def _start_worker(dataset: MultiModalRasterDataset) -> None:
 
 
 def _start_process(dataset: MultiModalRasterDataset) -> None:
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent decides what Ctrl-C means
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent handles Ctrl-C
     _start_worker(dataset)
 
 
@@ -192,7 +200,7 @@ def _run(
     number: int,
     workers: int,
 ) -> None:
-    """Do what is left of a pass; an unreadable file is counted, and too many of them raise."""
+    """Do the rest of a pass; an unreadable file is counted, and too many raise an error."""
     left = [
         i
         for i, part in enumerate(parts)
@@ -203,7 +211,7 @@ def _run(
     jobs = ((i, parts[i], bins.get(parts[i].name)) for i in left)
     for i, measured in track(_map(dataset, jobs, workers), len(left), what):
         if measured.failure is not None:
-            if number:  # was readable before: its pixels are in the first pass
+            if number:  # it was readable before, so its pixels are in the first pass
                 raise measured.failure
             dataset.note_failure(measured.failure.path, measured.failure.reason)
             state.failed.add(i)
@@ -219,7 +227,7 @@ def _map(
     jobs: Iterator[tuple[int, Part, Sequence[NDArray] | None]],
     workers: int,
 ) -> Iterator[tuple[int, Measured]]:
-    """Measure parts, in whatever order they are ready."""
+    """Measure parts, and yield them in the order of completion."""
     if workers <= 1:
         _start_worker(dataset)
         for i, part, bins in jobs:
@@ -237,7 +245,7 @@ def _map(
 
 
 def _measure(part: Part, bins: Sequence[NDArray] | None) -> Measured:
-    """One part, in a worker: the first pass without ``bins``, the second with them."""
+    """Measure one part in a worker: the first pass without ``bins``, the second with them."""
     assert _dataset is not None and _pool is not None  # _start_worker has run
     dtype = 'float32' if part.relative else _dataset.dtypes[part.modality]
     statistics = PixelStatistics(len(part.source.bands), dtype) if bins is None else None
@@ -258,7 +266,7 @@ def _measure(part: Part, bins: Sequence[NDArray] | None) -> Measured:
 
 
 def _absolute_values(part: Part) -> Iterator[tuple[NDArray, int]]:
-    """Valid pixels (C, n) of blocks of rows, and how many pixels the blocks have."""
+    """Yield valid pixels (C, n) of blocks of rows, and the number of pixels in each block."""
     assert _dataset is not None and _pool is not None
     source = part.source
     width = source.header.width
@@ -272,7 +280,7 @@ def _absolute_values(part: Part) -> Iterator[tuple[NDArray, int]]:
 
 
 def _relative_values(part: Part) -> Iterator[tuple[NDArray, int]]:
-    """Valid pixels (C, n) of windows less the window's median over them, as in training."""
+    """Yield valid pixels (C, n) of windows minus their median, as in training."""
     assert _dataset is not None
     for window in _dataset.windows_of(part.scene):
         read = _dataset.read_modality(part.scene, part.modality, window)

@@ -1,4 +1,4 @@
-"""How far the statistics of a dataset have come; written when they are interrupted."""
+"""Progress of the statistics of a dataset, saved on interruption."""
 
 import hashlib
 import logging
@@ -12,16 +12,16 @@ from numpy.typing import NDArray
 
 from .pixel_statistics import FineCounts, PixelStatistics
 
-# A modality, and whether its values are relative to the median of their window.
+# Name of a modality, and whether its values are relative to the median of their window.
 Name = tuple[str, bool]
 
 
 class StatisticsState:
-    """Sums over the parts read so far, in either of the two passes.
+    """A set of sums over the parts that either pass has read so far.
 
     Attributes:
-        totals, fine, pixels: by name, what the first and the second pass have counted.
-        done: numbers of the parts read, of the first and of the second pass.
+        totals, fine, pixels: counts of the first and the second pass, by name.
+        done: numbers of the parts that the first and the second pass have read.
         failed: numbers of the parts that could not be read.
     """
 
@@ -48,7 +48,7 @@ class StatisticsState:
                 self.fine[name] = FineCounts(total.wanted_bins(percentiles))
 
     def save(self, path: str | os.PathLike) -> None:
-        """Write everything, under a temporary name first."""
+        """Write the state, under a temporary name first."""
         arrays: dict[str, NDArray] = dict(
             digest=np.array(self.digest),
             failed=np.array(sorted(self.failed), dtype=np.int64),
@@ -71,8 +71,9 @@ class StatisticsState:
 
     @classmethod
     def load(cls, path: str | os.PathLike, digest: str) -> 'StatisticsState':
-        """Take up where it was left, if the file is of the same data and settings."""
+        """Load a state, if the file has the same data and settings; else begin anew."""
         state = cls(digest)
+
         try:
             with np.load(path, allow_pickle=False) as file:
                 arrays = dict(file)
@@ -81,11 +82,13 @@ class StatisticsState:
         except (OSError, ValueError) as error:
             print_log(f'{path} cannot be read: {error}', logger='current', level=logging.WARNING)
             return state
+
         if str(arrays['digest']) != digest:
             return state
         state.failed.update(arrays['failed'].tolist())
         for i in (0, 1):
             state.done[i].update(arrays[f'done{i}'].tolist())
+
         for key in [key.removesuffix('/dtype') for key in arrays if key.endswith('/dtype')]:
             modality, relative = key.rsplit('/', 1)
             name = modality, bool(int(relative))
@@ -94,13 +97,15 @@ class StatisticsState:
             for attribute in PixelStatistics.ARRAYS:
                 setattr(total, attribute, arrays[f'{key}/{attribute}'])
             state.totals[name], state.pixels[name] = total, int(arrays[f'{key}/pixels'])
+
             if f'{key}/bins0' in arrays:
                 fine = FineCounts([arrays[f'{key}/bins{band}'] for band in range(bands)])
                 fine.counts = [arrays[f'{key}/counts{band}'] for band in range(bands)]
                 state.fine[name] = fine
+
         return state
 
 
 def digest_of(*facts: object) -> str:
-    """Of everything that a state is bound to."""
+    """Hash all facts that a state depends on."""
     return hashlib.sha256('\n'.join(map(repr, facts)).encode()).hexdigest()

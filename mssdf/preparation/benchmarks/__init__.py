@@ -1,1 +1,1 @@
-"""From data sets as they are published to the layouts that the configs read."""
+"""Conversion of published data sets to the layouts that the configs read."""

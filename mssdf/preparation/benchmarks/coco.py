@@ -1,4 +1,4 @@
-"""Boxes of DIOR and NWPU VHR-10 as COCO's json."""
+"""Boxes of DIOR and NWPU VHR-10 as COCO's JSON."""
 
 import re
 from collections.abc import Iterable, Sequence
@@ -22,10 +22,10 @@ class LabeledImage:
     """An image with its boxes.
 
     Attributes:
-        file: its name in the data set's folder of images.
-        width, height: in pixels.
-        boxes: left, top, right and bottom in pixels, and the class's place in the list.
-        dropped: what was wrong with boxes that were left out.
+        file: name of the image in the data set's folder.
+        width, height: size in pixels.
+        boxes: left, top, right and bottom in pixels, and the index of the class.
+        dropped: reasons for the boxes that were left out.
     """
 
     file: str
@@ -35,7 +35,7 @@ class LabeledImage:
     dropped: list[str] = field(default_factory=list)
 
     def add(self, box: Box, label: int) -> None:
-        """Add a box, cut to the image; one without area is dropped."""
+        """Add a box, cut to the image; a box without area is dropped."""
         left, top = max(box[0], 0.0), max(box[1], 0.0)
         right, bottom = min(box[2], float(self.width)), min(box[3], float(self.height))
         if right <= left or bottom <= top:
@@ -49,8 +49,8 @@ def read_dior(xml: Path, image: Path, classes: Sequence[str]) -> LabeledImage:
 
     Raises:
         FileNotFoundError: if the XML or the image is missing.
-        ValueError: for XML that is no annotation, a number that is none, another size than the
-            image's, or an unknown class.
+        ValueError: if the XML is not an annotation, a number is malformed, the size is not the
+            image's, or a class is unknown.
     """
     height, width = image_size(image)
     stated, objects = read_objects(xml, 'bndbox', ('xmin', 'ymin', 'xmax', 'ymax'), classes)
@@ -65,11 +65,11 @@ def read_dior(xml: Path, image: Path, classes: Sequence[str]) -> LabeledImage:
 
 
 def read_vhr10(text: Path, image: Path, classes: Sequence[str]) -> LabeledImage:
-    """Read the boxes of an image from NWPU VHR-10's text: ``(x1,y1),(x2,y2),class`` a line.
+    """Read the boxes of an image from NWPU VHR-10's lines ``(x1,y1),(x2,y2),class``.
 
     Raises:
         FileNotFoundError: if the text or the image is missing.
-        ValueError: for another line, or an unknown class.
+        ValueError: if a line has another form, or a class is unknown.
     """
     if not text.is_file():
         raise FileNotFoundError(f'{text}: no such file, to go with {image.name}')
@@ -91,16 +91,16 @@ def read_vhr10(text: Path, image: Path, classes: Sequence[str]) -> LabeledImage:
 
 
 def image_size(path: Path) -> tuple[int, int]:
-    """Height and width.
+    """Read the height and width of an image.
 
     Raises:
-        FileNotFoundError, ValueError: if it is missing or no image.
+        FileNotFoundError, ValueError: if the file is missing or not an image.
     """
     if not path.is_file():
         raise FileNotFoundError(f'{path}: no such file')
     try:
         image = cv2.imread(str(path))
-    except cv2.error as error:  # larger than OpenCV reads
+    except cv2.error as error:  # the image is larger than OpenCV reads
         raise ValueError(f'{path}: cannot be read as an image: {error.err}') from None
     if image is None:
         raise ValueError(f'{path}: cannot be read as an image')
@@ -108,12 +108,13 @@ def image_size(path: Path) -> tuple[int, int]:
 
 
 def to_coco(images: Iterable[LabeledImage], classes: Sequence[str]) -> dict[str, list[Any]]:
-    """COCO's dictionary: categories from 1 in the order of the classes, boxes as x, y, w, h."""
+    """Make COCO's dictionary: categories from 1 in the order of the classes, boxes as xywh."""
     content: dict[str, list[Any]] = dict(
         images=[],
         annotations=[],
         categories=[dict(id=label, name=name) for label, name in enumerate(classes, 1)],
     )
+
     for number, image in enumerate(images, 1):
         content['images'].append(
             dict(id=number, file_name=image.file, width=image.width, height=image.height)
@@ -129,4 +130,5 @@ def to_coco(images: Iterable[LabeledImage], classes: Sequence[str]) -> dict[str,
                     iscrowd=0,
                 )
             )
+
     return content

@@ -1,4 +1,4 @@
-"""Label maps in colors to indices."""
+"""Conversion of label maps in colors to indices."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -13,20 +13,20 @@ def indices_from_colors(
     path: str | Path,
     tolerance: int = 0,
 ) -> NDArray[np.uint8]:
-    """Replace each color by its place in the palette.
+    """Replace each color by its index in the palette.
 
     Args:
-        image: (H, W, 3) red, green and blue.
+        image: image (H, W, 3) in red, green and blue.
         palette: colors, at most 255.
-        path: of the image, for the error.
-        tolerance: how far each of red, green and blue may be from a color of the palette.
+        path: path of the image, for the error.
+        tolerance: largest difference of red, green and blue each from a color of the palette.
 
     Returns:
-        (H, W) indices.
+        Indices (H, W).
 
     Raises:
-        ValueError: for an image that is not of three bands, or a color that is not in the
-            palette; it names the first one.
+        ValueError: if the image does not have three bands, or a color is missing in the palette;
+            the first such color is named.
     """
     if image.ndim != 3 or image.shape[2] != 3:
         raise ValueError(f'{path}: expected labels as colors of 3 bands, found {image.shape}')

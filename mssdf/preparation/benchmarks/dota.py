@@ -1,4 +1,4 @@
-"""DOTA cut into tiles by mmrotate's splitter, a part whole or not at all."""
+"""DOTA cut into tiles by mmrotate's splitter, each part completely or not at all."""
 
 import importlib.util
 import json
@@ -17,17 +17,17 @@ from mssdf.utils.atomic_file import write_atomically
 from mssdf.utils.folders import files_in
 from mssdf.utils.progress import track
 
-ENDINGS = ('.jpg', '.JPG', '.png', '.tif', '.bmp')  # those that the splitter takes
+ENDINGS = ('.jpg', '.JPG', '.png', '.tif', '.bmp')  # endings that the splitter takes
 RECORD = 'split_dota.json'
 
 
 @dataclass(frozen=True)
 class Tiling:
-    """How to cut.
+    """Settings of the cutting.
 
     Attributes:
-        size, overlap: of tiles in pixels.
-        workers: processes.
+        size, overlap: side and overlap of the tiles in pixels.
+        workers: number of processes.
     """
 
     size: int
@@ -36,7 +36,7 @@ class Tiling:
 
 
 def find_splitter() -> Path:
-    """Mmrotate's script.
+    """Find mmrotate's splitter.
 
     Raises:
         FileNotFoundError: if mmrotate is not installed, or has no such script.
@@ -51,31 +51,37 @@ def find_splitter() -> Path:
 
 
 def split_part(images: Path, boxes: Path | None, target: Path, tiling: Tiling) -> str:
-    """Cut the images of a folder, unless that was done; say what became of it.
+    """Cut the images of a folder, unless that was done; report the result.
 
     Args:
-        images: folder.
-        boxes: folder of their text files; None without.
-        target: folder to make.
-        tiling: how to cut.
+        images: folder of the images.
+        boxes: folder of their text files; None for images without.
+        target: folder to write.
+        tiling: settings of the cutting.
+
+    Returns:
+        Report in one line.
 
     Raises:
         FileNotFoundError: if images or boxes are missing.
-        FileExistsError: if something else is at ``target``.
-        ValueError: if it was cut otherwise before, tiles have gone since, or a line of boxes is
-            none that the splitter takes.
+        FileExistsError: if ``target`` has other content.
+        ValueError: if it was cut with other settings before, tiles have been removed since, or the
+            splitter cannot read a line of boxes.
         RuntimeError: if the splitter fails, or leaves an image without tiles.
     """
     if target.exists():
         return f'done before: {_check_done(target, tiling)}'
+
     names = sorted(path.stem for path in files_in(images) if path.suffix in ENDINGS)
     if not names:
         raise FileNotFoundError(f'{images}: expected images, found none')
     if boxes is not None:
-        for name in names:  # the splitter takes an image without its file for an empty one
+        for name in names:  # to the splitter, an image without this file is empty
             if not (boxes / f'{name}.txt').is_file():
                 raise FileNotFoundError(f'{boxes / name}.txt: no such file, to go with {name}')
         check_raw([boxes / f'{name}.txt' for name in names])
+
+    # The splitter writes beside the target; only a complete part takes its place.
     partial = target.with_name(f'.{target.name}.partial')
     shutil.rmtree(partial, ignore_errors=True)
     partial.parent.mkdir(parents=True, exist_ok=True)
@@ -84,6 +90,7 @@ def split_part(images: Path, boxes: Path | None, target: Path, tiling: Tiling) -
         command += ['--ann-dirs', str(boxes)]
     command += ['--sizes', str(tiling.size), '--gaps', str(tiling.overlap)]
     command += ['--nproc', str(tiling.workers), '--save-dir', str(partial)]
+
     for _ in track(_run(command, target.name), len(names), target.name):
         pass
     count = _count(partial)
@@ -93,9 +100,11 @@ def split_part(images: Path, boxes: Path | None, target: Path, tiling: Tiling) -
             f'{partial}: expected tiles of every image and as many files of boxes, found none of '
             f'{sorted(lacking)[:5]}, {count} tiles'
         )
+
     counts = dict(size=tiling.size, overlap=tiling.overlap, images=len(names), tiles=count)
     write_atomically(partial / RECORD, json.dumps(counts).encode())
     partial.rename(target)
+
     return f'{len(names)} images, {count} tiles'
 
 
@@ -125,7 +134,7 @@ def _count(target: Path) -> int:
 
 
 def _run(command: list[str], part: str) -> Iterator[None]:
-    """Run the splitter; yield whenever an image is done."""
+    """Run the splitter; yield whenever an image is finished."""
     last = deque[str](maxlen=20)
     process = subprocess.Popen(
         command,
@@ -133,8 +142,9 @@ def _run(command: list[str], part: str) -> Iterator[None]:
         stderr=subprocess.PIPE,
         text=True,
         errors='replace',
-        start_new_session=True,  # its workers end with it
+        start_new_session=True,  # its workers get the signal as well
     )
+
     try:
         assert process.stderr is not None
         for line in process.stderr:
@@ -146,5 +156,6 @@ def _run(command: list[str], part: str) -> Iterator[None]:
         raise
     finally:
         process.wait()
+
     if process.returncode:
         raise RuntimeError(f'{part}: the splitter failed:\n{"".join(last)}')

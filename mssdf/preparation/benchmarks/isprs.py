@@ -15,7 +15,7 @@ from ..image_files import NODATA, write_png, write_tif
 from .colors import indices_from_colors
 from .tiling import cut, tile_places
 
-# The contest's split; Potsdam's as 'row_column'.
+# The contest's split, with Potsdam's tiles as 'row_column'.
 TRAIN = dict(
     potsdam='2_10 2_11 2_12 3_10 3_11 3_12 4_10 4_11 4_12 5_10 5_11 5_12 6_7 6_8 6_9 6_10 6_11 '
     '6_12 7_7 7_8 7_9 7_10 7_11 7_12'.split(),
@@ -28,22 +28,22 @@ VAL = dict(
 TILE = dict(
     potsdam=re.compile(r'potsdam_0*(\d+)_0*(\d+)'), vaihingen=re.compile(r'area(\d+)(?!\d)')
 )
-SLACK = 2  # pixels by which a surface model may be smaller than its image
+SLACK = 2  # largest number of pixels by which a surface model may be smaller than its image
 
 
 @dataclass(frozen=True)
 class TileJob:
-    """One tile of the contest to clip.
+    """A tile of the contest to clip.
 
     Attributes:
-        name: such as ``2_10``.
-        split: ``train`` or ``val``.
-        image, labels: files; the labels as colors.
-        eroded: labels without the borders of objects; None without.
-        heights: file of heights; None without.
-        out: folder to write to.
-        size, stride: of the clips in pixels.
-        tolerance: of colors.
+        name: name of the tile, such as ``2_10``.
+        split: name of the split, ``train`` or ``val``.
+        image, labels: paths of the image and of the labels in colors.
+        eroded: path of labels without the borders of objects; None without them.
+        heights: path of the heights; None without them.
+        out: folder of the clips.
+        size, stride: side and distance of the clips in pixels.
+        tolerance: largest difference from a color of the palette.
         scale: meters per unit of the heights.
     """
 
@@ -61,16 +61,16 @@ class TileJob:
 
 
 def find_tiles(folder: Path, dataset: str, suffix: str = '') -> dict[str, Path]:
-    """Files of a folder by the tile's name.
+    """Find the files of a folder by the tile's name.
 
     Args:
-        folder: with them, at any depth.
-        dataset: ``potsdam`` or ``vaihingen``.
-        suffix: end of their names, where there are several files of each tile.
+        folder: folder that contains them, at any depth.
+        dataset: name of the data set, ``potsdam`` or ``vaihingen``.
+        suffix: ending of their names, where there are several files of each tile.
 
     Raises:
         FileNotFoundError: if the folder has no file of any tile.
-        ValueError: if two files are of the same tile.
+        ValueError: if two files belong to the same tile.
     """
     found: dict[str, Path] = {}
     for path in files_below(folder, suffix):
@@ -90,7 +90,7 @@ def find_tiles(folder: Path, dataset: str, suffix: str = '') -> dict[str, Path]:
 
 
 def clip(job: TileJob) -> str:
-    """Write the clips of a tile; ``'there'`` if they all are, whole."""
+    """Write the clips of a tile; return ``'there'`` if all of them exist."""
     image, _ = read_image(str(job.image))
     height, width = image.shape[:2]
     places = list(tile_places(height, width, job.size, job.stride))
@@ -124,7 +124,7 @@ def _files(job: TileJob, place: tuple[int, int, int, int]) -> dict[str, Path]:
 
 
 def _is_there(job: TileJob, place: tuple[int, int, int, int]) -> bool:
-    # written to another name and moved: what is there is whole
+    # Files are written under another name and moved, so an existing one is complete.
     return all(path.is_file() for path in _files(job, place).values())
 
 
@@ -140,7 +140,7 @@ def _read_labels(path: Path, image: NDArray, job: TileJob) -> NDArray[np.uint8]:
 
 def _read_heights(job: TileJob, image: NDArray) -> NDArray[np.float32]:
     assert job.heights is not None
-    # another scale than 1 says what the values are
+    # With another scale than 1, the unit in the file is ignored.
     values, valid = read_image(str(job.heights), unit=None if job.scale == 1 else 'ignore')
     if values.shape[2] != 1:
         raise ValueError(

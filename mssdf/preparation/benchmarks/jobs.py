@@ -1,4 +1,4 @@
-"""Many independent pieces of work, in several processes, each of which may be done already."""
+"""Many independent jobs in several processes, some of which may be done already."""
 
 from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor
@@ -16,17 +16,17 @@ def run_jobs(
     """Do all jobs, with a progress bar.
 
     Args:
-        work: does one and says what became of it, such as ``'written'`` or ``'there'``; of a
-            module, so that other processes find it.
-        jobs: of them.
-        workers: processes; 0 works in this one.
-        what: they are, for the progress bar.
+        work: function of a module that does one job and returns a word on the result, such as
+            ``'written'`` or ``'there'``.
+        jobs: jobs to do.
+        workers: number of processes; 0 works in this one.
+        what: name of the jobs, for the progress bar.
 
     Returns:
-        How often each word was said.
+        Number of times that each word was returned.
 
     Raises:
-        Exception: the first that ``work`` raises; what was done before stays done.
+        Exception: if ``work`` raises; finished jobs are kept.
     """
     counts: dict[str, int] = {}
     if workers == 0:
@@ -34,7 +34,7 @@ def run_jobs(
         for word in track(results, len(jobs), what):
             counts[word] = counts.get(word, 0) + 1
         return counts
-    # not forked: GDAL's and PROJ's threads and locks would be, too
+    # Processes are not forked, as GDAL's and PROJ's threads and locks would be copied.
     with ProcessPoolExecutor(workers, mp_context=get_context('spawn')) as pool:
         try:
             for word in track(pool.map(work, jobs), len(jobs), what):

@@ -1,4 +1,4 @@
-"""The settings that what is there was made with."""
+"""Record of the settings that an output was made with."""
 
 import json
 from collections.abc import Iterable, Mapping
@@ -9,17 +9,17 @@ from mssdf.utils.atomic_file import write_atomically
 
 
 def keep_settings(path: Path, settings: Mapping[str, Any], made: Iterable[Path]) -> None:
-    """Write settings down beside the output, or see that they are those of the first run.
+    """Write the settings beside the output, or check them against those of the first run.
 
-    What is there is not made again; made with other settings, the output would be a mixture.
+    Existing files are not made again, so with other settings the output would be a mixture.
 
     Args:
-        path: json to write.
-        settings: by name; None says that this run has nothing to do with one.
-        made: files that are there; without any, there is nothing to mix with.
+        path: path of the JSON file.
+        settings: settings by name; None marks one that does not concern this run.
+        made: existing files; without any, no mixture is possible.
 
     Raises:
-        ValueError: if a setting is another one than before, or they cannot be read.
+        ValueError: if a setting differs from the record, or the record cannot be read.
     """
     before: dict[str, Any] = {}
     if path.is_file() and next(iter(made), None) is not None:

@@ -1,4 +1,4 @@
-"""How many pixels of each class an image has."""
+"""Numbers of pixels of each class in label maps."""
 
 from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
@@ -13,12 +13,12 @@ from mssdf.utils.progress import track
 
 
 def count_labels(path: Path) -> NDArray[np.int64]:
-    """Pixels of each value of a label map."""
+    """Count the pixels of each value in a label map."""
     return np.bincount(read_labels(str(path)).ravel(), minlength=256)
 
 
 def count_all(paths: Sequence[Path], workers: int) -> NDArray[np.int64]:
-    """(N, 256) pixels of each value of all label maps."""
+    """Count the pixels of each value, (N, 256), in all label maps."""
     if workers == 0:
         return np.stack(list(track(map(count_labels, paths), len(paths), 'label maps')))
     with ProcessPoolExecutor(workers, mp_context=get_context('spawn')) as pool:

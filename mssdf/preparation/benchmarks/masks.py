@@ -1,4 +1,4 @@
-"""Masks and label maps that are kept as colors, to one band."""
+"""Conversion of masks and label maps in colors to one band."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -26,10 +26,10 @@ class MaskJob:
     """A file to convert.
 
     Attributes:
-        source: mask of one or three bands.
-        target: PNG to write.
+        source: path of a mask with one or three bands.
+        target: path of the PNG to write.
         palette: colors in the order of the labels; None for masks of black and white.
-        tolerance: how far each of red, green and blue may be from a color.
+        tolerance: largest difference of red, green and blue each from a color.
     """
 
     source: Path
@@ -39,11 +39,11 @@ class MaskJob:
 
 
 def find_masks(folder: Path) -> list[Path]:
-    """Files of a folder, or of the folders ``label`` of its splits.
+    """Find the files of a folder, or of the folders ``label`` of its splits.
 
     Raises:
-        FileNotFoundError: if there are none.
-        ValueError: if two differ in their ending alone, as both would be one PNG.
+        FileNotFoundError: if there are no files.
+        ValueError: if two files differ in their ending alone, as both would become one PNG.
     """
     roots = sorted(each for each in folder.glob('*/label') if each.is_dir()) or [folder]
     paths = sorted(
@@ -63,20 +63,20 @@ def find_masks(folder: Path) -> list[Path]:
 
 
 def target_of(path: Path, folder: Path) -> Path:
-    """Path of a converted mask: beside its folder, under ``_index``."""
+    """Return the path of a converted mask: beside its folder, under ``_index``."""
     root = next((each for each in path.parents if each.name == 'label'), folder)
     root = root if folder in root.parents else folder
     return root.with_name(f'{root.name}_index') / path.relative_to(root).with_suffix('.png')
 
 
 def convert_mask(job: MaskJob) -> str:
-    """Write one mask as one band; ``'there'`` if it is.
+    """Write one mask as one band; return ``'there'`` if it exists.
 
-    Black and white become 0 and 255, colors of a palette their places in it.
+    Black and white become 0 and 255, colors of a palette their indices.
 
     Raises:
         OSError: if the file cannot be read.
-        ValueError: for a file of other bands, or another color.
+        ValueError: if the file has other bands, or another color.
     """
     if job.target.is_file():
         return 'there'
@@ -87,11 +87,11 @@ def convert_mask(job: MaskJob) -> str:
 
 
 def read_colors(path: Path) -> NDArray[np.uint8]:
-    """Read a file as red, green and blue (H, W, 3): gray three times, indices by their table.
+    """Read a file as red, green and blue (H, W, 3): gray repeated, indices by their color table.
 
     Raises:
         OSError: if the file cannot be read.
-        ValueError: for a file of other bands than one or three (and alpha), or not of 8 bits.
+        ValueError: if the file does not have one or three bands (and alpha) of 8 bits.
     """
     try:
         with open_raster(str(path)) as raster:

@@ -1,4 +1,4 @@
-"""SECOND's label colors."""
+"""Conversion of SECOND's label colors."""
 
 from pathlib import Path
 
@@ -10,7 +10,7 @@ from .colors import indices_from_colors
 
 
 def convert(tolerance: int, path: Path) -> str:
-    """Write one label map as indices; ``'there'`` if it is."""
+    """Write one label map as indices; return ``'there'`` if it exists."""
     target = path.parent.with_name(f'{path.parent.name}_index') / path.name
     if target.is_file():
         return 'there'

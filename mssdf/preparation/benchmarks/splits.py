@@ -1,4 +1,4 @@
-"""Lists of samples, and a record of how they came about."""
+"""Lists of samples, with a record of their making."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -13,16 +13,16 @@ def write_lists(
 ) -> None:
     """Write ``NAME.txt`` of each list, and the record beside them.
 
-    A list that is there already is left alone if it says the same; it is never overwritten:
-    scores that were taken with it would no longer mean what they say.
+    An existing list with the same content is kept. It is never overwritten, as earlier scores would
+    no longer belong to it.
 
     Args:
-        folder: to write to.
-        lists: lines by name.
-        record: how they were made; goes to ``NAME.json`` of the first list.
+        folder: folder of the lists.
+        lists: lines of each list by its name.
+        record: record of their making, which is written to ``NAME.json`` of the first list.
 
     Raises:
-        FileExistsError: if a list is there that says something else; nothing is written then.
+        FileExistsError: if a list exists with other content; nothing is written then.
     """
     contents = {folder / f'{name}.txt': '\n'.join(lines) + '\n' for name, lines in lists.items()}
     for path, content in contents.items():

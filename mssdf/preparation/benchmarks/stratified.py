@@ -1,4 +1,4 @@
-"""Drawing shares of labeled samples, once and for all, from a seed."""
+"""Reproducible drawing of shares of labeled samples."""
 
 from collections.abc import Hashable, Mapping, Sequence
 
@@ -9,14 +9,14 @@ CANDIDATES = 256
 
 
 def order_by_class(samples: Mapping[str, Hashable], seed: int) -> dict[Hashable, list[str]]:
-    """Put the samples of each class in an order that only seed and names decide.
+    """Order the samples of each class by seed and names alone.
 
-    The first so many of each class are a stratified share, and smaller shares lie within larger
+    The first samples of each class are a stratified share, and smaller shares are part of larger
     ones.
 
     Args:
-        samples: class of each name.
-        seed: of the order.
+        samples: class of each sample by its name.
+        seed: seed of the order.
     """
     by_class: dict[Hashable, list[str]] = {}
     for name in sorted(samples):
@@ -29,10 +29,10 @@ def order_by_class(samples: Mapping[str, Hashable], seed: int) -> dict[Hashable,
 
 
 def take_share(ordered: Mapping[Hashable, Sequence[str]], share: float) -> list[str]:
-    """The first ``share`` of each class, at least one of each, sorted by name.
+    """Take the first ``share`` of each class, at least one sample of each, sorted by name.
 
     Raises:
-        ValueError: for a share that is not above 0 and at most 1.
+        ValueError: if the share is not above 0 and at most 1.
     """
     if not 0 < share <= 1:
         raise ValueError(f'share: expected above 0 and at most 1, found {share}')
@@ -43,18 +43,18 @@ def take_share(ordered: Mapping[Hashable, Sequence[str]], share: float) -> list[
 
 
 def order_by_pixels(counts: NDArray[np.int64], seed: int) -> list[int]:
-    """Order images so that the first so many of them have all classes in about the same shares.
+    """Order images so that the first of them have all classes in about the same shares.
 
-    The seed draws half of the images that are left, at most ``CANDIDATES``; the next one is that
-    of them which brings each class's share of its pixels closest to the share of images taken.
-    What is rare counts as much as what is common.
+    At each step, the seed draws half of the remaining images, at most ``CANDIDATES``; the next
+    image is the one of them that brings each class's share of its pixels closest to the share of
+    images taken. Rare classes count as much as common ones.
 
     Args:
-        counts: (N, K) pixels of each class in each image.
-        seed: of the candidates.
+        counts: numbers (N, K) of pixels of each class in each image.
+        seed: seed of the candidates.
 
     Returns:
-        Indices of the images, all of them.
+        Indices of all images.
     """
     totals = counts.sum(axis=0)
     shares = counts[:, totals > 0] / totals[totals > 0]  # (N, K'), each class sums to 1

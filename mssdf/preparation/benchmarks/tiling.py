@@ -1,4 +1,4 @@
-"""Cutting rasters that lie on one grid into tiles."""
+"""Cutting of rasters on one grid into tiles."""
 
 from collections.abc import Iterator
 
@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 def tile_places(
     height: int, width: int, size: int, stride: int
 ) -> Iterator[tuple[int, int, int, int]]:
-    """Left, top, right and bottom of tiles that cover a raster wholly.
+    """Yield left, top, right and bottom of tiles that cover a raster completely.
 
     The last row and column are shifted inwards; a raster smaller than a tile is one tile.
 
@@ -24,12 +24,12 @@ def tile_places(
 
 
 def starts(length: int, size: int, stride: int) -> list[int]:
-    """Where the tiles along one side begin."""
+    """List the starts of the tiles along one side."""
     last = max(length - size, 0)
     return [*range(0, last, stride), last]
 
 
 def cut(raster: NDArray, place: tuple[int, int, int, int]) -> NDArray[np.generic]:
-    """The tile (h, w, ...) of a raster (H, W, ...) at left, top, right and bottom."""
+    """Cut the tile (h, w, ...) at left, top, right and bottom from a raster (H, W, ...)."""
     left, top, right, bottom = place
     return raster[top:bottom, left:right]

@@ -13,7 +13,7 @@ from .tiling import cut, tile_places
 
 @dataclass(frozen=True)
 class View:
-    """One view of a place to cut."""
+    """A view of a place to cut."""
 
     image: Path
     heights: Path
@@ -23,7 +23,7 @@ class View:
 
 
 def cut_view(view: View) -> str:
-    """Write the cuts of a view; ``'there'`` if they all are."""
+    """Write the cuts of a view; return ``'there'`` if all of them exist."""
     image, _ = read_image(str(view.image))
     stem = view.image.name.removesuffix('_RGB.tif')
     height, width = image.shape[:2]
@@ -35,6 +35,7 @@ def cut_view(view: View) -> str:
         )
         for place in places
     ]
+
     if all(path.is_file() for pair in files for path in pair):
         return 'there'
     heights, valid = read_image(str(view.heights))
@@ -43,6 +44,7 @@ def cut_view(view: View) -> str:
             f'{view.heights}: expected heights {(*image.shape[:2], 1)} as of {view.image.name}, '
             f'found {heights.shape}'
         )
+
     meters = np.where(valid, heights[..., 0], np.float32(np.nan)).astype(np.float32)
     for place, (image_file, heights_file) in zip(places, files, strict=True):
         write_tif(image_file, cut(image, place))

@@ -1,4 +1,4 @@
-"""DIOR's lists of images per split."""
+"""Lists of the images in DIOR's splits."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -7,11 +7,11 @@ from mssdf.utils.text_files import read_text
 
 
 def read_splits(root: Path, splits: Sequence[str]) -> dict[str, list[str]]:
-    """Names of the images of each split, from ``ImageSets/Main``.
+    """Read the names of the images of each split from ``ImageSets/Main``.
 
     Raises:
         FileNotFoundError: if a list is missing.
-        ValueError: for an empty list, or a name that is in two places.
+        ValueError: if a list is empty, or a name is in two places.
     """
     names: dict[str, list[str]] = {}
     seen: dict[str, str] = {}

@@ -1,7 +1,7 @@
-"""Small data sets in the layouts of the public ones, made of the imagery that ships.
+"""Small data sets in the layouts of the public ones, made from the imagery that ships.
 
-The images are real; most labels are derived from heights and colors, by rules that stand here.
-They show that everything runs, and are no benchmark.
+The images are real; most labels are derived from heights and colors by the rules in this package.
+They demonstrate the full pipeline; they are not a benchmark.
 """
 
 from .layouts import LAYOUTS, make_examples

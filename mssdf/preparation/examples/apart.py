@@ -1,7 +1,7 @@
-"""Sets whose test windows lie apart from the training windows on the ground.
+"""Sets whose test windows are apart from the training windows on the ground.
 
-A strip that belongs to neither side keeps them from being neighbors: what stands at the border of
-a training window is not seen again at the border of a test window.
+A strip that belongs to neither side separates them, so that no building at the border of a training
+window is also in a test window.
 """
 
 from collections.abc import Iterator
@@ -16,25 +16,26 @@ from .buildings import CHIP, read_mosaic, read_outlines
 from .derive import heights_above_ground
 from .source_tiles import read_bands
 
-WINDOW = 128  # pixels
-TRAINING_COLUMNS = 4 * CHIP  # of Kampala's eastern area, pixels; the rest and the west are tested
-FRACTION = 4  # bits below a pixel when outlines are drawn
-KNOWN = 0.5  # least share of known heights in a window
+WINDOW = 128  # side of a window in pixels
+TRAINING_COLUMNS = 4 * CHIP  # training pixels in Kampala's eastern area; all else is tested
+FRACTION = 4  # fractional bits of the coordinates of drawn outlines
+KNOWN = 0.5  # smallest share of known heights in a window
 
 
 def building_mask(shape: tuple[int, int], outlines: Iterator[NDArray]) -> NDArray[np.uint8]:
-    """Draw buildings: 1, and 0 elsewhere.
+    """Draw buildings as 1 on a mask of 0.
 
     Args:
         shape: height and width in pixels.
-        outlines: corners (N, 2) of each, columns first, where 0 is the left edge of a pixel.
+        outlines: corners (N, 2) of each building, columns first, where 0 is the left edge of a
+            pixel.
 
     Returns:
-        (H, W).
+        Mask (H, W).
     """
     mask = np.zeros(shape, np.uint8)
     for outline in outlines:
-        # pixel centers are at whole numbers when drawn
+        # OpenCV has pixel centers at whole numbers.
         points = np.round((outline - 0.5) * 2**FRACTION).astype(np.int64)
         if (points.max(axis=0) >= 0).all() and (outline.min(axis=0) < shape[::-1]).all():
             cv2.fillPoly(mask, [points.astype(np.int32)], 1, shift=FRACTION)
@@ -42,14 +43,14 @@ def building_mask(shape: tuple[int, int], outlines: Iterator[NDArray]) -> NDArra
 
 
 def kampala_buildings(source: Path, out: Path) -> None:
-    """Kampala's drone imagery at one zoom, with masks of its buildings (0 and 1).
+    """Write Kampala's drone imagery at one zoom, with masks of its buildings (0 and 1).
 
-    The four western columns of chips of the eastern area are for training. Tested are its two
-    eastern ones, but for a window's width beside the training ground, and the western area.
+    The four western columns of chips in the eastern area are for training. The test covers its two
+    eastern columns, except for a window's width beside the training ground, and the western area.
 
     Args:
         source: folder of the imagery that ships.
-        out: the data set's root.
+        out: root of the data set.
     """
     for area in ('east', 'west'):
         image = read_mosaic(source, area)
@@ -68,15 +69,15 @@ def kampala_buildings(source: Path, out: Path) -> None:
 
 
 def autzen_ign_heights(source: Path, out: Path) -> None:
-    """Orthophotos of Autzen and IGN with heights above ground, derived of surface models.
+    """Write orthophotos of Autzen and IGN with heights above ground from surface models.
 
-    The western six tenths are for training, in windows of 256 px that overlap by half for random
-    crops of 128 px; the eastern part is tested in windows of 128 px that do not overlap. A strip
-    as wide as a test window lies between.
+    The western six tenths are for training, in windows of 256 px that overlap by half, for random
+    crops of 128 px; the eastern part is tested in windows of 128 px that do not overlap. A strip as
+    wide as a test window separates them.
 
     Args:
         source: folder of the imagery that ships.
-        out: the data set's root.
+        out: root of the data set.
     """
     rasters = dict(
         autzen=('autzen/patch/autzen_dom.tif', 'autzen/patch/autzen_dsm.tif'),
@@ -98,7 +99,7 @@ def autzen_ign_heights(source: Path, out: Path) -> None:
 def height_windows(
     height: int, width: int, training_share: float = 0.6
 ) -> Iterator[tuple[str, int, int, int]]:
-    """Windows of a raster, those for training in the west.
+    """Yield the windows of a raster, those for training in the west.
 
     Args:
         height: height of the raster in pixels.
@@ -117,7 +118,7 @@ def height_windows(
 
 
 def corners(height: int, width: int, size: int, step: int) -> Iterator[tuple[int, int]]:
-    """Top and left of each whole window of a raster, in pixels."""
+    """Yield top and left, in pixels, of each window that lies completely in a raster."""
     for top in range(0, height - size + 1, step):
         for left in range(0, width - size + 1, step):
             yield top, left

@@ -1,4 +1,4 @@
-"""Scenes of buildings with their outlines, and boxes around the pieces of them in a window."""
+"""Scenes of buildings with their outlines, and boxes around their parts in a window."""
 
 import json
 import math
@@ -11,25 +11,25 @@ import numpy as np
 from numpy.typing import NDArray
 
 ZOOM, CHIP = 20, 256
-METERS = 2 * math.pi * 6378137 / (CHIP * 2**ZOOM)  # per pixel, at the equator
-# column and row of the first chip, columns and rows of chips
+METERS = 2 * math.pi * 6378137 / (CHIP * 2**ZOOM)  # meters per pixel at the equator
+# Column and row of the first chip, numbers of columns and rows of chips.
 AREAS = dict(east=(619224, 523264, 6, 4), west=(619212, 523272, 2, 2))
-# Buildings up to these footprints (m2) are of the first and the second class, others of the third.
+# Largest footprints (m2) of the first and the second class; larger buildings are in the third.
 SIZES = (35.0, 150.0)
 
 
 @dataclass(frozen=True)
 class Box:
-    """A building in an image: its corners (4, 2) by the smallest rotated box, in pixels."""
+    """A building in an image, with the corners (4, 2) of the smallest rotated box in pixels."""
 
     corners: NDArray[np.float32]
     outline: NDArray[np.float32]  # (N, 2)
     label: int
-    inside: float = 1.0  # share of it that lies in the image
+    inside: float = 1.0  # share of the building inside the image
 
     @property
     def horizontal(self) -> tuple[int, int, int, int]:
-        """Left, top, right and bottom."""
+        """Left, top, right and bottom of the horizontal box."""
         left, top = np.floor(self.outline.min(axis=0)).astype(int)
         right, bottom = np.ceil(self.outline.max(axis=0)).astype(int)
         return int(left), int(top), int(right), int(bottom)
@@ -37,18 +37,18 @@ class Box:
 
 @dataclass(frozen=True)
 class AnnotatedImage:
-    """An image (H, W, 3) in red, green and blue, and the buildings in it."""
+    """An image (H, W, 3) in red, green and blue, with its buildings."""
 
     image: NDArray[np.uint8]
     boxes: list[Box]
 
 
 def read_scene(source: Path, area: str) -> AnnotatedImage:
-    """Put the chips of an area together, with boxes around its buildings.
+    """Join the chips of an area, with boxes around its buildings.
 
     Args:
         source: folder of the imagery that ships.
-        area: of ``AREAS``.
+        area: name in ``AREAS``.
     """
     image = read_mosaic(source, area)
     boxes = []
@@ -60,14 +60,14 @@ def read_scene(source: Path, area: str) -> AnnotatedImage:
 
 
 def read_mosaic(source: Path, area: str) -> NDArray[np.uint8]:
-    """Put the chips of an area together.
+    """Join the chips of an area.
 
     Args:
         source: folder of the imagery that ships.
         area: name in ``AREAS``.
 
     Returns:
-        (H, W, 3) red, green and blue.
+        Image (H, W, 3) in red, green and blue.
     """
     folder = source / 'buildings_kampala'
     column, row, columns, rows = AREAS[area]
@@ -79,14 +79,14 @@ def read_mosaic(source: Path, area: str) -> NDArray[np.uint8]:
 
 
 def read_outlines(source: Path, area: str) -> Iterator[NDArray[np.float64]]:
-    """Read the outlines of all buildings, in or out of an area, in pixels of its mosaic.
+    """Read the outlines of all buildings, inside or outside an area, in pixels of its mosaic.
 
     Args:
         source: folder of the imagery that ships.
         area: name in ``AREAS``.
 
     Yields:
-        (N, 2) corners of each building, columns first.
+        Corners (N, 2) of each building, columns first.
     """
     column, row, *_ = AREAS[area]
     labels = source / 'buildings_kampala/labels.geojson'
@@ -96,10 +96,10 @@ def read_outlines(source: Path, area: str) -> Iterator[NDArray[np.float64]]:
 
 
 def read_chip(path: Path) -> NDArray[np.uint8]:
-    """Red, green and blue (H, W, 3).
+    """Read a chip as red, green and blue (H, W, 3).
 
     Raises:
-        FileNotFoundError: if it is not there.
+        FileNotFoundError: if the file does not exist.
     """
     image = cv2.imread(str(path))
     if image is None:
@@ -108,7 +108,7 @@ def read_chip(path: Path) -> NDArray[np.uint8]:
 
 
 def to_pixels(degrees: NDArray) -> NDArray[np.float64]:
-    """Longitude and latitude (N, 2) to pixels of the whole web mercator map."""
+    """Convert longitude and latitude (N, 2) to pixels of the whole web mercator map."""
     longitude, latitude = np.radians(degrees).T
     x = (longitude + np.pi) / (2 * np.pi)
     y = (1 - np.arcsinh(np.tan(latitude)) / np.pi) / 2
@@ -116,13 +116,13 @@ def to_pixels(degrees: NDArray) -> NDArray[np.float64]:
 
 
 def area_of(polygon: NDArray) -> float:
-    """Area of a polygon (N, 2) by the shoelace formula."""
+    """Compute the area of a polygon (N, 2) by the shoelace formula."""
     x, y = polygon[:, 0], polygon[:, 1]
     return float(abs(x @ np.roll(y, -1) - y @ np.roll(x, -1)) / 2)
 
 
 def clip(polygon: NDArray, width: float, height: float) -> NDArray:
-    """The part (M, 2) of a polygon (N, 2) from 0 to width and height (Sutherland and Hodgman)."""
+    """Clip a polygon (N, 2) to 0 ... width and 0 ... height (Sutherland and Hodgman)."""
     for axis, limit, sign in ((0, 0.0, 1), (0, width, -1), (1, 0.0, 1), (1, height, -1)):
         kept: list[NDArray] = []
         for start, end in zip(polygon, np.roll(polygon, -1, axis=0), strict=True):
@@ -136,7 +136,7 @@ def clip(polygon: NDArray, width: float, height: float) -> NDArray:
 
 
 def box_of(outline: NDArray, label: int, inside: float = 1.0) -> Box:
-    """The smallest rotated box around an outline."""
+    """Find the smallest rotated box around an outline."""
     points = outline.astype(np.float32)
     return Box(cv2.boxPoints(cv2.minAreaRect(points)), points, label, inside)
 
@@ -150,16 +150,16 @@ def crop(
     least: float = 0.3,
     cut: bool = True,
 ) -> AnnotatedImage:
-    """A window of a scene.
+    """Crop a window from a scene.
 
     Args:
-        scene: to cut from.
-        left: in pixels.
-        top: in pixels.
-        width: in pixels.
-        height: in pixels.
-        least: buildings of which less lies inside are left out.
-        cut: box what lies inside; else keep boxes whole.
+        scene: scene to crop.
+        left: first column in pixels.
+        top: first row in pixels.
+        width: width of the window in pixels.
+        height: height of the window in pixels.
+        least: smallest share inside the window of a building that is kept.
+        cut: whether a box surrounds the part inside; else boxes stay as they are.
     """
     boxes = []
     for box in scene.boxes:

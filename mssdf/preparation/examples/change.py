@@ -1,4 +1,4 @@
-"""Two dates of shipped orthophotos; the second one is made, and so are the changes."""
+"""Two dates of shipped orthophotos, of which the second is synthetic, and so are the changes."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,13 +15,19 @@ SPLITS = dict(train=('train',), val=('val', 'test'))
 
 
 def pairs(source: Path, size: int, seed: int = 0) -> Iterator[tuple[str, str, dict[str, NDArray]]]:
-    """Split, name, and ``before``, ``after``, ``changed`` and both dates' land cover of a tile."""
+    """Yield split, name and the maps of each tile.
+
+    The maps are ``before``, ``after``, ``changed`` and the land cover of both dates.
+    """
     rgb, heights = read_autzen(source)
     cover = land_cover(rgb, heights)
     rng = np.random.default_rng(seed)
     by_split: dict[str, list[tuple[str, tuple[slice, slice]]]] = {}
+
     for split, name, place in tiles(cover.shape, size):
         by_split.setdefault(split, []).append((name, place))
+
+    # A later date takes patches of another place of its own split, so that no ground is shared.
     for split, places in by_split.items():
         for index, (name, place) in enumerate(places):
             other = places[(index + len(places) // 2) % len(places)][1]
@@ -41,7 +47,7 @@ def pairs(source: Path, size: int, seed: int = 0) -> Iterator[tuple[str, str, di
 
 
 def levir_cd(source: Path, out: Path, size: int = 256) -> None:
-    """Changed where another land cover was set in."""
+    """Write pairs that are changed where another land cover was inserted."""
     for split, name, pair in pairs(source, size):
         for folder in SPLITS[split]:
             write_png(out / f'{folder}/A/{name}.png', pair['before'])
@@ -50,11 +56,11 @@ def levir_cd(source: Path, out: Path, size: int = 256) -> None:
 
 
 def second(source: Path, out: Path, size: int = 256) -> None:
-    """Land cover of both dates where it changed, as indices.
+    """Write the land cover of both dates, as indices, where it changed.
 
     Pixels of unknown land cover are unknown (255).
     """
-    # from not labeled, impervious, building, low vegetation, tree, car, clutter
+    # Indexed by: not labeled, impervious, building, low vegetation, tree, car, clutter.
     to_second = np.array([255, 2, 5, 3, 4, 2, 1], np.uint8)
     for split, name, pair in pairs(source, size):
         folder = 'test' if split == 'val' else 'train'

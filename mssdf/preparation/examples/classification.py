@@ -9,7 +9,7 @@ from mssdf.utils.atomic_file import write_atomically
 from ..image_files import write_tif
 from .source_tiles import read_bands
 
-# The classes of the other sets that are nearest to EuroSAT's: the images stay EuroSAT's.
+# Classes of the other sets that are closest to EuroSAT's; the images remain EuroSAT's.
 NAMES = {
     'aid': dict(
         AnnualCrop='Farmland',
@@ -51,7 +51,7 @@ NAMES = {
 
 
 def write_splits(out: Path, classes: list[str], files: dict[str, list[str]]) -> None:
-    """Write the lists of images and labels: 70 % for training, a fifth of it apart."""
+    """Write the lists of images and labels: 70 % for training, and a fifth of these in a list."""
     lists: dict[str, list[str]] = dict(train=[], train_20=[], test=[])
     for name in sorted(files):
         label = classes.index(name)
@@ -65,12 +65,12 @@ def write_splits(out: Path, classes: list[str], files: dict[str, list[str]]) -> 
 
 
 def eurosat_scenes(source: Path, out: Path, classes: list[str], dataset: str) -> None:
-    """EuroSAT's images under the folders' names of a data set.
+    """Write EuroSAT's images under the folder names of a data set.
 
     Args:
         source: folder of the imagery that ships.
-        out: the data set's root.
-        classes: names in the order of the labels.
+        out: root of the data set.
+        classes: names of the classes in the order of the labels.
         dataset: key of ``NAMES``, or ``'eurosat'``.
     """
     files: dict[str, list[str]] = {}
@@ -83,18 +83,18 @@ def eurosat_scenes(source: Path, out: Path, classes: list[str], dataset: str) ->
 
 
 def sentinel_scenes(source: Path, out: Path, classes: list[str]) -> None:
-    """Pieces of Sentinel-2 scenes with 13 bands, as EuroSAT-MS.
+    """Write pieces of Sentinel-2 scenes with 13 bands in the layout of EuroSAT-MS.
 
-    Their labels are derived: the vegetation index's three thirds are Forest, Pasture and
+    Their labels are derived: the thirds of the vegetation index are Forest, Pasture and
     Residential, water is SeaLake. The cirrus band, which level 2A lacks, is 0.
     """
     files: dict[str, list[str]] = {}
     for path in sorted((source / 'terramind').glob('s2_*.tif')):
         bands, _ = read_bands(path)
-        level_1c = np.insert(bands, [9], 0, axis=2)  # B10 between B09 (after B8A) and B11
-        # here B8A stands before B09; EuroSAT has it last
+        level_1c = np.insert(bands, [9], 0, axis=2)  # B10 goes between B09 (after B8A) and B11
+        # B8A precedes B09 here, while EuroSAT has it last.
         level_1c = np.concatenate([np.delete(level_1c, 8, 2), level_1c[..., 8:9]], axis=2)
-        for top in range(0, bands.shape[0] - 63, 64):  # none overlap: they go to both sides
+        for top in range(0, bands.shape[0] - 63, 64):  # no overlap between the sides
             for left in range(0, bands.shape[1] - 63, 64):
                 piece = level_1c[top : top + 64, left : left + 64].clip(0).astype(np.uint16)
                 red, near, green = (piece[..., band].mean() for band in (3, 7, 2))

@@ -11,11 +11,11 @@ from ..image_files import NODATA, write_png, write_tif
 from .derive import heights_above_ground, land_cover
 from .source_tiles import read_bands, tiles
 
-BORDER = 3  # pixels between classes that eroded labels leave out
+BORDER = 3  # width in pixels of the borders between classes that eroded labels leave out
 
 
 def eroded(labels: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """Labels without the pixels along the borders of classes."""
+    """Remove the labels of pixels along the borders of classes."""
     result = labels.copy()
     for axis in (0, 1):
         for step in range(1, BORDER + 1):
@@ -25,14 +25,14 @@ def eroded(labels: NDArray[np.uint8]) -> NDArray[np.uint8]:
 
 
 def read_autzen(source: Path) -> tuple[NDArray[np.uint8], NDArray[np.float32]]:
-    """(H, W, 3) orthophoto and (H, W) heights above ground."""
+    """Read Autzen's orthophoto (H, W, 3) and heights above ground (H, W)."""
     rgb, _ = read_bands(source / 'autzen/patch/autzen_dom.tif')
     surface, valid = read_bands(source / 'autzen/patch/autzen_dsm.tif')
     return rgb, heights_above_ground(np.where(valid, surface[..., 0], np.nan))
 
 
 def write_fraction(out: Path, share: float = 0.5) -> None:
-    """List a share of the training images, every other one."""
+    """Write a list of a share of the training images, at regular steps."""
     names = sorted(path.stem for path in (out / 'img_dir/train').iterdir())
     chosen = names[:: round(1 / share)]
     write_atomically(
@@ -47,7 +47,7 @@ def write_isprs(
     heights: NDArray[np.float32],
     size: int,
 ) -> None:
-    """Write Potsdam's or Vaihingen's layout; tiles with more unknown than known are left out."""
+    """Write Potsdam's or Vaihingen's layout; tiles that are mostly unknown are left out."""
     borders = eroded(labels)
     for split, name, place in tiles(labels.shape, size):
         if (labels[place] == 0).mean() > 0.5:
@@ -61,13 +61,13 @@ def write_isprs(
 
 
 def potsdam(source: Path, out: Path, size: int = 256) -> None:
-    """Autzen's orthophoto; land cover derived from its colors and heights above ground."""
+    """Write Autzen's orthophoto with land cover derived from its colors and heights."""
     rgb, heights = read_autzen(source)
     write_isprs(out, rgb, land_cover(rgb, heights), heights, size)
 
 
 def vaihingen(source: Path, out: Path, size: int = 128) -> None:
-    """French orthophoto in infrared, red and green; land cover derived likewise."""
+    """Write a French orthophoto in infrared, red and green, with derived land cover."""
     bands, seen = read_bands(source / 'ign_lidarhd/rgbn.tif')
     surface, valid = read_bands(source / 'ign_lidarhd/dsm.tif')
     heights = heights_above_ground(np.where(valid & seen, surface[..., 0], np.nan))
@@ -76,7 +76,7 @@ def vaihingen(source: Path, out: Path, size: int = 128) -> None:
 
 
 def us3d(source: Path, out: Path, size: int = 256) -> None:
-    """Autzen's orthophoto and heights above ground."""
+    """Write Autzen's orthophoto and heights above ground."""
     rgb, heights = read_autzen(source)
     for split, name, place in tiles(heights.shape, size):
         write_tif(out / f'img_dir/{split}/{name}.tif', rgb[place])
@@ -84,9 +84,9 @@ def us3d(source: Path, out: Path, size: int = 256) -> None:
 
 
 def loveda(source: Path, out: Path, size: int = 256) -> None:
-    """Autzen again, under LoveDA's labels: background, building, road, barren, forest, fields."""
+    """Write Autzen under LoveDA's labels: background, building, road, barren, forest, fields."""
     rgb, heights = read_autzen(source)
-    # from not labeled, impervious, building, low vegetation, tree, car, clutter
+    # Indexed by: not labeled, impervious, building, low vegetation, tree, car, clutter.
     labels = np.array([0, 3, 2, 7, 6, 1, 5], np.uint8)[land_cover(rgb, heights)]
     for split, name, place in tiles(labels.shape, size):
         write_png(out / f'img_dir/{split}/{name}.png', rgb[place])
@@ -95,9 +95,9 @@ def loveda(source: Path, out: Path, size: int = 256) -> None:
 
 
 def isaid(source: Path, out: Path, size: int = 256) -> None:
-    """Autzen again, under iSAID's labels: background, small vehicle, storage tank, field."""
+    """Write Autzen under iSAID's labels: background, small vehicle, storage tank, field."""
     rgb, heights = read_autzen(source)
-    # buildings stand for storage tanks, lawns for ground track fields
+    # Buildings take the label of storage tanks, lawns that of ground track fields.
     labels = np.array([255, 0, 2, 6, 0, 9, 0], np.uint8)[land_cover(rgb, heights)]
     for split, name, place in tiles(labels.shape, size):
         stem = f'P{name}'

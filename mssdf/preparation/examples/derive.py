@@ -4,21 +4,21 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-# the six classes of ISPRS, from 1; 0 is not labeled
+# The six classes of ISPRS from 1 on; 0 is not labeled.
 IMPERVIOUS, BUILDING, LOW_VEGETATION, TREE, CAR, CLUTTER = range(1, 7)
 
 
 def heights_above_ground(surface: NDArray, span: int = 121) -> NDArray[np.float32]:
-    """Heights above the ground under a surface model.
+    """Compute the heights above the ground under a surface model.
 
-    The ground is the surface's morphological opening: what is narrower than ``span`` goes.
+    The ground is the surface's morphological opening, which removes objects narrower than ``span``.
 
     Args:
-        surface: (H, W) meters, NaN where unknown.
-        span: pixels, odd.
+        surface: heights (H, W) in meters, NaN where unknown.
+        span: side of the opening in pixels, odd.
 
     Returns:
-        (H, W) meters, not negative, NaN where unknown.
+        Heights (H, W) in meters, not negative, NaN where unknown.
     """
     known = np.isfinite(surface)
     filled = np.where(known, surface, np.nanmedian(surface)).astype(np.float32)
@@ -32,13 +32,13 @@ def land_cover(
     """Label pixels by their height and greenness (or vegetation index, where there is infrared).
 
     Args:
-        rgb: (H, W, 3).
-        heights: (H, W) meters above ground, NaN where unknown.
-        infrared: (H, W).
+        rgb: image (H, W, 3).
+        heights: heights (H, W) above ground in meters, NaN where unknown.
+        infrared: infrared band (H, W); None without it.
 
     Returns:
-        (H, W): 1 to 6, 0 where the height is unknown. Low things of one to two and a half meters
-        that are not green stand for cars, dark ground for clutter.
+        Labels (H, W) from 1 to 6, 0 where the height is unknown. Objects of one to two and a half
+        meters that are not green count as cars, dark ground as clutter.
     """
     red, green, blue = (rgb[..., band].astype(np.float32) for band in range(3))
     if infrared is None:
@@ -60,16 +60,16 @@ def later_date(
     rng: np.random.Generator,
     patches: int = 3,
 ) -> tuple[NDArray[np.uint8], NDArray[np.bool_]]:
-    """Make a second date of an image: other light, and pieces of another place set in.
+    """Make a second date of an image, with other light and inserted patches of another place.
 
     Args:
-        image: (H, W, C).
-        other: (H, W, C), of another place.
-        rng: source of the pieces' places and sizes.
-        patches: number of pieces.
+        image: image (H, W, C).
+        other: image (H, W, C) of another place.
+        rng: generator of the patches' positions and sizes.
+        patches: number of patches.
 
     Returns:
-        (H, W, C) and (H, W), true in the pieces.
+        Image (H, W, C), and (H, W) bool, true in the patches.
     """
     height, width = image.shape[:2]
     inside = np.zeros((height, width), bool)

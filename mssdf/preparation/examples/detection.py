@@ -1,4 +1,4 @@
-"""Buildings in the layouts of the detection sets; three of their classes stand for three sizes."""
+"""Buildings in the layouts of the detection sets, where three classes represent three sizes."""
 
 import json
 from collections.abc import Iterator, Sequence
@@ -17,12 +17,12 @@ from ..image_files import write_png
 from .buildings import AnnotatedImage, Box, crop, read_scene
 
 WINDOW = 256
-# the classes that small, middling and large buildings go under
+# Names of the classes for small, medium and large buildings.
 DIOR_NAMES = ('storagetank', 'tenniscourt', 'stadium')
 VHR10_NAMES = ('storage_tank', 'tennis_court', 'ground_track_field')
 DOTA_NAMES = ('storage-tank', 'tennis-court', 'soccer-ball-field')
 CORNERS = ('left_top', 'right_top', 'right_bottom', 'left_bottom')
-# left, top, width and height of the ground for training and for testing
+# Left, top, width and height of the ground for training and for testing.
 GROUNDS = dict(
     train=(('east', 0, 0, 1024, 1024), ('west', 0, 0, 256, 512)),
     test=(('east', 1024, 0, 512, 1024), ('west', 256, 0, 256, 512)),
@@ -30,14 +30,14 @@ GROUNDS = dict(
 
 
 def grounds(source: Path) -> Iterator[tuple[str, AnnotatedImage]]:
-    """Split and scene of each piece of ground; no two share any."""
+    """Yield split and scene of each piece of ground; the pieces do not overlap."""
     for split, pieces in GROUNDS.items():
         for area, left, top, width, height in pieces:
             yield split, crop(read_scene(source, area), left, top, width, height)
 
 
 def windows(source: Path) -> Iterator[tuple[str, AnnotatedImage]]:
-    """Train, val or test and scene of each window of 256 px with something in it."""
+    """Yield split (train, val or test) and scene of each window of 256 px with a building."""
     for ground, scene in grounds(source):
         places = [
             (left, top)
@@ -51,7 +51,7 @@ def windows(source: Path) -> Iterator[tuple[str, AnnotatedImage]]:
 
 
 def write_jpg(path: Path, image: NDArray[np.uint8]) -> None:
-    """Write (H, W, 3) red, green and blue."""
+    """Write an image (H, W, 3) in red, green and blue."""
     encoded = cv2.imencode('.jpg', image[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, 95])[1]
     write_atomically(path, encoded.tobytes())
 
@@ -62,12 +62,13 @@ def write_coco(
     classes: Sequence[str],
     names: Sequence[str],
 ) -> None:
-    """Write horizontal boxes as COCO's json: all ``classes`` from 1, boxes under ``names``."""
+    """Write horizontal boxes as COCO's JSON: all ``classes`` from 1, boxes under ``names``."""
     content: dict[str, list[dict[str, Any]]] = dict(
         images=[],
         annotations=[],
         categories=[dict(id=number, name=name) for number, name in enumerate(classes, 1)],
     )
+
     for image_id, (file, scene) in enumerate(images, 1):
         height, width = scene.image.shape[:2]
         content['images'].append(dict(id=image_id, file_name=file, width=width, height=height))
@@ -83,6 +84,7 @@ def write_coco(
                     iscrowd=0,
                 )
             )
+
     write_atomically(path, json.dumps(content).encode())
 
 
@@ -117,7 +119,7 @@ def _rotated_xml(box: Box) -> str:
 
 
 def dior(source: Path, out: Path) -> None:
-    """DIOR's folders, with both kinds of boxes, and COCO's json of the horizontal ones."""
+    """Write DIOR's folders with both kinds of boxes, and COCO's JSON of the horizontal ones."""
     images: dict[str, list[tuple[str, AnnotatedImage]]] = dict(train=[], val=[], test=[])
     for split, scene in windows(source):
         number = sum(map(len, images.values())) + 1
@@ -135,7 +137,7 @@ def dior(source: Path, out: Path) -> None:
 
 
 def nwpu_vhr10(source: Path, out: Path) -> None:
-    """NWPU VHR-10's folder of images with objects, its text files, and COCO's json."""
+    """Write NWPU VHR-10's folder of images with objects, its text files, and COCO's JSON."""
     images: dict[str, list[tuple[str, AnnotatedImage]]] = dict(train=[], val=[], test=[])
     for split, scene in windows(source):
         number = sum(map(len, images.values())) + 1
@@ -153,9 +155,10 @@ def nwpu_vhr10(source: Path, out: Path) -> None:
 
 
 def dota(source: Path, out: Path, size: int = WINDOW, overlap: int = 64) -> None:
-    """DOTA as mmrotate's splitter leaves it: tiles that overlap, named for their place.
+    """Write DOTA in the form of mmrotate's splitter: overlapping tiles named by position.
 
-    Boxes of which seven tenths lie in a tile are kept, whole, and difficult (2) if cut off.
+    Boxes with at least seven tenths inside a tile are kept uncut, and marked difficult (2) if they
+    reach beyond it.
     """
     for number, (split, scene) in enumerate(grounds(source), 1):
         height, width = scene.image.shape[:2]
@@ -165,7 +168,7 @@ def dota(source: Path, out: Path, size: int = WINDOW, overlap: int = 64) -> None
                 tile = crop(scene, left, top, size, size, least=0.7, cut=False)
                 for folder in ('val', 'test') if split == 'test' else ('train',):
                     write_png(out / f'{folder}/images/{name}.png', tile.image)
-                    if folder == 'test':  # the real one's boxes are not public
+                    if folder == 'test':  # the boxes of DOTA's test set are not public
                         continue
                     lines = ''.join(_dota_line(box) for box in tile.boxes)
                     write_atomically(out / f'{folder}/annfiles/{name}.txt', lines.encode())

@@ -36,19 +36,19 @@ LAYOUTS: dict[str, Callable[[Path, Path], None]] = {
 
 
 def make_examples(source: Path, out: Path, names: Iterable[str] = tuple(LAYOUTS)) -> list[Path]:
-    """Make the examples named; those that are there whole are left as they are.
+    """Make the named examples; complete ones are left as they are.
 
     Args:
         source: folder of the imagery that ships (``tests/data``).
-        out: folder to make, with one of each data set.
-        names: of ``LAYOUTS``.
+        out: folder that gets one folder per data set.
+        names: names in ``LAYOUTS``.
 
     Returns:
-        The data sets' roots.
+        Roots of the data sets.
 
     Raises:
-        FileNotFoundError: if the imagery is not there.
-        ValueError: for a name that there is not.
+        FileNotFoundError: if the imagery is missing.
+        ValueError: if a name is unknown.
     """
     names = list(names)
     unknown = sorted(set(names) - set(LAYOUTS))

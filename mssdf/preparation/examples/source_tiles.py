@@ -1,4 +1,4 @@
-"""The imagery that ships as source of examples, and its tiles."""
+"""Reading of the imagery that ships, and the positions of its tiles."""
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 
 def read_bands(path: Path) -> tuple[NDArray, NDArray[np.bool_]]:
-    """(H, W, C) values and (H, W) validity."""
+    """Read values (H, W, C) and validity (H, W) of a raster."""
     with rasterio.open(path) as raster:
         return raster.read().transpose(1, 2, 0), raster.dataset_mask() > 0
 
@@ -17,7 +17,7 @@ def read_bands(path: Path) -> tuple[NDArray, NDArray[np.bool_]]:
 def tiles(
     shape: Sequence[int], size: int, test_share: float = 0.3
 ) -> Iterator[tuple[str, str, tuple[slice, slice]]]:
-    """Split, name and place of each whole tile of (H, W); those for testing lie on the right."""
+    """Yield split, name and place of each complete tile of (H, W); the right is for testing."""
     height, width = shape
     columns = width // size
     for top in range(0, height - size + 1, size):

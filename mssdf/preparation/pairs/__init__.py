@@ -1,4 +1,4 @@
-"""Co-registered training data from rasters that were never on one grid."""
+"""Co-registered training data from rasters on different grids."""
 
 from .boxes import CatalogError
 from .build import build, forget, forgotten, lay_out

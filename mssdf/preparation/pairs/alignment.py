@@ -1,8 +1,8 @@
-"""How far two modalities of one place lie apart, seen by their edges.
+"""Shift between two modalities of one place, estimated from their edges.
 
-Heights and colors have no values in common, but roofs, walls and crowns end in both. The edges'
-cross-correlation peaks where they coincide. Over a single tile the peak is often weak; correlations
-of many tiles add up.
+Heights and colors have no values in common, but roofs, walls and crowns have edges in both. The
+cross-correlation of the edges peaks where they coincide. Over a single tile the peak is often weak,
+so the correlations of many tiles are added up.
 """
 
 from collections.abc import Sequence
@@ -12,30 +12,31 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import fft, ndimage
 
-# Pixels over which gradients are taken: below, noise; far above, edges merge.
+# Width of the gradient filter in pixels: below, noise dominates; far above, edges merge.
 SIGMA = 1.5
-# Gradients above this percentile count alike, so that a few high walls do not decide.
+# Gradients above this percentile are clipped, so that a few high walls do not dominate.
 CLIP_PERCENTILE = 95
-# Pixels at the border of validity whose gradient is that of the border.
+# Width in pixels of the border of validity, where the border itself makes gradients.
 BORDER = 5
 MIN_PIXELS = 64 * 64
-# Pixels over which a correlation must change to count as a peak.
+# Scale in pixels above which changes of a correlation are not a peak.
 SLOW = 4.0
-# Pixels over which a peak is looked for: in an orthophoto that is not a true one, roofs and crowns
-# lean by as much as they are high, and the peak is a ridge.
+# Width in pixels of the smoothing before the peak is found. In an orthophoto that is not a true
+# one, roofs and crowns lean by their height, so that the peak is a ridge.
 RIDGE = 2.0
 
 
 @dataclass(frozen=True)
 class Shift:
-    """An estimate of how far a modality lies from the reference.
+    """An estimate of the shift of a modality from the reference.
 
     Attributes:
-        rows, cols: pixels by which it lies too low and too far right; move it back by these.
-        peak: height of the correlation's peak above its surroundings, in their deviations.
+        rows, cols: shift downwards and to the right in pixels; moving back by it corrects it.
+        peak: height of the correlation's peak above its surroundings, in their standard deviations.
         error: standard error in pixels, from leaving out one tile at a time; NaN for one tile.
-        tiles: how many took part.
-        at_limit: whether the peak is at the border of what was searched: the shift is larger.
+        tiles: number of tiles in the estimate.
+        at_limit: whether the peak is at the border of the search range, so that the shift is
+            larger.
     """
 
     rows: float
@@ -47,21 +48,21 @@ class Shift:
 
     @property
     def pixels(self) -> float:
-        """Length of the shift."""
+        """Length of the shift in pixels."""
         return float(np.hypot(self.rows, self.cols))
 
 
 def edge_strength(
     values: NDArray, valid: NDArray[np.bool_]
 ) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
-    """Edges of an image: clipped gradient magnitudes, less their mean.
+    """Compute the edges of an image: clipped gradient magnitudes minus their mean.
 
     Args:
-        values: (C, H, W); bands are averaged.
-        valid: (H, W).
+        values: image (C, H, W), whose bands are averaged.
+        valid: validity (H, W).
 
     Returns:
-        (H, W) strengths, 0 where unknown, and where they are known.
+        Strengths (H, W), 0 where unknown, and (H, W) bool, true where they are known.
     """
     known = ndimage.binary_erosion(valid, iterations=BORDER, border_value=0)
     if np.count_nonzero(known) < MIN_PIXELS:
@@ -79,15 +80,16 @@ def edge_strength(
 def correlate_edges(
     reference: NDArray[np.float32], moved: NDArray[np.float32], reach: int
 ) -> NDArray[np.float32] | None:
-    """Correlation of two edge images (H, W) for shifts up to ``reach``, made sharp.
+    """Compute the sharpened correlation of two edge images (H, W) for shifts up to ``reach``.
 
-    Half of phase correlation: the square root of the spectrum's magnitude is divided out. All of
-    it, as scikit-image's phase correlation does, leaves too little of edges as different as those
-    of colors and heights; none of it leaves a hill without a top. What varies slowly is taken
-    away.
+    This is half of phase correlation: the spectrum is divided by the square root of its magnitude.
+    Dividing by the whole magnitude, as scikit-image's phase correlation does, leaves too little of
+    edges as different as those of colors and heights; without division, the peak is too broad. Slow
+    changes are subtracted.
 
     Returns:
-        (2·reach + 1, 2·reach + 1), the middle for no shift; None where one has no edges.
+        Correlation (2·reach + 1, 2·reach + 1), with no shift in the middle; None if one image has
+        no edges.
     """
     if not (reference.any() and moved.any()):
         return None
@@ -102,7 +104,7 @@ def correlate_edges(
 
 
 def estimate_shift(surfaces: Sequence[NDArray[np.float32]]) -> Shift | None:
-    """The shift at the peak of the mean of correlations; None without any."""
+    """Estimate the shift at the peak of the mean of correlations; None without correlations."""
     if not len(surfaces):
         return None
     total = np.asarray(np.sum(surfaces, axis=0, dtype=np.float64))
@@ -110,7 +112,7 @@ def estimate_shift(surfaces: Sequence[NDArray[np.float32]]) -> Shift | None:
     others = np.array([_peak(total - one)[:2] for one in surfaces]) if len(surfaces) > 1 else None
     error = float('nan')
     if others is not None:
-        # the jackknife's standard error
+        # The jackknife's standard error.
         spread = ((others - others.mean(axis=0)) ** 2).sum()
         error = float(np.sqrt((len(others) - 1) / len(others) * spread))
     middle = np.median(total)
@@ -120,7 +122,7 @@ def estimate_shift(surfaces: Sequence[NDArray[np.float32]]) -> Shift | None:
 
 
 def _peak(surface: NDArray[np.float64]) -> tuple[float, float, bool]:
-    """Rows and columns of the highest point, between pixels by a parabola along each axis."""
+    """Find row and column of the highest point, refined by a parabola along each axis."""
     surface = ndimage.gaussian_filter(surface, RIDGE)
     reach = surface.shape[0] // 2
     i, j = np.unravel_index(int(surface.argmax()), surface.shape)
@@ -133,6 +135,6 @@ def _peak(surface: NDArray[np.float64]) -> tuple[float, float, bool]:
 
 
 def _vertex(three: NDArray[np.float64]) -> float:
-    """Where the parabola through three neighbors, the middle one highest, has its top."""
+    """Find the vertex of the parabola through three neighbors, the middle one highest."""
     bend = three[0] - 2 * three[1] + three[2]
     return float((three[0] - three[2]) / (2 * bend)) if bend < 0 else 0.0

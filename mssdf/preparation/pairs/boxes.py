@@ -1,4 +1,4 @@
-"""Boxes around rasters and tiles in other CRSs, across the antimeridian as elsewhere."""
+"""Boxes around rasters and tiles in other CRSs, also across the antimeridian."""
 
 import math
 from collections.abc import Iterator
@@ -20,23 +20,24 @@ Bounds = tuple[float, float, float, float]  # left, bottom, right, top
 
 
 class CatalogError(ValueError):
-    """Rasters that are not there, or that cannot be used."""
+    """An error for rasters that are missing or cannot be used."""
 
 
 @lru_cache(maxsize=65536)
 def box_in(crs: str, other: str, box: Bounds) -> Bounds:
-    """The box around a box in another CRS; PROJ takes a tenth of a second to look for the way.
+    """Compute the box around a box in another CRS; PROJ takes 0.1 s to find an operation.
 
     Args:
-        crs: well-known text of the box's CRS.
-        other: well-known text of the CRS wanted.
-        box: left, bottom, right and top.
+        crs: WKT of the box's CRS.
+        other: WKT of the target CRS.
+        box: left, bottom, right and top of the box.
 
     Returns:
-        The box, its left below its right: longitudes that cross the antimeridian go on beyond it.
+        Box whose left is below its right; longitudes that cross the antimeridian continue beyond
+        it.
 
     Raises:
-        CatalogError: when there is no way from one CRS to the other.
+        CatalogError: if there is no operation between the CRSs.
     """
     if same_coordinates(crs, other):
         return box
@@ -59,19 +60,19 @@ def box_in(crs: str, other: str, box: Bounds) -> Bounds:
 
 
 def boxes_near(crs: str, other: str, box: Bounds, near: Bounds | None) -> Iterator[Bounds]:
-    """The boxes around a raster in another CRS, where that is of interest.
+    """Yield the boxes around a raster in another CRS, within an area of interest.
 
-    A raster in degrees may reach around the Earth, which no plane shows at once: of such a one
-    only what lies near is looked at, on either side of the antimeridian.
+    A raster in degrees may reach around the Earth, which no plane shows at once. Of such a raster,
+    only the part near the area is used, on either side of the antimeridian.
 
     Args:
-        crs: well-known text of the raster's CRS.
-        other: well-known text of the CRS wanted.
+        crs: WKT of the raster's CRS.
+        other: WKT of the target CRS.
         box: left, bottom, right and top of the raster.
-        near: left, bottom, right and top of interest in the CRS wanted; None for all.
+        near: left, bottom, right and top of the area of interest in the target CRS; None for all.
 
     Raises:
-        CatalogError: when there is no way from one CRS to the other.
+        CatalogError: if there is no operation between the CRSs.
     """
     if near is None or turn_in_units(crs) is None:
         parts = [box]
@@ -90,7 +91,7 @@ def turns_to(crs: str, box: Bounds, wanted: Bounds) -> list[float]:
     """Find the whole turns of longitude that bring a raster in degrees over a box.
 
     Args:
-        crs: well-known text of the CRS of both.
+        crs: WKT of the CRS of both.
         box: left, bottom, right and top of the raster.
         wanted: left, bottom, right and top of the other box.
 

@@ -1,4 +1,4 @@
-"""From folders of rasters to training data: the whole way."""
+"""Building of training data from folders of rasters, from start to end."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -31,15 +31,17 @@ PARTS = (TRAIN, VAL)
 
 
 def lay_out(plan: Plan, settings: BuildSettings) -> list[TileJob]:
-    """Give each tile its part and its pixels; parts given by an earlier run stay.
+    """Assign each tile its part and its pixels; the parts of an earlier run are kept.
 
     Raises:
-        ValueError: if what is in the folder was made with other settings.
+        ValueError: if the content of the folder was made with other settings.
     """
     records = list_records(settings)
     facts = {key: json.dumps(value) for key, value in settings.facts().items()}
     facts |= dict(split=json.dumps([settings.split_block, settings.seed]))
     keep_settings(settings.place('settings.json'), facts, records)
+
+    # A tile keeps the part of an earlier run, so that training and validation ground stay apart.
     parts = split_blocks(
         plan.tiles,
         settings.val_share,
@@ -50,6 +52,7 @@ def lay_out(plan: Plan, settings: BuildSettings) -> list[TileJob]:
         window=settings.window,
     )
     save_split(settings.place('split.json'), parts)
+
     rects = keep_apart(plan.tiles, parts, settings.split_block, settings.split_gap)
     side = settings.split_block
     return [
@@ -59,13 +62,13 @@ def lay_out(plan: Plan, settings: BuildSettings) -> list[TileJob]:
 
 
 def forgotten(jobs: Sequence[TileJob], settings: BuildSettings) -> list[Path]:
-    """Records of tiles that an earlier run made and that no raster makes any more."""
+    """List the records of earlier tiles that no raster covers any more."""
     known = {record_path(settings, job.tile.name) for job in jobs}
     return [path for path in list_records(settings) if path not in known]
 
 
 def forget(records: Sequence[Path], settings: BuildSettings) -> None:
-    """Remove tiles of an earlier run, files and records."""
+    """Remove the files and records of earlier tiles."""
     for path in records:
         record = load_record(path)
         if record is not None:
@@ -82,10 +85,10 @@ def build(
     scheduler: str | None = None,
     memory_limit: str | None = None,
 ) -> list[dict[str, Any]]:
-    """Make all tiles that are not there, then the indices of the shards.
+    """Make all missing tiles, then the indices of the shards.
 
     Returns:
-        The records of :func:`~mssdf.preparation.pairs.tile.make_tile`, in the tiles' order.
+        Records of :func:`~mssdf.preparation.pairs.tile.make_tile`, in the order of the tiles.
     """
     for part in PARTS:
         remove_partial_files(settings.folder(part, 'patch'))

@@ -1,4 +1,4 @@
-"""What the building of pairs is asked to do."""
+"""Settings of the building of pairs."""
 
 import hashlib
 import json
@@ -14,30 +14,32 @@ RESAMPLINGS = ('auto', 'nearest', 'bilinear', 'cubic', 'average')
 FORMATS = ('pairs', 'shards')
 COMPRESSIONS = ('zstd', 'deflate', 'lzw', 'none')
 
-# as HR-Pairs names its files; any other modality is NAME_<modality>.tif
+# Suffixes of the files of HR-Pairs; any other modality has NAME_<modality>.tif.
 SUFFIXES = dict(rgb='_dom.tif', dsm='_dsm.tif')
 
-# Options that came after the first folders were made.
+# Options that were introduced after the first folders were made.
 LATER = ('unit', 'terrain_nodata', 'terrain_unit')
 
 
 @dataclass(frozen=True)
 class SourceSettings:
-    """Where the pixels of one modality come from, and how they are read.
+    """Settings of one modality: its rasters and how they are read.
 
     Attributes:
-        files: rasters, local or GDAL's virtual ones; where they overlap, the first one wins.
-        bands: numbers from 1, in the order wanted; None takes all but an alpha band.
-        nodata: None takes the file's, a number replaces it, ``'ignore'`` does without.
-        resampling: ``'auto'``: bilinear for heights and where the target is finer, else average.
-        unit: unit of heights; None takes the files', a name replaces it, ``'ignore'`` does
-            without.
-        terrain: rasters of the ground (DTM) to subtract: heights above ground come out.
-        terrain_nodata, terrain_unit: the same of those as ``nodata`` and ``unit``.
+        files: paths of rasters, local or GDAL's virtual ones; where they overlap, the first one
+            wins.
+        bands: band numbers from 1, in the wanted order; None takes all but an alpha band.
+        nodata: None takes the file's value, a number replaces it, ``'ignore'`` takes none.
+        resampling: name of the resampling; ``'auto'`` is bilinear for heights and where the target
+            is finer, else average.
+        unit: unit of heights; None takes the files', a name replaces it, ``'ignore'`` takes none.
+        terrain: paths of rasters of the ground (DTM) that are subtracted, which gives heights above
+            ground.
+        terrain_nodata, terrain_unit: ``nodata`` and ``unit`` of these rasters.
         optional: whether a window may lack the modality.
         min_contrast: standard deviation below which a window counts as flat, in the modality's
             own unit.
-        suffix: of the files written.
+        suffix: suffix of the files that are written.
     """
 
     files: tuple[str, ...]
@@ -54,29 +56,29 @@ class SourceSettings:
 
     @property
     def is_height(self) -> bool:
-        """Tell whether heights come out, which are interpolated, never averaged away."""
+        """True if the result is heights, which are interpolated and never averaged."""
         return bool(self.terrain) or self.suffix == SUFFIXES['dsm']
 
 
 @dataclass(frozen=True)
 class BuildSettings:
-    """Everything that decides what is written.
+    """All settings that affect the output.
 
     Attributes:
-        sources: by modality, the reference first.
+        sources: settings of each modality, the reference first.
         out: folder to write.
-        crs: of the output, as GDAL understands it; None keeps the reference's files'.
+        crs: CRS of the output, as GDAL understands it; None keeps that of the reference's files.
         resolution: meters per pixel; None keeps the reference's.
-        tile: side of a tile in pixels; one tile is one unit of work, and one pair at most.
+        tile: side of a tile in pixels; a tile is one unit of work and becomes at most one pair.
         window: side of the windows in pixels.
-        formats: some of :data:`FORMATS`.
+        formats: output formats, some of :data:`FORMATS`.
         max_invalid: largest share of invalid pixels in a usable window.
         val_share: share of the area for validation.
-        split_block: side of the areas that are split, in tiles.
-        split_gap: pixels left out between training and validation.
-        max_shift: the largest shift between modalities looked for, in pixels.
-        compress: of the GeoTIFFs.
-        seed: of the split.
+        split_block: side, in tiles, of the blocks that are split.
+        split_gap: width in pixels of the gap between training and validation.
+        max_shift: largest shift between modalities in the search, in pixels.
+        compress: compression of the GeoTIFFs.
+        seed: seed of the split.
     """
 
     sources: Mapping[str, SourceSettings]
@@ -102,14 +104,16 @@ class BuildSettings:
 
     @property
     def reference(self) -> str:
-        """The modality whose grid is the output's."""
+        """Name of the modality whose grid is the output's."""
         return next(iter(self.sources))
 
     def _check(self) -> None:
         if not self.sources:
             raise ValueError('--source: expected at least one modality, found none')
+
         if self.reference not in self.required:
             raise ValueError(f'--optional: the reference {self.reference!r} cannot be missing')
+
         for name, source in self.sources.items():
             _one_of(f'--resampling {name}', source.resampling, RESAMPLINGS)
             check_unit(f'--unit {name}', source.unit)
@@ -120,12 +124,15 @@ class BuildSettings:
                         f'{option.replace("terrain_", "--dtm-")} {name}: expected '
                         f'--dtm {name}=PLACE beside it, found none'
                     )
+
         for name in self.formats:
             _one_of('--formats', name, FORMATS)
         _one_of('--compress', self.compress, COMPRESSIONS)
+
         suffixes = [source.suffix for source in self.sources.values()]
         if len(set(suffixes)) < len(suffixes) or not all(suffixes):
             raise ValueError(f'--suffix: expected one of its own for each, found {suffixes}')
+
         for option, value, low, high in (
             ('--window', self.window, 16, 65536),
             ('--tile', self.tile, self.window, 65536),
@@ -141,37 +148,37 @@ class BuildSettings:
             raise ValueError(f'--resolution: expected meters above 0, found {self.resolution}')
 
     def place(self, *parts: str) -> Path:
-        """A path in the folder to write, the only one where anything is written or removed.
+        """Return a path in the output folder; nothing is written or removed elsewhere.
 
         Raises:
-            OutsideError: if it leads elsewhere.
+            OutsideError: if the path leads elsewhere.
         """
         return inside(self.out, *parts)
 
     def folder(self, *parts: str) -> Path:
-        """A folder in the folder to write, into which no link leads from elsewhere.
+        """Return a folder in the output folder that no link leads out of.
 
         Raises:
-            OutsideError: if it lies elsewhere.
+            OutsideError: if the folder is elsewhere.
         """
         return self.place(*parts, '_').parent
 
     def facts(self) -> dict[str, Any]:
-        """What decides a tile's content, apart from which files there are; JSON can hold it."""
+        """Collect what affects a tile's content, except its files, as JSON can store it."""
         state = asdict(self)
         for key in ('out', 'formats', 'required', 'val_share', 'seed', 'split_block'):
             state.pop(key)
         for source in state['sources'].values():
             source.pop('files')
             source.pop('terrain')
-            # what was made before these options existed goes on
+            # Folders from before these options existed stay valid.
             for key in LATER:
                 if source[key] is None:
                     source.pop(key)
         return json.loads(json.dumps(state))
 
     def digest(self, *more: Any) -> str:
-        """A short name of :meth:`facts` and of more that JSON can hold."""
+        """Hash :meth:`facts` and further values that JSON can store."""
         content = json.dumps([self.facts(), *more], sort_keys=True)
         return hashlib.sha256(content.encode()).hexdigest()[:32]
 

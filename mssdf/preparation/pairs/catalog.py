@@ -1,4 +1,4 @@
-"""The rasters that pairs are made from: which there are, and what their headers say."""
+"""Catalog of the rasters that pairs are made from, with their headers."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -25,12 +25,15 @@ from .build_settings import SourceSettings
 
 @dataclass(frozen=True)
 class CatalogedRaster:
-    """A raster, and how its pixels are read.
+    """A raster with the settings for reading its pixels.
 
     Attributes:
-        identity: what changes when the file does, or one that it leads to: paths, sizes and
-            times of change; the grid as well for what lies on a server.
-        fills: share of heights of each value that usually marks a hole.
+        identity: values that change with the file or a file that it leads to: paths, sizes and
+            times of change; for a file on a server also the grid.
+        fills: share of heights with each value that usually marks a hole.
+
+    Args:
+        source: source with the header and the bands of the raster.
     """
 
     source: BandSource
@@ -39,31 +42,31 @@ class CatalogedRaster:
 
     @property
     def path(self) -> str:
-        """The file."""
+        """Path of the file."""
         return self.source.path
 
     @property
     def transform(self) -> Affine:
-        """From its pixels to its CRS."""
+        """Transform from pixels to the CRS."""
         return Affine(*self.source.header.transform)
 
     @property
     def bounds(self) -> Bounds:
-        """Left, bottom, right and top in its CRS, left below right and bottom below top."""
+        """Left, bottom, right and top in the CRS, left below right and bottom below top."""
         header = self.source.header
         bounds = array_bounds(header.height, header.width, self.transform)
         (left, right), (bottom, top) = sorted(bounds[::2]), sorted(bounds[1::2])
         return left, bottom, right, top
 
     def boxes_in(self, crs: str, near: Bounds | None = None) -> list[Bounds]:
-        """The boxes around the raster in another CRS, or around what of it lies near.
+        """List the boxes around the raster in another CRS, within an area of interest.
 
         Args:
-            crs: well-known text.
-            near: left, bottom, right and top of interest in that CRS; None for all.
+            crs: WKT of the target CRS.
+            near: left, bottom, right and top of the area of interest in that CRS; None for all.
 
         Raises:
-            CatalogError: when there is no way from the raster's CRS.
+            CatalogError: if there is no operation from the raster's CRS.
         """
         try:
             return list(boxes_near(self.source.header.crs, crs, self.bounds, near))
@@ -71,10 +74,10 @@ class CatalogedRaster:
             raise CatalogError(f'{self.path}: {error}') from error
 
     def bounds_in(self, crs: str) -> Bounds:
-        """The box around the whole raster in another CRS.
+        """Compute the box around the whole raster in another CRS.
 
         Raises:
-            CatalogError: when there is none.
+            CatalogError: if there is no such box.
         """
         for box in self.boxes_in(crs):
             return box
@@ -87,21 +90,23 @@ def open_catalog(
     """Read the headers of a modality's rasters, many at once.
 
     Args:
-        modality: its name, for messages.
-        settings: of the modality.
-        terrain: take the rasters of the ground instead.
+        modality: name of the modality, for messages.
+        settings: settings of the modality's rasters.
+        terrain: whether the rasters of the ground are read instead.
 
     Returns:
-        The rasters in the order given, and the reason for each that cannot be used.
+        Rasters in the given order, and the reason for each that cannot be used.
 
     Raises:
-        CatalogError: when none of them can.
+        CatalogError: if none of them can be used.
     """
     paths = settings.terrain if terrain else settings.files
     listing = cache(list_folder)
+
     jobs = {
         path: reader_threads().submit(_open, path, settings, terrain, listing) for path in paths
     }
+
     usable: list[CatalogedRaster] = []
     refused: dict[str, str] = {}
     for path, job in track(jobs.items(), len(jobs), f'reading headers of {modality}'):
@@ -109,15 +114,18 @@ def open_catalog(
             usable.append(job.result())
         except (OSError, RasterioError, CPLE_BaseError, ValueError) as error:
             refused[path] = ' '.join(str(error).split())
+
     if not usable:
         first = next(iter(refused.values()), 'no file given')
         raise CatalogError(f'{modality}: none of {len(paths)} rasters can be used: {first}')
+
     bands = {len(raster.source.bands) for raster in usable}
     if len(bands) > 1:
         raise CatalogError(
             f'{modality}: expected rasters of one number of bands, found {sorted(bands)}; choose '
             f'with --bands {modality}=...'
         )
+
     return usable, refused
 
 

@@ -13,10 +13,9 @@ from rasterio.io import MemoryFile
 
 from mssdf.utils.atomic_file import PREFIX, SUFFIX
 
-# What is written where a height is unknown; integers have a mask instead, as all their values may
-# be pixels.
+# Value of unknown heights; integers have a mask instead, as all their values may be pixels.
 HEIGHT_NODATA = -9999.0
-# Side of the blocks inside a file: windows of 320 pixels meet four of them at the least.
+# Side of the blocks inside a file; a window of 320 pixels meets at least four of them.
 BLOCK = 256
 
 
@@ -29,21 +28,21 @@ def write_cog(
     compress: str,
     unit: str | None = None,
 ) -> None:
-    """Write a cloud-optimized GeoTIFF, whole or not at all.
+    """Write a cloud-optimized GeoTIFF, completely or not at all.
 
-    Floats have -9999 where they are invalid, integers an internal mask.
+    Invalid floats are -9999; integers have an internal mask.
 
     Args:
-        path: of the file.
-        values: (C, H, W).
-        valid: (H, W).
-        crs: well-known text.
-        transform: of the pixels.
-        compress: ``'zstd'``, ``'deflate'``, ``'lzw'`` or ``'none'``.
-        unit: unit of the values, None for none.
+        path: path of the file.
+        values: image (C, H, W).
+        valid: validity (H, W).
+        crs: WKT of the CRS.
+        transform: transform from pixels to the CRS.
+        compress: name of the compression, ``'zstd'``, ``'deflate'``, ``'lzw'`` or ``'none'``.
+        unit: unit of the values; None writes none.
 
     Raises:
-        OSError: when it cannot be written.
+        OSError: if the file cannot be written.
     """
     count, height, width = values.shape
     floating = values.dtype.kind == 'f'
@@ -58,20 +57,24 @@ def write_cog(
         tiled=True,
         nodata=HEIGHT_NODATA if floating else None,
     )
+
     if floating:
         values = np.where(valid, values, values.dtype.type(HEIGHT_NODATA))
+
+    # The file is written beside its place and moved, so that an existing one is complete.
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(f'{PREFIX}{path.name}.{os.getpid()}{SUFFIX}')
     try:
         with rasterio.Env(GDAL_TIFF_INTERNAL_MASK=True), MemoryFile() as memory:
             with memory.open(**profile) as raster:
-                # GDAL would take a fourth 8-bit band for alpha
+                # GDAL would interpret a fourth 8-bit band as alpha.
                 raster.colorinterp = _interpretations(count, values.dtype)
                 if unit is not None:
                     raster.units = (unit,) * count
                 raster.write(values)
                 if not floating and not valid.all():
                     raster.write_mask(valid)
+
             with memory.open() as raster:
                 rasterio.shutil.copy(
                     raster,
@@ -82,6 +85,7 @@ def write_cog(
                     blocksize=BLOCK,
                     overview_resampling='AVERAGE',
                 )
+
         with open(partial, 'rb') as stream:
             os.fsync(stream.fileno())
         os.replace(partial, path)
@@ -91,6 +95,7 @@ def write_cog(
 
 
 def _interpretations(count: int, dtype: np.dtype) -> list[ColorInterp]:
+    """Choose the color interpretation of each band."""
     if count >= 3 and dtype.kind == 'u':
         colors = [ColorInterp.red, ColorInterp.green, ColorInterp.blue]
         return colors + [ColorInterp.undefined] * (count - 3)

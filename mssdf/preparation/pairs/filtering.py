@@ -1,4 +1,4 @@
-"""Which windows of a tile are worth keeping, and why the others are not."""
+"""Selection of the windows of a tile that are kept, with reasons for the others."""
 
 from collections.abc import Mapping, Sequence
 
@@ -21,20 +21,20 @@ def judge_windows(
     max_invalid: float,
     min_contrast: Mapping[str, float],
 ) -> tuple[list[tuple[int, int]], dict[str, int]]:
-    """Judge the windows of a grid that covers the tile wholly.
+    """Judge the windows of a grid that covers a tile completely.
 
     Args:
-        values: (C, H, W) per modality, the reference first.
-        valid: (H, W) per modality.
-        window: side in pixels.
-        required: modalities that a window must have.
-        max_invalid: largest share of invalid pixels in each of them.
-        min_contrast: per modality, the standard deviation below which it shows nothing; a window
-            is flat when that holds for all its modalities.
+        values: image (C, H, W) of each modality, the reference first.
+        valid: validity (H, W) of each modality.
+        window: side of a window in pixels.
+        required: names of the modalities that a window must have.
+        max_invalid: largest share of invalid pixels in each required modality.
+        min_contrast: standard deviation of each modality below which it counts as flat; a window is
+            flat if all its modalities are.
 
     Returns:
-        Rows and columns of the windows kept, and the number dropped by reason: ``'empty'`` (the
-        reference), ``'no NAME'``, ``'flat'``, ``'smaller than a window'``.
+        Rows and columns of the windows that are kept, and the number of dropped windows by reason:
+        ``'empty'`` (the reference), ``'no NAME'``, ``'flat'``, ``'smaller than a window'``.
     """
     height, width = next(iter(valid.values())).shape
     if min(height, width) < window:
@@ -60,7 +60,7 @@ def _judge(
     max_invalid: float,
     min_contrast: Mapping[str, float],
 ) -> str | None:
-    """The reason to drop a window, None to keep it."""
+    """Return the reason to drop a window; None to keep it."""
     for name in required:
         if not has_enough(valid[name][place].mean(), max_invalid):
             return EMPTY if name == required[0] else f'no {name}'
@@ -74,5 +74,5 @@ def _judge(
 
 
 def contrast(values: NDArray, valid: NDArray[np.bool_]) -> float:
-    """The largest standard deviation of a band (C, H, W) over valid pixels (H, W)."""
+    """Compute the largest standard deviation of a band (C, H, W) over valid pixels (H, W)."""
     return float(values[:, valid].std(axis=1, dtype=np.float64).max())

@@ -22,14 +22,14 @@ def option_of(name: str, option: str) -> str:
 def describe_rasters(
     settings: BuildSettings, catalog: Mapping[str, Sequence[CatalogedRaster]]
 ) -> Iterator[str]:
-    """Say what is converted and what does not fit together, a line each.
+    """Describe conversions and inconsistencies, one per line.
 
     Args:
         settings: settings of the run.
         catalog: rasters by modality, those of the ground under ``'terrain of NAME'``.
 
     Raises:
-        CatalogError: when units cannot be brought together.
+        CatalogError: if units cannot be reconciled.
     """
     for name, rasters in catalog.items():
         sources = [raster.source for raster in rasters]
@@ -51,7 +51,7 @@ def describe_rasters(
 
 
 def _datums(name: str, catalog: Mapping[str, Sequence[CatalogedRaster]]) -> Iterator[str]:
-    """Name vertical datums that differ: meters of one are not those of the other."""
+    """Name vertical datums that differ, as heights above different datums do not compare."""
     by_datum: dict[str, list[str]] = {}
     for raster in (*catalog[name], *catalog.get(TERRAIN + name, ())):
         axis = vertical_axis(raster.source.header.crs)
@@ -66,5 +66,5 @@ def _datums(name: str, catalog: Mapping[str, Sequence[CatalogedRaster]]) -> Iter
 
 
 def _datum(name: str) -> str:
-    """Name of a vertical CRS less its unit: 'NAVD88 height (ftUS)' counts from NAVD88."""
+    """Return the name of a vertical CRS without its unit: 'NAVD88 height (ftUS)' has NAVD88."""
     return name.split(' (ft')[0]

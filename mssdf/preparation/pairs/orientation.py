@@ -1,4 +1,4 @@
-"""Grids that are turned or mirrored, brought as near to north-up as whole turns do."""
+"""Rotated or mirrored grids, brought as close to north-up as quarter turns do."""
 
 import math
 
@@ -8,14 +8,14 @@ from numpy.typing import NDArray
 
 
 def upright(transform: Affine, size: tuple[int, int]) -> tuple[Affine, tuple[int, int]]:
-    """The transform of the same pixels counted eastwards and southwards.
+    """Compute the transform of the same pixels counted eastwards and southwards.
 
     Args:
-        transform: from pixels to the CRS.
-        size: rows and columns.
+        transform: transform from pixels to the CRS.
+        size: numbers of rows and columns.
 
     Returns:
-        The transform and the rows and columns after :func:`turn_upright`.
+        Transform and numbers of rows and columns after :func:`turn_upright`.
     """
     swapped, eastwards, southwards = _turns(transform)
     a, b, c, d, e, f = tuple(transform)[:6]
@@ -30,7 +30,7 @@ def upright(transform: Affine, size: tuple[int, int]) -> tuple[Affine, tuple[int
 
 
 def turn_upright(values: NDArray, transform: Affine) -> NDArray:
-    """The pixels (..., H, W) of a raster counted eastwards and southwards."""
+    """Reorder the pixels (..., H, W) of a raster to count eastwards and southwards."""
     swapped, eastwards, southwards = _turns(transform)
     if swapped:
         values = values.swapaxes(-1, -2)
@@ -39,7 +39,7 @@ def turn_upright(values: NDArray, transform: Affine) -> NDArray:
 
 
 def _turns(transform: Affine) -> tuple[bool, bool, bool]:
-    """Tell whether to swap rows and columns, and if the new ones run eastwards and southwards."""
+    """Tell whether rows and columns swap, and whether the new ones run eastwards and southwards."""
     a, b, _, d, e, _ = tuple(transform)[:6]
     swapped = abs(b * d) > abs(a * e)
     if swapped:
@@ -48,5 +48,5 @@ def _turns(transform: Affine) -> tuple[bool, bool, bool]:
 
 
 def pixel_sides(transform: Affine) -> tuple[float, float]:
-    """Width and height of a pixel in units of the CRS, of turned grids too."""
+    """Compute width and height of a pixel in units of the CRS, also of rotated grids."""
     return math.hypot(transform.a, transform.d), math.hypot(transform.b, transform.e)

@@ -1,4 +1,4 @@
-"""Rasters that the places of a command line mean: folders, patterns, lists, single files."""
+"""Rasters named on a command line by folders, patterns, lists or single files."""
 
 import glob
 import os
@@ -20,17 +20,17 @@ MAGIC = re.compile(r'[*?[]')
 
 
 def find_rasters(places: Iterable[str]) -> tuple[str, ...]:
-    """The rasters meant by folders, patterns, lists (.txt) and single names, in that order.
+    """Find the rasters in folders, patterns, lists (.txt) and single names, in that order.
 
-    Links are followed; hidden files and folders are left out.
+    Links are followed; hidden files and folders are skipped.
 
     Args:
-        places: a folder stands for all rasters below it; a ``.txt`` for the names in its lines,
-            which count from its folder; what begins with ``/vsi`` is taken as it stands.
+        places: paths; a folder stands for all rasters below it, a ``.txt`` file for the names in
+            its lines, relative to its folder; a name that begins with ``/vsi`` is used unchanged.
 
     Raises:
-        CatalogError: where nothing is found.
-        OSError: for a VRT below a folder that cannot be read, or whose sources lie elsewhere.
+        CatalogError: if nothing is found at a path.
+        OSError: if a VRT below a folder cannot be read, or its sources are elsewhere.
     """
     found: dict[str, None] = {}
     for place in places:
@@ -61,13 +61,13 @@ def _below(folder: Path) -> Iterator[str]:
     for path in files_below(folder):
         if path.suffix.lower() not in RASTERS:
             continue
-        if path.suffix.lower() == VIRTUAL:  # met, not named: it may not lead out of the folder
+        if path.suffix.lower() == VIRTUAL:  # not named by the user, so it must stay inside
             check_virtual(str(path), str(folder))
         yield str(path.absolute())
 
 
 def _listed(path: Path) -> Iterator[str]:
-    """Names in the lines of a list, several of a line too; signs at its end are no part of one."""
+    """Yield the names in the lines of a list; a line may have several, with separators."""
     for _, line in read_lines(path):
         if line.startswith('#'):
             continue
@@ -88,7 +88,7 @@ def _is_there(listed_in: Path, name: str) -> bool:
 
 
 def _matching(pattern: Path) -> list[str]:
-    """Files that a pattern means; ``**`` stands for any folders, each of them read once."""
+    """List the files that match a pattern, where ``**`` stands for any folders, read once."""
     parts = pattern.absolute().parts
     if '**' not in parts:
         return sorted(os.path.abspath(name) for name in glob.glob(str(pattern)))

@@ -1,4 +1,4 @@
-"""Records of tiles: what an earlier run has made, and which files of it there are."""
+"""Records of the tiles that an earlier run has made, with their files."""
 
 import hashlib
 import json
@@ -11,7 +11,7 @@ from mssdf.utils.containment import OutsideError
 from .build_settings import BuildSettings
 
 RECORDS = '.build'
-# Bytes read at once for a checksum.
+# Number of bytes that are read at once for a checksum.
 CHUNK = 1 << 20
 FILE_KEYS = dict(path=str, bytes=int, sha256=str)
 VALUE_KINDS = dict(
@@ -20,7 +20,7 @@ VALUE_KINDS = dict(
 
 
 def empty_record() -> dict[str, Any]:
-    """A record of which nothing is known yet."""
+    """Make a record without content."""
     return dict(
         status='dropped',
         windows=0,
@@ -36,15 +36,15 @@ def empty_record() -> dict[str, Any]:
 
 
 def record_path(settings: BuildSettings, name: str) -> Path:
-    """Path of the record of a tile."""
+    """Return the path of a tile's record."""
     return settings.place(RECORDS, f'{name}.json')
 
 
 def list_records(settings: BuildSettings) -> list[Path]:
-    """Records of all tiles, sorted; see that none names a file outside the folder.
+    """List the records of all tiles, sorted; refuse one that names a file outside the folder.
 
     Raises:
-        ValueError: for one that does.
+        ValueError: if a record names such a file.
     """
     folder = settings.folder(RECORDS)
     names = sorted(path.name for path in folder.glob('*.json')) if folder.is_dir() else []
@@ -64,7 +64,7 @@ def _place(settings: BuildSettings, record: Path, path: str) -> Path:
 
 
 def load_record(path: Path) -> dict[str, Any] | None:
-    """A record, None where there is none or it is not of the form that :mod:`.tile` writes."""
+    """Load a record; None if it is missing or malformed."""
     try:
         record = json.loads(path.read_text())
     except (OSError, ValueError, RecursionError):
@@ -82,7 +82,7 @@ def load_record(path: Path) -> dict[str, Any] | None:
 
 
 def _has_form(record: Mapping[str, Any]) -> bool:
-    """Tell whether the values are of the types that a report is made from."""
+    """Tell whether the values have the types that a report needs."""
     return all(isinstance(record[key], type(value)) for key, value in empty_record().items()) and (
         all(isinstance(v, kind) for key, kind in VALUE_KINDS.items() for v in record[key].values())
     )
@@ -91,7 +91,7 @@ def _has_form(record: Mapping[str, Any]) -> bool:
 def remove_files(
     settings: BuildSettings, record: Mapping[str, Any], keep: Collection[str] = ()
 ) -> None:
-    """Remove what a record says was written, apart from ``keep``.
+    """Remove the files that a record lists, apart from ``keep``.
 
     Raises:
         OutsideError: if the record names a file outside the folder.
@@ -102,7 +102,7 @@ def remove_files(
 
 
 def is_intact(record: Mapping[str, Any], settings: BuildSettings) -> bool:
-    """Tell whether all files of a record are there, with the content that it says.
+    """Tell whether all files of a record exist with the content that it states.
 
     Raises:
         OutsideError: if the record names a file outside the folder.
@@ -116,7 +116,7 @@ def is_intact(record: Mapping[str, Any], settings: BuildSettings) -> bool:
 
 
 def checksum(path: Path) -> str:
-    """SHA-256 of a file's content."""
+    """Compute the SHA-256 of a file's content."""
     digest = hashlib.sha256()
     with open(path, 'rb') as stream:
         while chunk := stream.read(CHUNK):

@@ -1,4 +1,4 @@
-"""What was made, as figures, a table and a picture."""
+"""Report of a build as figures, a table and a picture."""
 
 import csv
 import io
@@ -20,10 +20,10 @@ from .notes import option_of
 from .plan import Plan
 from .tile import unpack_surface
 
-# A peak this many deviations above its surroundings can be trusted.
+# Height of a reliable peak above its surroundings, in standard deviations.
 CLEAR_PEAK = 3.0
-# Pixels between a raster's shift and that of the others from which it is named, and how many
-# standard errors they must be.
+# Difference between a raster's shift and that of the others from which it is suspicious: in
+# pixels, and in standard errors.
 SUSPICIOUS, ERRORS = 3.0, 2.0
 COLUMNS = (
     *('name', 'part', 'status', 'windows', 'dropped', 'bytes'),
@@ -34,7 +34,7 @@ COLUMNS = (
 def summarize(
     records: Sequence[Mapping[str, Any]], plan: Plan, settings: BuildSettings
 ) -> dict[str, Any]:
-    """Counts, sizes, shares and shifts over all tiles; JSON can hold it."""
+    """Summarize counts, sizes, shares and shifts over all tiles, as JSON can store them."""
     parts: dict[str, dict[str, Any]] = {}
     for record in records:
         part = parts.setdefault(
@@ -48,6 +48,7 @@ def summarize(
         part[status] += 1
         for reason, number in record['dropped'].items():
             part['dropped'][reason] = part['dropped'].get(reason, 0) + number
+
     others = [name for name in settings.sources if name != settings.reference]
     return dict(
         parts=parts,
@@ -65,7 +66,7 @@ def summarize(
 
 
 def _fills(records: Sequence[Mapping[str, Any]]) -> dict[str, dict[str, int]]:
-    """By modality, how many heights in all tiles have a value that usually marks a hole."""
+    """Count, by modality, the heights in all tiles with a value that usually marks a hole."""
     total: dict[str, dict[str, int]] = {}
     for record in records:
         for name, counts in record.get('fills', {}).items():
@@ -76,7 +77,7 @@ def _fills(records: Sequence[Mapping[str, Any]]) -> dict[str, dict[str, int]]:
 
 
 def _overlap(records: Sequence[Mapping[str, Any]], name: str, reference: str) -> float | None:
-    """The share of the reference's valid pixels where the modality is valid, too."""
+    """Compute the share of the reference's valid pixels where the modality is valid too."""
     pixels = sum(record['valid'].get(reference, 0) for record in records)
     both = sum(record['overlap'].get(name, 0) for record in records)
     return both / pixels if pixels else None
@@ -90,27 +91,31 @@ def _shift_of(records: Sequence[Mapping[str, Any]], name: str) -> dict[str, Any]
 
 
 def shifts_by_raster(records: Sequence[Mapping[str, Any]], name: str) -> dict[str, dict[str, Any]]:
-    """The shift of each raster of a modality, over the tiles that nearly all lie in it.
+    """Estimate the shift of each raster of a modality, from tiles almost entirely within it.
 
     Returns:
-        By path: :class:`Shift` as a dictionary, and ``suspicious``: whether it is clear, and
-        differs from the median of all rasters' by more than three pixels; of one or two rasters,
-        whether it is larger than that.
+        By path: :class:`Shift` as a dictionary, and ``suspicious``: whether the shift is reliable
+        and differs by more than three pixels from the median over all rasters, or from zero if
+        there are only one or two rasters.
     """
     surfaces: dict[str, list[Any]] = {}
     for record in records:
         path = record['main_raster'].get(name)
         if path is not None and name in record['correlations']:
             surfaces.setdefault(path, []).append(unpack_surface(record['correlations'][name]))
+
     shifts: dict[str, Shift] = {}
     for path, found in sorted(surfaces.items()):
         shift = estimate_shift(found)
         if shift is not None:
             shifts[path] = shift
+
+    # A systematic shift of all rasters is not suspicious, so each is compared with the median.
     clear = [shift for shift in shifts.values() if shift.peak >= CLEAR_PEAK]
     usual = np.zeros(2)
     if len(clear) > 2:
         usual = np.median([(shift.rows, shift.cols) for shift in clear], axis=0)
+
     return {
         path: dict(
             asdict(shift),
@@ -127,11 +132,12 @@ def _is_suspicious(shift: Shift, usual: NDArray[np.float64]) -> bool:
 
 
 def describe(summary: Mapping[str, Any]) -> str:
-    """The summary as a table for a terminal."""
+    """Format the summary as a table for a terminal."""
     lines = [
         f'{"":8}{"tiles":>8}{"new":>8}{"there":>8}{"empty":>8}{"failed":>8}'
         f'{"windows":>10}{"dropped":>10}{"MB":>10}'
     ]
+
     for name, part in sorted(summary['parts'].items()):
         lines.append(
             f'{name:8}{part["tiles"]:8}{part["written"]:8}{part["there"]:8}{part["empty"]:8}'
@@ -141,6 +147,7 @@ def describe(summary: Mapping[str, Any]) -> str:
         reasons = sorted(part['dropped'].items(), key=lambda item: -item[1])
         if reasons:
             lines.append('  dropped: ' + ', '.join(f'{n} {reason}' for reason, n in reasons))
+
     if summary['no_overlap']:
         lines.append(f'{summary["no_overlap"]} tiles lack a required modality altogether')
     for name, share in summary['overlap'].items():
@@ -149,20 +156,23 @@ def describe(summary: Mapping[str, Any]) -> str:
         for path, shift in summary['by_raster'][name].items():
             if shift['suspicious']:
                 lines.append(f'  CHECK {path}: {describe_shift(shift)}')
+
     for name, counts in summary['fills'].items():
         for value, count in counts.items():
             lines.append(
                 f'CHECK {name}: {count} pixels have the height {value}, which usually marks a '
                 f'hole: {option_of(name, "nodata")}={value} leaves them out'
             )
+
     for what in ('refused', 'failed'):
         for path, reason in summary[what].items():
             lines.append(f'{what}: {path}: {reason}')
+
     return '\n'.join(lines)
 
 
 def describe_shift(shift: Mapping[str, Any] | None) -> str:
-    """A shift in one line."""
+    """Format a shift in one line."""
     if shift is None:
         return 'no edges to compare'
     bound = ', at the limit of what was searched' if shift['at_limit'] else ''
@@ -203,7 +213,7 @@ def _compact(value: Any) -> Any:
 
 
 def draw(records: Sequence[Mapping[str, Any]], summary: Mapping[str, Any]) -> bytes:
-    """The picture: where the tiles lie, what was dropped, how far the modalities lie apart."""
+    """Draw the picture: positions of the tiles, dropped windows, shifts of the modalities."""
     os.environ.setdefault('MPLBACKEND', 'Agg')
     import matplotlib
 
@@ -228,7 +238,7 @@ def _draw_map(axes: Any, records: Sequence[Mapping[str, Any]]) -> None:
     from matplotlib.patches import Rectangle
 
     boxes: dict[str, list[Any]] = {}
-    # tiles of other zones lie elsewhere: the picture shows the zone with most of them
+    # Tiles of several UTM zones do not fit one map: it shows the zone with most of them.
     codes = [record['crs'] for record in records]
     shown = max(set(codes), key=codes.count) if codes else ''
     for record in records:
@@ -268,6 +278,7 @@ def _draw_shifts(
     axes: Any, records: Sequence[Mapping[str, Any]], summary: Mapping[str, Any]
 ) -> None:
     reach = 1.0
+
     for name, shift in summary['shift'].items():
         points = [
             estimate_shift([unpack_surface(record['correlations'][name])])
@@ -279,12 +290,14 @@ def _draw_shifts(
             [p.cols for p in found], [p.rows for p in found], '.', alpha=0.4, label=f'{name}, tiles'
         )
         reach = max([reach, *(max(abs(p.cols), abs(p.rows)) for p in found)])
+
         if shift is not None:
             axes.plot(shift['cols'], shift['rows'], 'k+', ms=12, label=f'{name}, all together')
         for path, raster in summary['by_raster'][name].items():
             if raster['suspicious']:
                 axes.annotate(Path(path).name, (raster['cols'], raster['rows']), fontsize=7)
                 axes.plot(raster['cols'], raster['rows'], 'rx')
+
     axes.set_xlim(-reach * 1.2, reach * 1.2)
     axes.set_ylim(reach * 1.2, -reach * 1.2)
     axes.axhline(0, color='gray', lw=0.5)

@@ -1,4 +1,4 @@
-"""Tiles in many processes, here or on a cluster, with Dask."""
+"""Processing of tiles in many processes, on this machine or on a cluster, with Dask."""
 
 import logging
 from collections.abc import Callable, Iterator, Sequence
@@ -8,9 +8,9 @@ Job = TypeVar('Job')
 Result = TypeVar('Result')
 
 INSTALL = "pip install 'mssdf[preparation]'"
-# Jobs handed out at a time, per worker: enough to keep it busy, few enough to be forgotten.
+# Number of jobs per worker that wait at once: enough to keep it busy, and few to keep in memory.
 AHEAD = 3
-# How often a job whose process died is tried again.
+# Number of retries of a job whose process died.
 RETRIES = 1
 
 
@@ -23,32 +23,35 @@ def run_everywhere(
     memory_limit: str | None = None,
     on_lost: Callable[[Job, str], Result],
 ) -> Iterator[Result]:
-    """Do all jobs, and hand out each result as it is ready.
+    """Do all jobs, and yield each result as soon as it is ready.
 
     Args:
-        work: does one; of a module, so that other processes find it.
-        jobs: of them.
-        workers: processes of a local cluster; 0 works in this one, without Dask.
+        work: function of a module that does one job.
+        jobs: jobs to do.
+        workers: number of processes of a local cluster; 0 works in this one, without Dask.
         scheduler: address of a running Dask scheduler, whose workers see the same files.
-        memory_limit: of each local process, such as ``'4GiB'``; Dask restarts one that exceeds
-            it. None: an equal share of the memory.
-        on_lost: makes the result of a job whose workers died several times.
+        memory_limit: memory of each local process, such as ``'4GiB'``; Dask restarts a process that
+            exceeds it. None gives each an equal share.
+        on_lost: function that makes the result of a job whose workers died repeatedly.
 
     Raises:
-        ImportError: with the command that installs Dask.
+        ImportError: if Dask is missing; the error has the command that installs it.
     """
     if workers == 0 and scheduler is None:
         yield from map(work, jobs)
         return
+
     try:
         import dask
         from dask.distributed import Client, LocalCluster
     except ImportError as error:
         raise ImportError(f'several processes need Dask: {INSTALL}') from error
+
     if scheduler is not None:
         with Client(scheduler, timeout='30s') as client:
             yield from _run(client, work, jobs, on_lost)
         return
+
     with (
         dask.config.set({'distributed.scheduler.allowed-failures': RETRIES}),
         LocalCluster(

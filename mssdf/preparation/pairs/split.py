@@ -1,4 +1,4 @@
-"""Training and validation by area, so that no window of one touches one of the other."""
+"""Training and validation ground, split by area so that no window of one touches the other."""
 
 import hashlib
 import json
@@ -21,7 +21,7 @@ DEGREES = CRS.from_epsg(4326).to_wkt()
 
 
 def block_of(tile: Tile, side: int) -> str:
-    """Name of the square of ``side`` × ``side`` tiles that a tile lies in."""
+    """Name the square of ``side`` × ``side`` tiles around a tile."""
     return f'{tile.grid.code}/{tile.row // side}/{tile.col // side}'
 
 
@@ -35,23 +35,23 @@ def split_blocks(
     gap: int,
     window: int,
 ) -> dict[str, str]:
-    """Give each block to training or validation.
+    """Assign each block to training or validation.
 
-    Blocks are taken for validation in an order that the seed decides, until they hold the share of
-    the area. What was decided before stays. A block that the gap would leave without a single
-    window is for training.
+    Blocks are taken for validation in an order that follows from the seed, until they reach the
+    share of the area. Earlier assignments are kept. A block that the gap would leave without a
+    single window is for training.
 
     Args:
-        tiles: all there are.
-        share: of the pixels, for validation.
-        side: of a block, in tiles.
-        seed: of the order.
-        before: blocks and their parts, from an earlier run.
-        gap: pixels between the parts.
+        tiles: all tiles.
+        share: share of the pixels for validation.
+        side: side of a block, in tiles.
+        seed: seed of the order.
+        before: parts of the blocks of an earlier run.
+        gap: width in pixels of the gap between the parts.
         window: side of a window in pixels.
 
     Returns:
-        ``'train'`` or ``'val'`` by block.
+        ``'train'`` or ``'val'`` for each block.
     """
     area: dict[str, int] = {}
     holds: set[str] = set()
@@ -65,7 +65,7 @@ def split_blocks(
     wanted = share * sum(area.values())
     have = sum(area[block] for block, part in parts.items() if part == VAL)
     for block in sorted(set(area) - set(parts), key=lambda block: _draw(block, seed)):
-        # a block goes to validation if that brings its area nearer to what is wanted
+        # A block goes to validation if that brings the area closer to the wanted share.
         nearer = block in holds and abs(have + area[block] - wanted) < abs(have - wanted)
         parts[block] = VAL if nearer else TRAIN
         have += area[block] if nearer else 0
@@ -73,7 +73,7 @@ def split_blocks(
 
 
 def _inner(tile: Tile, side: int, gap: int) -> Rect:
-    """The pixels of a tile's block, less the gap all around."""
+    """Return the pixels of a tile's block without the gap around it."""
     first = tile.grid.tile_rect(tile.row // side * side, tile.col // side * side)
     edge = side * tile.grid.tile
     return Rect(first.top + gap, first.left + gap, first.top + edge - gap, first.left + edge - gap)
@@ -86,19 +86,20 @@ def _draw(block: str, seed: int) -> str:
 def keep_apart(
     tiles: Sequence[Tile], parts: Mapping[str, str], side: int, gap: int
 ) -> dict[str, Rect]:
-    """The pixels that each tile may use: those of validation stay ``gap`` away from training.
+    """Cut the tiles of validation so that they stay ``gap`` pixels away from training.
 
     Args:
-        tiles: all there are.
-        parts: of :func:`split_blocks`.
-        side: of a block, in tiles.
-        gap: in pixels.
+        tiles: all tiles.
+        parts: parts of the blocks, from :func:`split_blocks`.
+        side: side of a block, in tiles.
+        gap: width of the gap in pixels.
 
     Returns:
-        By name of the tile; a rectangle may be empty.
+        Usable pixels by name of the tile; a rectangle may be empty.
     """
     place = {(tile.grid.crs, tile.row, tile.col): parts[block_of(tile, side)] for tile in tiles}
     rects = {}
+
     for tile in tiles:
         rect = tile.rect
         if place[tile.grid.crs, tile.row, tile.col] == VAL:
@@ -108,8 +109,10 @@ def keep_apart(
                 for j in (-1, 0, 1)
                 if place.get((tile.grid.crs, tile.row + i, tile.col + j)) == TRAIN
             }
-            # a side that is cut keeps away from what lies beyond its corners, too
+
+            # A side that is cut keeps the distance from diagonal neighbors too.
             cut = {(i, j) for i, j in near if not (i and j and near & {(i, 0), (0, j)})}
+
             whole = tile.grid.tile_rect(tile.row, tile.col)
             rect = rect & Rect(
                 whole.top + gap * any(i == -1 for i, _ in cut),
@@ -118,6 +121,7 @@ def keep_apart(
                 whole.right - gap * any(j == 1 for _, j in cut),
             )
         rects[tile.name] = rect
+
     for tile in _met_in_another_grid(tiles, parts, side, gap):
         rects[tile.name] = Rect(0, 0, 0, 0)
     return rects
@@ -126,7 +130,7 @@ def keep_apart(
 def _met_in_another_grid(
     tiles: Sequence[Tile], parts: Mapping[str, str], side: int, gap: int
 ) -> list[Tile]:
-    """Tiles of validation that come near to training in a grid of another CRS."""
+    """Find tiles of validation that are close to training in a grid of another CRS."""
     if len({tile.grid.crs for tile in tiles}) < 2:
         return []
     boxes = np.array([_degrees(tile, gap) for tile in tiles])  # (tiles, 4)
@@ -140,7 +144,7 @@ def _met_in_another_grid(
 
 
 def _meets(box: NDArray[np.float64], others: NDArray[np.float64]) -> NDArray[np.bool_]:
-    """Mark boxes (n, 4) in degrees that touch one (4,), whichever way their longitudes count."""
+    """Mark boxes (n, 4) in degrees that touch one (4,), with any whole turn of longitude."""
     met = np.zeros(len(others), dtype=bool)
     for turn in (-360.0, 0.0, 360.0):
         low, high = box[:2] + (turn, 0), box[2:] + (turn, 0)
@@ -149,7 +153,7 @@ def _meets(box: NDArray[np.float64], others: NDArray[np.float64]) -> NDArray[np.
 
 
 def _degrees(tile: Tile, gap: int) -> Bounds:
-    """The box around a tile and its gap, in degrees; NaN for a CRS without a place on the Earth."""
+    """Compute the box around a tile and its gap in degrees; NaN for a local CRS."""
     if is_local(tile.grid.crs):
         return (np.nan,) * 4
     rect = tile.rect
@@ -158,10 +162,10 @@ def _degrees(tile: Tile, gap: int) -> Bounds:
 
 
 def load_split(path: Path) -> dict[str, str]:
-    """The parts of an earlier run; none without a file.
+    """Load the parts of an earlier run; none without a file.
 
     Raises:
-        ValueError: if the file holds something else; parts are names of folders, too.
+        ValueError: if the file has other content, as parts are also names of folders.
     """
     if not path.is_file():
         return {}
@@ -178,5 +182,5 @@ def load_split(path: Path) -> dict[str, str]:
 
 
 def save_split(path: Path, parts: Mapping[str, str]) -> None:
-    """Keep the parts, so that rasters added later change none of them."""
+    """Save the parts, so that later rasters change none of them."""
     write_atomically(path, json.dumps(dict(sorted(parts.items())), indent=0).encode())

@@ -1,4 +1,4 @@
-"""Pixels beyond a raster's edge, from the rasters beside it, for interpolation across seams."""
+"""Pixels beyond a raster's edge from adjacent rasters, for interpolation across seams."""
 
 from collections.abc import Callable, Iterator, Sequence
 
@@ -11,7 +11,7 @@ from mssdf.rasters.grids import TOLERANCE
 
 from .catalog import CatalogedRaster
 
-# Row, column, height and width in pixels of a raster; it may reach beyond the raster.
+# Row, column, height and width in pixels of a raster; a window may reach beyond it.
 Window = tuple[int, int, int, int]
 Read = Callable[[CatalogedRaster, Window], tuple[NDArray, NDArray[np.bool_]]]
 
@@ -19,19 +19,20 @@ Read = Callable[[CatalogedRaster, Window], tuple[NDArray, NDArray[np.bool_]]]
 def read_supported(
     raster: CatalogedRaster, beside: Sequence[CatalogedRaster], needed: Window, read: Read
 ) -> tuple[NDArray, NDArray[np.bool_], NDArray[np.bool_]]:
-    """Read a window of a raster that may reach beyond it, filled from rasters of the same pixels.
+    """Read a window that may reach beyond its raster, filled from rasters of the same pixels.
 
     An interpolation between the last pixel of one tile of a surface model and the first pixel of
     the next one needs both.
 
     Args:
         raster: raster to read.
-        beside: rasters that may lie beside it; those of other pixels are passed over.
+        beside: rasters that may be adjacent; those of other pixels are skipped.
         needed: row, column, height and width in pixels of ``raster``.
-        read: reads a window inside a raster: values (C, H, W) and validity (H, W).
+        read: function that reads a window inside a raster: values (C, H, W) and validity (H, W).
 
     Returns:
-        Values (C, H, W), where they are known (H, W), and where ``raster`` itself knows them.
+        Values (C, H, W), (H, W) bool where they are known, and (H, W) bool where ``raster`` itself
+        knows them.
     """
     inner = clip(needed, _size(raster))
     assert inner is not None
@@ -51,7 +52,7 @@ def read_supported(
 
 
 def clip(window: Window, size: tuple[int, int]) -> Window | None:
-    """The part of a window inside a raster of so many rows and columns; None for none."""
+    """Clip a window to a raster of some rows and columns; None if nothing is left."""
     top, left = max(window[0], 0), max(window[1], 0)
     bottom = min(window[0] + window[2], size[0])
     right = min(window[1] + window[3], size[1])
@@ -70,7 +71,7 @@ def _fill(
     window: Window,
     place: tuple[int, int],
 ) -> None:
-    """Put what is valid of a part that begins at ``place`` where nothing is known yet."""
+    """Copy the valid pixels of a part that begins at ``place`` to places that are unknown."""
     rows = slice(place[0] - window[0], place[0] - window[0] + valid.shape[0])
     cols = slice(place[1] - window[1], place[1] - window[1] + valid.shape[1])
     new = valid & ~known[rows, cols]
@@ -81,7 +82,7 @@ def _fill(
 def _neighbors(
     raster: CatalogedRaster, beside: Sequence[CatalogedRaster]
 ) -> Iterator[tuple[CatalogedRaster, int, int]]:
-    """Rasters of the same pixels, and the row and column of ``raster`` where each begins."""
+    """Yield rasters of the same pixels, with the row and column of ``raster`` where they begin."""
     turn = turn_in_units(raster.source.header.crs)
     for other in beside:
         if not _is_alike(raster, other):
@@ -95,6 +96,7 @@ def _neighbors(
 
 
 def _is_alike(raster: CatalogedRaster, other: CatalogedRaster) -> bool:
+    """Tell whether two rasters have the same bands, number type and CRS."""
     one, two = raster.source, other.source
     return (
         len(one.bands) == len(two.bands)
@@ -104,7 +106,7 @@ def _is_alike(raster: CatalogedRaster, other: CatalogedRaster) -> bool:
 
 
 def _is_whole_pixels(between: Affine, size: tuple[int, int]) -> bool:
-    """Tell whether the pixels of a raster of a size are whole pixels of another."""
+    """Tell whether the pixels of a raster coincide with whole pixels of another."""
     drift = max(
         max(abs(between.a - 1), abs(between.d)) * size[1],
         max(abs(between.e - 1), abs(between.b)) * size[0],

@@ -1,4 +1,4 @@
-"""The grid that everything is brought to, and its tiles."""
+"""Grid of the output, and its tiles."""
 
 import math
 from collections.abc import Iterator, Sequence
@@ -26,13 +26,13 @@ from .orientation import pixel_sides, upright
 
 # Rounding in coordinates must not add a row of pixels.
 SNAP = TOLERANCE
-# Pixels that are so nearly square are rounded ones, and are kept as they are.
+# Pixels that are square up to this rounding are kept as they are.
 NEARLY_SQUARE = 1e-3
 
 
 @dataclass(frozen=True)
 class Rect:
-    """Rows and columns of a grid, from the first to one after the last; rows count downwards."""
+    """A rectangle of rows and columns of a grid, each from the first to one after the last."""
 
     top: int
     left: int
@@ -41,7 +41,7 @@ class Rect:
 
     @property
     def size(self) -> tuple[int, int]:
-        """Rows and columns, 0 or more."""
+        """Numbers of rows and columns, 0 or more."""
         return max(self.bottom - self.top, 0), max(self.right - self.left, 0)
 
     def __and__(self, other: 'Rect') -> 'Rect':
@@ -63,14 +63,15 @@ class Rect:
 
 @dataclass(frozen=True)
 class TargetGrid:
-    """An endless north-up grid of square pixels.
+    """An infinite north-up grid of square pixels.
 
     Attributes:
-        crs: well-known text.
+        crs: WKT of the CRS.
         pixel: width of a pixel in units of the CRS.
-        anchor: x and y of a corner of pixels.
+        anchor: x and y of one pixel corner.
         tile: side of a tile in pixels.
-        aspect: height of a pixel per width; 1 but for the rounding in a file's own pixel size.
+        aspect: height of a pixel divided by its width; 1 up to the rounding of a file's own pixel
+            size.
     """
 
     crs: str
@@ -81,17 +82,17 @@ class TargetGrid:
 
     @property
     def code(self) -> str:
-        """A name for files, such as ``epsg32633``."""
+        """Name for files, such as ``epsg32633``."""
         epsg = CRS.from_wkt(self.crs).to_epsg()
         return f'epsg{epsg}' if epsg else 'local'
 
     def transform(self, rect: Rect) -> Affine:
-        """From the pixels of a rectangle to the CRS."""
+        """Compute the transform from the pixels of a rectangle to the CRS."""
         left, _, _, top = self.bounds(rect)
         return Affine(self.pixel, 0, left, 0, -self.pixel * self.aspect, top)
 
     def bounds(self, rect: Rect) -> Bounds:
-        """Left, bottom, right and top of a rectangle."""
+        """Compute left, bottom, right and top of a rectangle."""
         x, y = self.anchor
         width, height = self.pixel, self.pixel * self.aspect
         return (
@@ -102,7 +103,7 @@ class TargetGrid:
         )
 
     def rect_of(self, bounds: Bounds) -> Rect:
-        """The smallest rectangle of whole pixels around a box."""
+        """Find the smallest rectangle of whole pixels around a box."""
         left, bottom, right, top = bounds
         x, y = self.anchor
         width, height = self.pixel, self.pixel * self.aspect
@@ -114,12 +115,12 @@ class TargetGrid:
         )
 
     def tile_rect(self, row: int, col: int) -> Rect:
-        """The pixels of a tile."""
+        """Return the pixels of a tile."""
         side = self.tile
         return Rect(row * side, col * side, (row + 1) * side, (col + 1) * side)
 
     def tiles_in(self, rect: Rect) -> Iterator[tuple[int, int]]:
-        """Rows and columns of the tiles that a rectangle meets."""
+        """Yield rows and columns of the tiles that a rectangle meets."""
         for row in range(rect.top // self.tile, -(-rect.bottom // self.tile)):
             for col in range(rect.left // self.tile, -(-rect.right // self.tile)):
                 yield row, col
@@ -128,18 +129,18 @@ class TargetGrid:
 def make_grids(
     rasters: Sequence[CatalogedRaster], crs: str | None, resolution: float | None, tile: int
 ) -> list[TargetGrid]:
-    """One grid for each CRS of the reference's rasters, or one for all.
+    """Make one grid for each CRS of the reference's rasters, or one for all.
 
-    Pixels of rasters that need no resampling keep their place.
+    Pixels of rasters that need no resampling keep their position.
 
     Args:
-        rasters: of the reference.
-        crs: of the output; None keeps the rasters', but brings degrees to the zone of UTM.
-        resolution: meters per pixel; None keeps that of the first raster of each CRS.
+        rasters: rasters of the reference.
+        crs: CRS of the output; None keeps that of the rasters, with UTM zones in place of degrees.
+        resolution: meters per pixel; None keeps that of the first raster in each CRS.
         tile: side of a tile in pixels.
 
     Raises:
-        CatalogError: for a CRS that is none, or that counts in degrees.
+        CatalogError: if a CRS is invalid or in degrees.
     """
     first: dict[str, CatalogedRaster] = {}
     if crs is not None:
@@ -159,7 +160,7 @@ def make_grids(
 
 
 def _check_names(grids: Sequence[TargetGrid]) -> None:
-    """Refuse grids whose tiles would be files of one name."""
+    """Refuse grids whose tiles would have the same file names."""
     by_code: dict[str, TargetGrid] = {}
     for grid in grids:
         other = by_code.setdefault(grid.code, grid)
@@ -173,42 +174,53 @@ def _check_names(grids: Sequence[TargetGrid]) -> None:
 def _make_grid(
     wkt: str, raster: CatalogedRaster, resolution: float | None, tile: int
 ) -> TargetGrid:
+    """Make the grid of one CRS, with the raster's own pixels if possible."""
     meters = meters_per_unit(wkt)
     if meters is None:
         raise CatalogError(
             f'--crs: expected a CRS in meters or feet, found {describe_crs(wkt)}, in degrees'
         )
+
     native, size = _native_grid(raster, wkt)
     width, height = pixel_sides(native)
     pixel = width
+
     if resolution is not None:
         wanted = resolution / meters
-        # decimals of the file's own pixel size must not make another grid of it
+        # The decimals of the file's own pixel size must not lead to a different grid.
         pixel = pixel if math.isclose(wanted, pixel, rel_tol=1e-4) else wanted
+
+    # A raster keeps its pixels if they are square, upright and in the CRS of the output.
     keeps = (
         same_coordinates(raster.source.header.crs, wkt)
         and math.isclose(width, height, rel_tol=NEARLY_SQUARE)
         and max(abs(native.b) * size[0], abs(native.d) * size[1]) <= TOLERANCE * width
     )
+
     if not keeps or pixel != width:
         return TargetGrid(wkt, pixel, (0, 0), tile)
     return TargetGrid(wkt, width, (native.c % width, native.f % height), tile, height / width)
 
 
 def _native_grid(raster: CatalogedRaster, wkt: str) -> tuple[Affine, tuple[int, int]]:
-    """The grid that a raster has, or would have in another CRS at its own resolution.
+    """Compute the grid that a raster has, or would have in another CRS at its own resolution.
 
     Returns:
-        The transform from its pixels, counted eastwards and southwards, and rows and columns.
+        Transform from its pixels, counted eastwards and southwards, and numbers of rows and
+        columns.
     """
     header = raster.source.header
+
     place, (rows, cols) = upright(raster.transform, (header.height, header.width))
     if same_coordinates(header.crs, wkt):
         return place, (rows, cols)
+
     if is_local(header.crs) or is_local(wkt):
-        raster.boxes_in(wkt)  # says why there is no way
+        raster.boxes_in(wkt)  # raises the error with the reason
+
     width, height = pixel_sides(place)
     x, y = place * (cols / 2, rows / 2)
+
     try:
         found, found_cols, found_rows = calculate_default_transform(
             horizontal_crs(header.crs),
@@ -225,14 +237,15 @@ def _native_grid(raster: CatalogedRaster, wkt: str) -> tuple[Affine, tuple[int, 
             f'{raster.path}: expected a raster that {describe_crs(wkt)} can hold, found bounds '
             f'{raster.bounds} in {describe_crs(header.crs)}: {" ".join(str(error).split())}'
         ) from error
+
     return found, (int(found_rows or 0), int(found_cols or 0))
 
 
 def plane_crs(raster: CatalogedRaster) -> str:
-    """The raster's horizontal CRS, or the zone of UTM of its middle where that is in degrees.
+    """Return the raster's horizontal CRS, or the UTM zone of its middle if that is in degrees.
 
     Raises:
-        CatalogError: for a CRS that is neither a plane nor in degrees.
+        CatalogError: if the CRS is neither a plane nor in degrees.
     """
     crs = horizontal_crs(raster.source.header.crs)
     if meters_per_unit(crs) is not None:

@@ -1,4 +1,4 @@
-"""Making one tile: read, warp, judge, compare, write, and write down what was done."""
+"""Making of one tile: read, warp, judge, compare, write, and record."""
 
 import base64
 import json
@@ -26,16 +26,16 @@ from .records import checksum, empty_record, is_intact, load_record, record_path
 from .target_grid import Rect
 from .warping import warp_mosaic
 
-# Goes into every digest: raise it when the same rasters and settings make another tile.
+# Part of every digest; it is raised when the same rasters and settings make another tile.
 VERSION = 2
 PAIRS, SHARDS = 'pairs', 'shards'
-# Share of a tile's pixels from which a raster answers for how the tile lies.
+# Share of a tile's pixels from which its shift counts as that of one raster.
 MAIN_SHARE = 0.8
 
 
 @dataclass(frozen=True)
 class TileJob:
-    """A tile, its part of the split, and the pixels it may use."""
+    """A tile with its part of the split and its usable pixels."""
 
     tile: Tile
     part: str
@@ -44,19 +44,19 @@ class TileJob:
 
 
 def make_tile(job: TileJob, settings: BuildSettings) -> dict[str, Any]:
-    """Make a tile, unless it is there already and whole.
+    """Make a tile, unless a complete one exists.
 
-    A tile is there when its record names the same settings and rasters, and its files have the
-    content that the record says. An error is part of the record, too, and tried again next time.
+    A tile exists if its record has the same settings and rasters, and its files have the recorded
+    content. An error is recorded too, and the tile is tried again next time.
 
     Args:
-        job: the tile.
+        job: tile to make.
         settings: settings of all tiles.
 
     Returns:
-        The record: ``name``, ``part``, ``status`` (``'written'``, ``'there'``, ``'dropped'`` or
-        ``'failed'``), ``windows`` kept, ``dropped`` by reason, shares of ``valid`` and
-        ``overlap``, ``correlations`` of edges, ``files``, ``seconds``, ``error``.
+        Record with ``name``, ``part``, ``status`` (``'written'``, ``'there'``, ``'dropped'`` or
+        ``'failed'``), ``windows`` kept, ``dropped`` by reason, shares of ``valid`` and ``overlap``,
+        ``correlations`` of edges, ``files``, ``seconds``, ``error``.
     """
     path = record_path(settings, job.tile.name)
     digest = _digest(job, settings)
@@ -69,7 +69,7 @@ def make_tile(job: TileJob, settings: BuildSettings) -> dict[str, Any]:
     try:
         record |= _make(job, settings)
     except (*READ_ERRORS, ValueError, RuntimeError) as error:
-        # the next tiles may be fine; the report names this one
+        # The next tiles may succeed; the report names this one.
         message = f'{type(error).__name__}: {" ".join(str(error).split())}'
         return {**record, **empty_record(), 'status': 'failed', 'error': message, 'seconds': 0.0}
     record['seconds'] = round(time.perf_counter() - start, 3)
@@ -106,8 +106,10 @@ def _digest(job: TileJob, settings: BuildSettings) -> str:
 
 
 def _make(job: TileJob, settings: BuildSettings) -> dict[str, Any]:
+    """Make a tile and return its record."""
     record = empty_record()
     values, valid, main = _read(job, settings, record['fills'])
+
     windows, record['dropped'] = judge_windows(
         values,
         valid,
@@ -116,6 +118,7 @@ def _make(job: TileJob, settings: BuildSettings) -> dict[str, Any]:
         max_invalid=settings.max_invalid,
         min_contrast={name: source.min_contrast for name, source in settings.sources.items()},
     )
+
     record['windows'] = len(windows)
     record['pixels'] = job.rect.size[0] * job.rect.size[1]
     record['valid'] = {name: int(known.sum()) for name, known in valid.items()}
@@ -125,48 +128,57 @@ def _make(job: TileJob, settings: BuildSettings) -> dict[str, Any]:
         for name, known in valid.items()
         if name != settings.reference
     }
+
     if not windows:
         return record
+
     record['correlations'] = _compare(job, settings, values, valid)
     record['main_raster'] = main
     record['files'] = _write(job, settings, values, valid, windows, record)
     record['status'] = 'written'
+
     return record
 
 
 def _read(
     job: TileJob, settings: BuildSettings, fills: dict[str, dict[str, float]]
 ) -> tuple[dict[str, NDArray], dict[str, NDArray[np.bool_]], dict[str, str]]:
-    """All modalities of a tile on its grid.
+    """Read all modalities of a tile on its grid.
 
     Args:
         job: tile to read.
         settings: settings of all tiles.
-        fills: takes the number of heights of each value that usually marks a hole.
+        fills: dictionary that receives the number of heights with each value that usually marks a
+            hole.
 
     Returns:
-        Values (C, H, W) and validity (H, W) of each, and the raster that nearly all of them come
-        from, where there is one.
+        Values (C, H, W) and validity (H, W) of each modality, and the raster that nearly all pixels
+        come from, if there is one.
     """
     main: dict[str, str] = {}
     values: dict[str, NDArray] = {}
     valid: dict[str, NDArray[np.bool_]] = {}
     pool = RasterPool(max_open=8)
     tile = job.tile
+
     try:
         for name, source in settings.sources.items():
             rasters = tile.rasters.get(name)
             if rasters is None:
                 continue
+
             method = source.resampling
             if method == 'auto' and source.is_height:
                 method = 'bilinear'
             values[name], valid[name], taken = warp_mosaic(
                 rasters, tile.grid, job.rect, method, job.dtypes[name], pool
             )
+
             if max(taken) > MAIN_SHARE * sum(taken):
                 main[name] = rasters[taken.index(max(taken))].path
             _note_fills(fills, name, rasters, values[name], valid[name])
+
+            # Heights above ground are unknown where the ground is unknown.
             if source.terrain:
                 ground, known = (
                     warp_mosaic(
@@ -181,6 +193,7 @@ def _read(
                 values[name] = np.where(valid[name], values[name] - ground, np.float32(0))
     finally:
         pool.close()
+
     return values, valid, main
 
 
@@ -205,7 +218,7 @@ def _compare(
     values: Mapping[str, NDArray],
     valid: Mapping[str, NDArray[np.bool_]],
 ) -> dict[str, str]:
-    """The correlation of each modality's edges with the reference's, packed."""
+    """Correlate each modality's edges with the reference's, and encode the results."""
     edges = {name: edge_strength(values[name], valid[name])[0] for name in values}
     packed = {}
     for name in values:
@@ -218,12 +231,12 @@ def _compare(
 
 
 def pack_surface(surface: NDArray[np.float32]) -> str:
-    """A correlation as text."""
+    """Encode a correlation as text."""
     return base64.b85encode(surface.astype('<f2').tobytes()).decode()
 
 
 def unpack_surface(text: str) -> NDArray[np.float32]:
-    """The inverse of :func:`pack_surface`, to half precision."""
+    """Decode the text of :func:`pack_surface`, with half precision."""
     flat = np.frombuffer(base64.b85decode(text), dtype='<f2').astype(np.float32)
     side = int(round(len(flat) ** 0.5))
     return flat.reshape(side, side)
@@ -237,7 +250,7 @@ def _write(
     windows: list[tuple[int, int]],
     record: dict[str, Any],
 ) -> list[dict[str, Any]]:
-    """Write a tile in every format; return what was written."""
+    """Write a tile in every format; list the files."""
     tile, written = job.tile, []
     transform = tile.grid.transform(job.rect)
     if PAIRS in settings.formats:
@@ -281,7 +294,7 @@ def _samples(
     valid: Mapping[str, NDArray[np.bool_]],
     windows: list[tuple[int, int]],
 ) -> Iterator[dict[str, Any]]:
-    """The kept windows of a tile, as shards take them."""
+    """Yield the kept windows of a tile in the form of shards."""
     side, tile = settings.window, job.tile
     for row, col in windows:
         place = (..., slice(row, row + side), slice(col, col + side))

@@ -1,4 +1,4 @@
-"""Bringing rasters to the target grid, several of them side by side."""
+"""Warping of adjacent rasters to the target grid."""
 
 import math
 from collections.abc import Iterator, Sequence
@@ -24,14 +24,14 @@ from .orientation import turn_upright, upright
 from .support import read_supported
 from .target_grid import Rect, TargetGrid
 
-# Source pixels read at once, and target pixels warped at once: they bound the memory.
+# Sides of source pixels read at once and of target pixels warped at once, which bound the memory.
 SOURCE_SIDE = 4096
 TARGET_SIDE = 1024
 
-# Source pixels around what is needed, in pixels of the coarser grid: cubic looks two away.
+# Margin around the needed source pixels, in pixels of the coarser grid; cubic needs two.
 MARGIN = 3
 
-# Source pixels per target pixel from which an average blurs less than it saves from aliasing.
+# Source pixels per target pixel from which averaging reduces aliasing more than it blurs.
 CLEARLY_FINER = 1.25
 
 
@@ -45,55 +45,61 @@ def warp_mosaic(
 ) -> tuple[NDArray, NDArray[np.bool_], list[int]]:
     """Read a rectangle of the target grid from several rasters; the first valid one wins.
 
-    Invalid pixels never take part in an interpolation; a pixel is valid when the source pixel at
+    Invalid pixels never take part in an interpolation; a pixel is valid where the source pixel at
     its center is.
 
     Args:
-        rasters: of one modality, all with C bands.
-        grid: the target.
-        rect: of it, H × W pixels.
-        resampling: ``'nearest'``, ``'bilinear'``, ``'cubic'``, ``'average'``, or ``'auto'``:
-            average where the raster is finer than the grid, else bilinear.
-        dtype: of the values that come out; integers are rounded and clipped.
-        pool: of open files.
+        rasters: rasters of one modality, all with C bands.
+        grid: target grid.
+        rect: rectangle of H × W pixels in the grid.
+        resampling: name of the resampling: ``'nearest'``, ``'bilinear'``, ``'cubic'``,
+            ``'average'``, or ``'auto'``, which averages where the raster is finer than the grid and
+            else is bilinear.
+        dtype: number type of the result; integers are rounded and clipped.
+        pool: pool of open files.
 
     Returns:
-        Values (C, H, W), zero where invalid, validity (H, W), and how many pixels come from each
+        Values (C, H, W), zero where invalid, validity (H, W), and the number of pixels from each
         raster.
 
     Raises:
-        OSError: with the path, when a raster cannot be read.
+        OSError: if a raster cannot be read; the error names it.
     """
     count = len(rasters[0].source.bands)
     values = np.zeros((count, *rect.size), dtype=dtype)
     valid = np.zeros(rect.size, dtype=bool)
     taken = [0] * len(rasters)
+
     for number, raster in enumerate(rasters):
         for block, shift in _placed_blocks(raster, grid, rect):
             place = (
                 slice(block.top - rect.top, block.bottom - rect.top),
                 slice(block.left - rect.left, block.right - rect.left),
             )
+
             missing = ~valid[place]
             if not missing.any():
                 continue
+
             try:
                 part, known = _warp_block(raster, grid, block, resampling, pool, shift, rasters)
             except READ_ERRORS as error:
                 pool.discard(raster.path)
                 reason = read_reason(raster.path, error)
                 raise OSError(f'{raster.path}: {reason}') from error
+
             known &= missing
             taken[number] += int(np.count_nonzero(known))
             values[:, place[0], place[1]][:, known] = _cast(part[:, known], values.dtype)
             valid[place] |= known
+
     return values, valid, taken
 
 
 def _placed_blocks(
     raster: CatalogedRaster, grid: TargetGrid, rect: Rect
 ) -> Iterator[tuple[Rect, float]]:
-    """Parts of the rectangle, and what brings the raster there: whole turns of its longitudes."""
+    """Yield parts of the rectangle with the turns of longitude that bring the raster there."""
     crs = raster.source.header.crs
     for block in _blocks(raster, grid, rect):
         for shift in turns_to(crs, raster.bounds, _source_bounds(raster, grid, block)):
@@ -101,7 +107,7 @@ def _placed_blocks(
 
 
 def _blocks(raster: CatalogedRaster, grid: TargetGrid, rect: Rect) -> list[Rect]:
-    """Parts of the rectangle that the raster meets, small enough to be read at once."""
+    """List parts of the rectangle that the raster meets, small enough to be read at once."""
     boxes = [grid.rect_of(b) for b in raster.boxes_in(grid.crs, grid.bounds(rect))]
     rect = rect & reduce(or_, boxes) if boxes else Rect(0, 0, 0, 0)
     if 0 in rect.size:
@@ -116,7 +122,7 @@ def _blocks(raster: CatalogedRaster, grid: TargetGrid, rect: Rect) -> list[Rect]
 
 
 def _source_pixels_per_pixel(raster: CatalogedRaster, grid: TargetGrid, rect: Rect) -> float:
-    """Side of a target pixel in source pixels."""
+    """Compute the side of a target pixel in source pixels."""
     left, bottom, right, top = _source_bounds(raster, grid, rect)
     area = (right - left) * (top - bottom) / abs(raster.transform.determinant)
     return math.sqrt(area / (rect.size[0] * rect.size[1]))
@@ -125,7 +131,7 @@ def _source_pixels_per_pixel(raster: CatalogedRaster, grid: TargetGrid, rect: Re
 def _source_bounds(
     raster: CatalogedRaster, grid: TargetGrid, rect: Rect
 ) -> tuple[float, float, float, float]:
-    """The box around a target rectangle in the raster's CRS."""
+    """Compute the box around a target rectangle in the raster's CRS."""
     return box_in(grid.crs, raster.source.header.crs, grid.bounds(rect))
 
 
@@ -138,25 +144,30 @@ def _warp_block(
     shift: float = 0.0,
     beside: Sequence[CatalogedRaster] = (),
 ) -> tuple[NDArray, NDArray[np.bool_]]:
-    """(C, H, W) values and (H, W) validity of a block."""
+    """Warp a block to values (C, H, W) and validity (H, W)."""
     source, header = raster.source, raster.source.header
     ratio = max(1.0, _source_pixels_per_pixel(raster, grid, block))
     margin = math.ceil(MARGIN * ratio)
+
     window = _source_window(raster, grid, block, margin, shift)
     if window is None:
         shape = (len(source.bands), *block.size)
         return np.zeros(shape, dtype=np.float32), np.zeros(block.size, dtype=bool)
+
     on_grid = _is_on_grid(raster, grid)
     if not on_grid:
         window = _widened(window, margin, (header.height, header.width))
+
     values, known, own = read_supported(
         raster, () if on_grid else beside, window, partial(_read_scaled, pool=pool)
     )
+
     turned = raster.transform * Affine.translation(window[1], window[0])
     transform, _ = upright(turned, window[2:])
     values, known, own = (turn_upright(part, turned) for part in (values, known, own))
     if on_grid:
         return _cut(values, known, _whole_offset(transform, grid, block), block.size)
+
     if resampling == 'auto':
         resampling = 'average' if ratio > CLEARLY_FINER else 'bilinear'
     return _reproject(
@@ -176,11 +187,11 @@ def _warp_block(
 def _read_scaled(
     raster: CatalogedRaster, window: tuple[int, int, int, int], pool: RasterPool
 ) -> tuple[NDArray, NDArray[np.bool_]]:
-    """Values (C, H, W) in the raster's unit and validity (H, W) of a window inside it."""
+    """Read a window inside a raster: values (C, H, W) in its unit and validity (H, W)."""
     source = raster.source
     values, known = read_values(pool.get(source.path), source, window)
     values = scale_values(values, source)
-    if source.scale is not None:  # which may lift a value beyond all bounds
+    if source.scale is not None:  # a scaled value may be out of bounds
         inside = measured(values)
         known = known if inside is None else known & inside
     return values, known
@@ -189,7 +200,7 @@ def _read_scaled(
 def _widened(
     window: tuple[int, int, int, int], margin: int, size: tuple[int, int]
 ) -> tuple[int, int, int, int]:
-    """The window and, where it ends with the raster, the margin beyond that."""
+    """Extend a window by the margin beyond the raster, on sides where it ends with it."""
     row, col, height, width = window
     above, left = (margin if start == 0 else 0 for start in (row, col))
     below = margin if row + height == size[0] else 0
@@ -200,7 +211,7 @@ def _widened(
 def _source_window(
     raster: CatalogedRaster, grid: TargetGrid, block: Rect, margin: int, shift: float = 0.0
 ) -> tuple[int, int, int, int] | None:
-    """Row, column, height and width of the source pixels that a block needs."""
+    """Compute row, column, height and width of the source pixels that a block needs."""
     header = raster.source.header
     left, bottom, right, top = _source_bounds(raster, grid, block)
     inverse = ~raster.transform
@@ -232,7 +243,7 @@ def _is_on_grid(raster: CatalogedRaster, grid: TargetGrid) -> bool:
 
 
 def _whole_offset(transform: Affine, grid: TargetGrid, block: Rect) -> tuple[int, int]:
-    """Row and column, of pixels that lie on the grid, at which a block begins."""
+    """Compute row and column, in pixels on the grid, where a block begins."""
     first = ~grid.transform(Rect(0, 0, 0, 0)) * transform
     return block.top - round(first.f), block.left - round(first.c)
 
@@ -240,7 +251,7 @@ def _whole_offset(transform: Affine, grid: TargetGrid, block: Rect) -> tuple[int
 def _cut(
     values: NDArray, known: NDArray[np.bool_], start: tuple[int, int], size: tuple[int, int]
 ) -> tuple[NDArray, NDArray[np.bool_]]:
-    """Take pixels as they are; what lies outside is invalid."""
+    """Cut pixels without resampling; those outside are invalid."""
     out = np.zeros((len(values), *size), dtype=values.dtype)
     valid = np.zeros(size, dtype=bool)
     low = [max(s, 0) for s in start]
@@ -265,7 +276,8 @@ def _reproject(
     resampling: Resampling,
     widen: bool,
 ) -> tuple[NDArray, NDArray[np.bool_]]:
-    # GDAL widens its kernel for the least shrinking, and then no longer reproduces a plane.
+    """Warp values and validity by GDAL."""
+    # GDAL widens its kernel even for slight shrinking, and then no longer reproduces a plane.
     kernel = {} if widen else dict(XSCALE=1, YSCALE=1)
     places = dict(
         src_transform=transform,
@@ -275,11 +287,14 @@ def _reproject(
         tolerance=TOLERANCE,
         num_threads=1,
     )
+
     marked = np.where(known, values, np.nan).astype(np.float32, copy=False)
     out = np.full((len(values), *size), np.nan, dtype=np.float32)
     reproject(
         marked, out, src_nodata=np.nan, dst_nodata=np.nan, resampling=resampling, **kernel, **places
     )
+
+    # A pixel is valid where the source pixel at its center is.
     at_center = np.zeros(size, dtype=np.uint8)
     reproject(
         own.astype(np.uint8),
@@ -289,10 +304,12 @@ def _reproject(
         resampling=Resampling.nearest,
         **places,
     )
+
     return out, (at_center > 0) & np.isfinite(out).all(axis=0)
 
 
 def _cast(values: NDArray, dtype: np.dtype) -> NDArray:
+    """Convert values to a number type, rounded and clipped for integers."""
     if dtype.kind == 'f' or np.can_cast(values.dtype, dtype):
         return values.astype(dtype, copy=False)
     limits = np.iinfo(dtype)
