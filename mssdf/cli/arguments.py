@@ -1,4 +1,4 @@
-"""Checks of values that a command line gives, before any work."""
+"""Checks of command-line values before any work."""
 
 import math
 from collections.abc import Sequence
@@ -8,10 +8,10 @@ from mssdf.errors import UsageError
 
 
 def expect_seeds(seeds: Sequence[int], option: str = '--seeds') -> None:
-    """Check that seeds can be used and differ: a run stands for each.
+    """Check that seeds are not negative and all different, as each is one run.
 
     Raises:
-        UsageError: if they do not.
+        UsageError: if they are not.
     """
     if min(seeds) < 0 or len(set(seeds)) < len(seeds):
         raise UsageError(f'{option}: expected different numbers from 0 on, found {list(seeds)}')
@@ -29,7 +29,7 @@ def expect_number(
     """Check a finite number.
 
     Args:
-        option: name for the message.
+        option: name of the option, for the message.
         value: value to check, of any type.
         least: smallest number.
         most: largest number.
@@ -38,7 +38,7 @@ def expect_number(
         note: note on the range, for the message.
 
     Raises:
-        UsageError: if it is no number, or out of the range.
+        UsageError: if it is not a number, or out of range.
     """
     kinds = int if integer else (int, float)
     good = isinstance(value, kinds) and not isinstance(value, bool) and math.isfinite(value)
@@ -61,10 +61,10 @@ def expect_device(device: str, option: str = '--device') -> None:
         found = torch.device(device)
         if found.type != 'cuda':
             torch.zeros(1, device=found).item()
-        # counted, as using one would take memory that the trainings need
+        # GPUs are only counted, as using one would take memory that the trainings need.
         elif (found.index or 0) >= torch.cuda.device_count():
             raise RuntimeError(f'PyTorch sees {torch.cuda.device_count()} GPUs')
-    # torch's answers to a name or backend that it lacks, and to one that holds no values (meta)
+    # torch raises these for unknown names and backends, and for one without values (meta).
     except (RuntimeError, AssertionError, NotImplementedError) as error:
         reason = str(error).splitlines()[0]
         raise UsageError(

@@ -1,4 +1,4 @@
-"""Errors before the first iteration: one line for what a config got wrong."""
+"""Errors of a config before the first iteration, shown as one line."""
 
 import os
 from collections.abc import Iterator, Mapping
@@ -10,7 +10,7 @@ from mssdf.errors import UsageError
 from .config_check import explain
 
 DEBUG_VARIABLE = 'MSSDF_DEBUG'
-# What a constructor, a registry or a look into the data raises at a wrong config.
+# Errors that constructors, registries and checks of the data raise for a wrong config.
 WRONG_INPUT = (
     AssertionError,
     AttributeError,
@@ -33,12 +33,12 @@ class FirstIteration:
 
 @contextmanager
 def one_line_before(first_iteration: FirstIteration, config: Mapping[str, Any]) -> Iterator[None]:
-    """Turn an error into one line that names the key, as long as nothing has begun.
+    """Turn an error into one line that names the key, until training has begun.
 
-    The variable ``MSSDF_DEBUG`` lets it through with its traceback.
+    With the variable ``MSSDF_DEBUG``, the error keeps its traceback.
 
     Raises:
-        UsageError: instead of the error.
+        UsageError: in place of the error.
     """
     from mssdf.checkpoints.safe_load import CheckpointError
     from mssdf.engine.hooks.atomic_checkpoint_hook import CheckpointNotWrittenError
@@ -47,7 +47,7 @@ def one_line_before(first_iteration: FirstIteration, config: Mapping[str, Any]) 
     try:
         yield
     except (CheckpointError, CheckpointNotWrittenError, UnreadableDataError):
-        raise  # they say all there is to say
+        raise  # their messages are complete
     except WRONG_INPUT as error:
         if first_iteration.begun or os.environ.get(DEBUG_VARIABLE):
             raise

@@ -1,4 +1,4 @@
-"""Finding what is wrong in a config without building anything, and naming its key."""
+"""Checks of a config without building it, with errors that name the key."""
 
 import difflib
 import inspect
@@ -10,7 +10,7 @@ from mmengine.registry import DefaultScope
 
 from mssdf.errors import UsageError
 
-# What the runner, the tools and the base configs read; anything else is the user's own variable.
+# Keys that the runner, the tools and the base configs read; others are the user's variables.
 TOP_LEVEL = frozenset(
     'model train_dataloader val_dataloader test_dataloader train_cfg val_cfg test_cfg '
     'auto_scale_lr optim_wrapper param_scheduler val_evaluator test_evaluator default_hooks '
@@ -19,7 +19,7 @@ TOP_LEVEL = frozenset(
     'compile runner_type strategy model_wrapper_cfg sync_bn find_unused_parameters '
     'tta_model'.split()
 )
-# How alike a key must be to one of those to be taken for a slip.
+# Similarity to one of these keys from which a key counts as a typing error.
 ALIKE = 0.87
 WORKER = 'in DataLoader worker process'
 LOADER_KEYS = frozenset(
@@ -28,7 +28,7 @@ LOADER_KEYS = frozenset(
     'pin_memory_device in_order num_batch_per_epoch'.split()
 )
 LOADERS = ('train_dataloader', 'val_dataloader', 'test_dataloader')
-# Keys that whoever builds takes out before the constructor sees them.
+# Keys that are removed before the constructor gets the others.
 TAKEN_OUT = {'type', '_scope_', 'constructor', 'paramwise_cfg', 'convert_to_iter_based', 'priority'}
 # Registered names that have changed, and what they are called now.
 RENAMED = {'WholeCheckpointHook': 'StrictCheckpointHook'}
@@ -36,13 +36,13 @@ BUILT = 'model optim_wrapper default_hooks custom_hooks log_processor visualizer
 
 
 def check_config(config: Mapping[str, Any]) -> None:
-    """Look for keys and types that do not exist, as far as that is certain.
+    """Check for keys and types that do not exist, as far as this is certain.
 
     Args:
-        config: as it will be built.
+        config: config as it will be built.
 
     Raises:
-        UsageError: with the dotted path, what was expected and what was found.
+        UsageError: if there is one; the error has the dotted path, and what was expected and found.
     """
     _check_top_level(config)
     for name in LOADERS:
@@ -81,7 +81,7 @@ def _check_loader(name: str, loader: Any) -> None:
 
 
 def _pretraining(config: Mapping[str, Any]) -> tuple[Mapping[str, Any], Mapping[str, Any]]:
-    """The data preprocessor and the training dataset of a pre-training; empty for other configs."""
+    """Return data preprocessor and training dataset of a pre-training; empty for other configs."""
     preprocessor = (config.get('model') or {}).get('data_preprocessor')
     dataset = (config.get('train_dataloader') or {}).get('dataset')
     if not (isinstance(preprocessor, Mapping) and isinstance(dataset, Mapping)):
@@ -91,7 +91,7 @@ def _pretraining(config: Mapping[str, Any]) -> tuple[Mapping[str, Any], Mapping[
 
 
 def _check_bands(config: Mapping[str, Any]) -> None:
-    """Each modality has as many bands in the data as it has means."""
+    """Check that each modality has as many bands in the data as means."""
     preprocessor, dataset = _pretraining(config)
     normalized = preprocessor.get('modalities') or {}
     for name, settings in (dataset.get('modalities') or {}).items():
@@ -106,7 +106,7 @@ def _check_bands(config: Mapping[str, Any]) -> None:
 
 
 def _check_crop(config: Mapping[str, Any]) -> None:
-    """Patches divide the windows that the model gets."""
+    """Check that patches divide the windows of the model."""
     preprocessor, dataset = _pretraining(config)
     patch = preprocessor.get('patch_size', 16)
     for i, transform in enumerate(dataset.get('pipeline') or ()):
@@ -119,7 +119,7 @@ def _check_crop(config: Mapping[str, Any]) -> None:
 
 
 def typed_nodes(config: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, Any]]]:
-    """Dotted path and content of every dictionary with a ``type`` that will be built."""
+    """Yield dotted path and content of every dictionary with a ``type`` that will be built."""
     for name in (*LOADERS, *BUILT):
         yield from _typed(name, config.get(name))
 
@@ -139,7 +139,7 @@ def _check_node(path: str, node: Mapping[str, Any]) -> None:
     registry = _registry_of(path)
     if registry is None:
         return
-    with registry.switch_scope_and_registry(None) as scoped:  # as the runner looks for it
+    with registry.switch_scope_and_registry(None) as scoped:  # the same lookup as in the runner
         built = scoped.get(node['type'])
     if built is None:
         hint = _renamed(node['type']) or _similar(node['type'], _names(scoped))
@@ -165,7 +165,7 @@ def _similar(name: str, known: Collection[str]) -> str:
 
 
 def _registry_of(path: str) -> Any:
-    """The registry that builds what stands at a path, where that is certain."""
+    """Return the registry that builds the node at a path, where this is certain."""
     from mmengine import registry
 
     last = path.rpartition('.')[2]
@@ -194,15 +194,15 @@ def _registry_of(path: str) -> Any:
 
 
 def _names(registry: Any) -> list[str]:
-    """What is registered, under the names that a config uses."""
+    """List what is registered, under the names that a config uses."""
     names = [f'{registry.scope}.{name}' for name in registry.module_dict]
     return [*registry.module_dict, *names, *(registry.parent or registry).module_dict]
 
 
 def accepted_keys(built: Any) -> frozenset[str] | None:
-    """The keyword arguments that a class or function takes; None where that is not certain.
+    """Collect the keyword arguments of a class or function; None where this is uncertain.
 
-    ``**kwargs`` of our own classes are followed to the class that they inherit from.
+    ``**kwargs`` of our own classes are followed to the base class.
     """
     if not inspect.isclass(built):
         taken = inspect.signature(built).parameters.values()
@@ -233,23 +233,25 @@ def _refuse_unknown(path: str, node: Mapping[str, Any], accepted: Collection[str
 
 
 def explain(error: BaseException, config: Mapping[str, Any]) -> str:
-    """One line on an error of building, with the dotted path of the key that it names.
+    """Describe an error of building in one line, with the dotted path of its key.
 
-    A ``KeyError`` or ``ValueError`` of ours begins with the key; where that key stands once in the
-    config, its path is put in front.
+    A ``KeyError`` or ``ValueError`` of ours begins with the key. Where that key occurs once in the
+    config, the line begins with its path.
     """
     message = error.args[0] if isinstance(error, KeyError) and error.args else str(error)
-    # from a data worker the message comes behind its traceback
+    # The message of a data worker follows its traceback.
     message = str(message).strip().splitlines()[-1] if WORKER in str(message) else message
     message = ' '.join(str(message).split()) or type(error).__name__
-    # MMEngine puts 'class `X` in path/to/x.py: ' in front of what a constructor says
+    # MMEngine prefixes the message of a constructor by 'class `X` in path/to/x.py: '.
     message = re.sub(r'^class `\w+` in [\w/.\-]+: ', '', message)
-    config = dict(config.items())  # MMEngine's Config is no Mapping
+    config = dict(config.items())  # MMEngine's Config is not a Mapping
+
     refused = re.search(r"unexpected keyword argument '(\w+)'", message)
     if refused:
         found = [p for p in paths(config) if p.endswith(f'.{refused.group(1)}')]
         if len(found) == 1:
             return f'{found[0]}: no such key; {message}'
+
     named = re.match(r'[`\'"]?([A-Za-z_]\w*(?:\.\w+|\[\d+\])*)', message)
     if named:
         tail = named.group(1)
@@ -258,11 +260,12 @@ def explain(error: BaseException, config: Mapping[str, Any]) -> str:
             return f'{found[0].removesuffix(tail)}{message}'
         if found:
             return message
+
     return f'{type(error).__name__}: {message}' if type(error).__name__ not in message else message
 
 
 def paths(node: Any, prefix: str = '') -> Iterator[str]:
-    """The dotted path of every key of what is built."""
+    """Yield the dotted path of every key in a node."""
     if isinstance(node, Mapping):
         for key, value in node.items():
             path = f'{prefix}.{key}' if prefix else str(key)

@@ -1,4 +1,4 @@
-"""A folder that one call at a time writes to."""
+"""Lock on a folder that one call at a time writes to."""
 
 import fcntl
 import os
@@ -14,10 +14,10 @@ LOCK = '.lock'
 
 @contextmanager
 def lock_folder(folder: Path, option: str = '--out') -> Iterator[None]:
-    """Keep other calls from a folder; it is free again once this process is gone, however it ends.
+    """Lock a folder until this process has ended in any way.
 
     Args:
-        folder: folder to write to, made where it is missing.
+        folder: folder to write to, which is created if it is missing.
         option: option of the command line that names it.
 
     Raises:
@@ -34,7 +34,7 @@ def lock_folder(folder: Path, option: str = '--out') -> Iterator[None]:
                 f'use by {file.read().strip() or "another process"}'
             ) from None
         except OSError:
-            pass  # a file system that knows no locks
+            pass  # the file system has no locks
 
         file.truncate(0)
         file.write(f'process {os.getpid()} on {socket.gethostname()}')

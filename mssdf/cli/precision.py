@@ -1,4 +1,4 @@
-"""Mixed precision where there is a GPU, and float32 where there is none."""
+"""Mixed precision with a GPU, and float32 without one."""
 
 from typing import Any
 
@@ -13,7 +13,7 @@ def use_amp(config: Any, dtype: str) -> None:
     """Train in mixed precision.
 
     Raises:
-        UsageError: without a GPU, or if the config's optimizer wrapper is a special one.
+        UsageError: if there is no GPU, or the config's optimizer wrapper is a special one.
     """
     import torch
 
@@ -29,7 +29,7 @@ def use_amp(config: Any, dtype: str) -> None:
 
 
 def drop_amp_without_gpu(config: Any) -> None:
-    """Let a config of mixed precision train on a CPU, where MMEngine's wrapper refuses to."""
+    """Let a config of mixed precision train on a CPU, which MMEngine's wrapper refuses."""
     import torch
 
     wrapper = config.get('optim_wrapper') or {}

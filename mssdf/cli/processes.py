@@ -1,4 +1,4 @@
-"""Processes that work together, before and without MMEngine's help."""
+"""Processes that work together, before and without MMEngine."""
 
 import os
 import re
@@ -11,25 +11,25 @@ LAUNCHERS = ('none', 'pytorch', 'slurm', 'mpi')
 
 
 def is_main() -> bool:
-    """Whether this process speaks for all, before they know each other."""
+    """Tell whether this process is the main one, before the processes are connected."""
     names = ('RANK', 'SLURM_PROCID', 'OMPI_COMM_WORLD_RANK')
     return all(os.environ.get(name, '0') == '0' for name in names)
 
 
 def say(message: str) -> None:
-    """Print once, not once per rank."""
+    """Print a message once, not on every rank."""
     if is_main():
         print(message, flush=True)
 
 
 def read_slurm_variables() -> None:
-    """Tell PyTorch what Slurm tells its tasks: rank, number of processes, where to meet.
+    """Set PyTorch's variables from Slurm's: rank, number of processes, address.
 
-    ``MASTER_ADDR`` and ``MASTER_PORT`` stay where they are set; else it is the first node of the
-    job's list and a port that follows from the job's number.
+    ``MASTER_ADDR`` and ``MASTER_PORT`` are kept if they are set; otherwise they are the first node
+    of the job and a port that follows from the job's number.
 
     Raises:
-        UsageError: outside of a step that srun started.
+        UsageError: if srun did not start this process.
     """
     missing = [name for name in ('SLURM_PROCID', 'SLURM_NTASKS') if name not in os.environ]
     if missing:
@@ -45,16 +45,16 @@ def read_slurm_variables() -> None:
 
 
 def first_node(nodes: str) -> str:
-    """First host of a list as Slurm writes them, such as ``gpu[03-07,11],big1``."""
+    """Return the first host of a list in Slurm's notation, such as ``gpu[03-07,11],big1``."""
     first = re.match(r'(?:[^,\[]|\[[^\]]*\])+', nodes)
     return re.sub(r'\[(\w+)[^\]]*\]', r'\1', first[0]) if first else '127.0.0.1'
 
 
 def set_up_cpu_processes(config: Any) -> None:
-    """Let several processes work without a GPU, which MMEngine by itself does not.
+    """Let several processes work without a GPU, which MMEngine does not support by itself.
 
     Raises:
-        UsageError: for another launcher than torchrun and Slurm.
+        UsageError: if the launcher is neither torchrun nor Slurm.
     """
     import torch
 
@@ -70,7 +70,7 @@ def set_up_cpu_processes(config: Any) -> None:
     environment = dict(config.get('env_cfg') or {})
     seconds = (environment.get('dist_cfg') or {}).get('timeout')
     timeout = None if seconds is None else timedelta(seconds=seconds)
-    # MMEngine's own would look for a GPU
+    # MMEngine's own function would look for a GPU.
     torch.distributed.init_process_group('gloo', timeout=timeout)
     config.env_cfg = {**environment, 'dist_cfg': {'backend': 'gloo'}}
     if config.get('sync_bn'):
@@ -81,5 +81,5 @@ def set_up_cpu_processes(config: Any) -> None:
         'broadcast_buffers': False,
         'find_unused_parameters': config.get('find_unused_parameters', False),
         **(config.get('model_wrapper_cfg') or {}),
-        'device_ids': None,  # and name one
+        'device_ids': None,  # MMEngine would name a GPU
     }

@@ -1,4 +1,4 @@
-"""Stopping of a tool with processes of its own: none outlives the call that started it."""
+"""Stop of a tool with its child processes, none of which outlives the call."""
 
 import multiprocessing
 import os
@@ -14,10 +14,10 @@ SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
 class Stopped(KeyboardInterrupt):
-    """A signal asked to stop.
+    """An exception after a signal that asked to stop.
 
     Args:
-        signum: the signal.
+        signum: number of the signal.
     """
 
     def __init__(self, signum: int) -> None:
@@ -26,7 +26,7 @@ class Stopped(KeyboardInterrupt):
 
     @property
     def exit_code(self) -> int:
-        """Status to exit with: 130 after SIGINT, 143 after SIGTERM."""
+        """Exit status: 130 after SIGINT, 143 after SIGTERM."""
         return 128 + self.signum
 
 
@@ -35,7 +35,7 @@ def stop_on_signals() -> Iterator[None]:
     """Let SIGINT and SIGTERM end all child processes at once, and raise :class:`Stopped`."""
 
     def stop(signum: int, frame: FrameType | None) -> NoReturn:
-        # before the exception: a pool that it passes through waits for what its processes do
+        # Children end before the exception, as a pool that it passes through waits for them.
         end_children()
         raise Stopped(signum)
 
@@ -48,13 +48,13 @@ def stop_on_signals() -> Iterator[None]:
 
 
 def end_children() -> None:
-    """Kill the processes that multiprocessing has started; they write their files atomically."""
+    """Kill the processes that multiprocessing has started; they write files atomically."""
     for child in multiprocessing.active_children():
         child.kill()
 
 
 def follow_parent() -> None:
-    """Leave Ctrl-C to the parent process, and end when it ends; for the workers of a pool."""
+    """Leave Ctrl-C to the parent process, and end when it ends; for workers of a pool."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     parent = multiprocessing.parent_process()
     if parent is not None:

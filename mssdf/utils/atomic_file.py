@@ -1,4 +1,4 @@
-"""Files that are there whole or not at all, whenever the process dies."""
+"""Files that exist completely or not at all, even if the process is killed."""
 
 import os
 import shutil
@@ -14,10 +14,10 @@ REPLACED = '.mssdf-replaced'
 
 
 def write_atomically(path: str | Path, content: bytes) -> None:
-    """Write to a temporary name in the same folder, bring it to the disk, and move it in place.
+    """Write to a temporary name in the same folder, flush to the disk, and move into place.
 
     Raises:
-        OSError: if that fails; what was at ``path`` before is still there.
+        OSError: if that fails; an earlier file at ``path`` is intact then.
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -36,7 +36,7 @@ def write_atomically(path: str | Path, content: bytes) -> None:
 
 @contextmanager
 def partial_file(path: str | Path) -> Iterator[Path]:
-    """A temporary name in the same folder to write a file to; in place when that is done."""
+    """Provide a temporary name in the same folder, moved into place after the block."""
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(f'{PREFIX}{path.name}.{os.getpid()}{SUFFIX}')
@@ -55,29 +55,32 @@ def partial_file(path: str | Path) -> Iterator[Path]:
 def partial_folder(
     path: str | Path, main: bool = True, wait: Callable[[], None] = lambda: None
 ) -> Iterator[Path]:
-    """A temporary folder to write into; in place, all at once, when that is done.
+    """Provide a temporary folder, moved into place as a whole after the block.
 
-    What was at ``path`` before is still there until then.
+    Until then, an earlier folder at ``path`` is kept.
 
     Args:
-        path: where the folder shall be.
-        main: whether this process makes and moves it; of several, one does.
-        wait: for all the processes that write into it.
+        path: path of the final folder.
+        main: whether this process creates and moves the folder; of several, one does.
+        wait: function that waits for all processes that write into the folder.
     """
     path = Path(path)
     partial = path.with_name(f'{PREFIX}{path.name}{SUFFIX}')
     old = path.with_name(f'{PREFIX}{path.name}{REPLACED}')
+
     if main:
         _remove(partial)
         _remove(old)
         partial.mkdir(parents=True)
+
     wait()
+
     try:
         yield partial
         wait()
         if main:
             _sync_folder(partial)
-            if path.exists():  # a folder cannot be replaced at once
+            if path.exists():  # a folder cannot be replaced in one step
                 os.replace(path, old)
             os.replace(partial, path)
             _sync_folder(path.parent)
@@ -85,6 +88,7 @@ def partial_folder(
         if main:
             _remove(partial)
         raise
+
     wait()
     if main:
         _remove(old)
@@ -98,7 +102,7 @@ def _remove(path: Path) -> None:
 
 
 def _sync_folder(folder: Path) -> None:
-    """Bring the new name to the disk as well, where the system lets folders be opened."""
+    """Flush the new name to the disk as well, where the system allows folders to be opened."""
     try:
         descriptor = os.open(folder, os.O_RDONLY)
     except OSError:
@@ -112,11 +116,11 @@ def _sync_folder(folder: Path) -> None:
 
 
 def put_back_replaced_folders(folder: str | Path) -> list[Path]:
-    """Undo replacing a folder that a kill cut off between its two moves; return the paths."""
+    """Undo a replacement that was killed between its two moves; return the paths."""
     found = []
     for old in sorted(Path(folder).glob(f'{PREFIX}*{REPLACED}')):
         path = old.with_name(old.name[len(PREFIX) : -len(REPLACED)])
-        if path.exists():  # it was replaced
+        if path.exists():  # the replacement was completed
             _remove(old)
         else:
             os.replace(old, path)
@@ -127,7 +131,7 @@ def put_back_replaced_folders(folder: str | Path) -> list[Path]:
 def remove_partial_files(folder: str | Path) -> list[Path]:
     """Remove files and folders that killed processes left half written; return their paths.
 
-    So are those that a library has put beside them, as GDAL does with ``NAME.ovr.tmp``.
+    Files that a library has written beside them are removed too, such as GDAL's ``NAME.ovr.tmp``.
     """
     put_back_replaced_folders(folder)
     found = sorted(Path(folder).glob(f'{PREFIX}*{SUFFIX}*'))
@@ -138,12 +142,12 @@ def remove_partial_files(folder: str | Path) -> list[Path]:
 
 @register_backend(BACKEND, force=True)
 class AtomicLocalBackend(LocalBackend):
-    """MMEngine's local files, written atomically."""
+    """A storage backend of MMEngine that writes local files atomically."""
 
     def put(self, obj: bytes, filepath: str | Path) -> None:
-        """Write bytes, see :func:`write_atomically`."""
+        """Write bytes; see :func:`write_atomically`."""
         write_atomically(filepath, bytes(obj))
 
     def put_text(self, obj: str, filepath: str | Path, encoding: str = 'utf-8') -> None:
-        """Write text, see :func:`write_atomically`."""
+        """Write text; see :func:`write_atomically`."""
         write_atomically(filepath, obj.encode(encoding))

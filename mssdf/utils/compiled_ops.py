@@ -1,4 +1,4 @@
-"""The compiled ops of mmcv, which detection needs and nothing else."""
+"""Compiled ops of mmcv, which only detection needs."""
 
 from importlib.util import find_spec
 
@@ -9,14 +9,14 @@ INSTALL = (
 
 
 class MissingOpsError(RuntimeError):
-    """What detection needs is not installed."""
+    """An error for detection without the packages that it needs."""
 
 
 def require_compiled_ops() -> None:
-    """Make sure that mmcv was installed with its compiled ops.
+    """Check that mmcv was installed with its compiled ops.
 
     Raises:
-        MissingOpsError: if not; it gives the command that installs them.
+        MissingOpsError: if it was not; the error has the command that installs them.
     """
     if find_spec('mmcv._ext') is None:
         raise MissingOpsError(f'detection needs the compiled ops of mmcv, found none: {INSTALL}')

@@ -1,25 +1,25 @@
-"""Files of a folder and no others, whatever a record in it names."""
+"""Restriction of paths to one folder, whatever a record in it names."""
 
 import os
 from pathlib import Path
 
 
 class OutsideError(ValueError):
-    """A path that leads out of the folder to be written."""
+    """An error for a path that leads out of the output folder."""
 
 
 def inside(folder: str | os.PathLike, *parts: str | os.PathLike) -> Path:
-    """A path below a folder, for writing, moving or removing.
+    """Return a path below a folder, for writing, moving or removing.
 
-    Links on the way are followed before it is judged; a link at the very end is not, as it would
-    itself be replaced or removed.
+    Links on the way are resolved before the check; a link at the very end is not, as it would be
+    replaced or removed itself.
 
     Args:
-        folder: folder that must hold it.
-        parts: its path, relative to the folder.
+        folder: folder that must contain the path.
+        parts: parts of the path, relative to the folder.
 
     Raises:
-        OutsideError: if it leads elsewhere.
+        OutsideError: if the path leads elsewhere.
     """
     path = Path(folder, *parts)
     root = os.path.realpath(folder)

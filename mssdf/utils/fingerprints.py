@@ -1,4 +1,4 @@
-"""Facts of files that change whenever their content does, for fingerprints of data."""
+"""Facts of files that change with their content, for fingerprints of data."""
 
 import hashlib
 import json
@@ -10,19 +10,19 @@ from .folders import files_below
 
 
 def visible_files(*folders: Path) -> list[Path]:
-    """All files under some folders, sorted; not hidden ones and those of hidden folders.
+    """List all files under some folders, sorted, without hidden files and folders.
 
-    Caches are hidden and change with every reader.
+    Caches are hidden, and they change with every reader.
     """
     return sorted({path for folder in folders for path in files_below(folder)})
 
 
 def file_facts(paths: Iterable[Path], root: Path) -> list[tuple[str, int, int]]:
-    """Facts of each file: its name, its size in bytes, and its time of change in nanoseconds.
+    """List the name, the size in bytes and the time of change in nanoseconds of each file.
 
     Args:
-        paths: files.
-        root: folder that names are relative to; a file outside keeps its full name.
+        paths: paths of the files.
+        root: folder to which names are relative; a file outside keeps its full name.
     """
     facts = []
     for path in paths:
@@ -33,6 +33,6 @@ def file_facts(paths: Iterable[Path], root: Path) -> list[tuple[str, int, int]]:
 
 
 def digest_of(*values: Any) -> str:
-    """Short hash of plain values."""
+    """Compute a short hash of plain values."""
     text = json.dumps(values, sort_keys=True, default=str)
     return hashlib.sha256(text.encode()).hexdigest()[:20]

@@ -1,9 +1,9 @@
-"""How large a measured value can be."""
+"""Limits of measured values."""
 
-# No unit of imagery or height reaches it. What lies beyond is a nodata value that the file does not
+# No unit of imagery or height reaches this. A larger value is a nodata value that the file does not
 # declare (-3.4e38 is common) or a damaged number, and its square no longer fits into a float32.
 LARGEST_VALUE = 1e15
 
-# Deviations from the mean. Measurements stay far below, half precision holds it, and one damaged
-# pixel then weighs little enough for an optimizer to forget.
+# In standard deviations from the mean. Measurements stay far below, half precision represents it,
+# and one damaged pixel then has little weight, so that the optimizer recovers.
 LARGEST_DEVIATION = 1e4

@@ -1,4 +1,4 @@
-"""Progress of what takes more than a few seconds."""
+"""Progress display for operations of more than a few seconds."""
 
 import logging
 import sys
@@ -23,7 +23,7 @@ LOG_SECONDS = 30.0
 
 
 def track(items: Iterable[T], total: int, what: str) -> Iterator[T]:
-    """Pass items on; after two seconds show a bar, or lines in the log without a terminal."""
+    """Yield items; after two seconds show a bar, or log lines if there is no terminal."""
     if sys.stderr.isatty():
         yield from _track_bar(items, total, what)
         return

@@ -1,4 +1,4 @@
-"""Random states of the main process: set from a position in training, and left as they were."""
+"""Random states of the main process, set from a position in training or restored."""
 
 import random
 from collections.abc import Iterator
@@ -17,18 +17,18 @@ def seed_all(*entropy: int) -> None:
 
 
 def seed_from(*entropy: int) -> int:
-    """A seed for a generator of PyTorch from a few non-negative integers."""
+    """Derive a seed for a generator of PyTorch from a few non-negative integers."""
     return _joined(np.random.SeedSequence(list(entropy)).generate_state(2))
 
 
 def _joined(words: np.ndarray) -> int:
-    """Two words of 32 bits to 63 bits."""
+    """Join two words of 32 bits to 63 bits."""
     return (int(words[0]) << 31) + int(words[1] >> 1)
 
 
 @contextmanager
 def preserved_rng(*entropy: int) -> Iterator[None]:
-    """Put all random states back at the end; inside, seed from ``entropy`` if any is given."""
+    """Restore all random states after a block; seed from ``entropy``, if any, before it."""
     python_state, numpy_state = random.getstate(), np.random.get_state()
     torch_state = torch.get_rng_state()
     cuda_states = torch.cuda.get_rng_state_all() if torch.cuda.is_initialized() else []

@@ -1,23 +1,23 @@
-"""XML of unknown origin, read without its document type: no entities, nothing from elsewhere."""
+"""XML of unknown origin, read without document type, entities or other files."""
 
 from pathlib import Path
 from typing import NoReturn
 from xml.etree import ElementTree
 from xml.parsers import expat
 
-LARGEST = 2**26  # bytes; expat holds the whole tree in memory
+LARGEST = 2**26  # bytes, as expat keeps the whole tree in memory
 
 
 def read_xml(path: Path) -> ElementTree.Element:
     """Read the root element of a file.
 
     Args:
-        path: file to read.
+        path: path of the file.
 
     Raises:
         OSError: if the file cannot be read.
-        ValueError: if it is no XML, is larger than 64 MiB, or has a document type declaration,
-            whose entities could grow without bound or name other files.
+        ValueError: if the file is not XML, is larger than 64 MiB, or has a document type
+            declaration, whose entities could grow without bound or name other files.
     """
     if path.stat().st_size > LARGEST:
         raise ValueError(f'{path}: expected XML of at most {LARGEST} bytes, found more')

@@ -1,4 +1,4 @@
-"""Text written by any program: encodings told apart, line ends and blanks taken off."""
+"""Text of any program: encodings detected, line ends and blanks removed."""
 
 import codecs
 from pathlib import Path
@@ -10,19 +10,19 @@ MARKS = (
     (codecs.BOM_UTF16_LE, 'utf-16'),
     (codecs.BOM_UTF16_BE, 'utf-16'),
 )
-# What Windows calls ANSI in western Europe; latin-1 lacks nothing of it but has control codes.
+# Encoding that Windows calls ANSI in western Europe. latin-1 differs in its control codes.
 EIGHT_BITS = 'cp1252'
 
 
 def read_text(path: Path) -> str:
-    """Read a text in UTF-8, UTF-16 or UTF-32, with a byte-order mark or not, or in Windows-1252.
+    """Read a text in UTF-8, UTF-16 or UTF-32, with or without byte-order mark, or Windows-1252.
 
     Args:
-        path: file to read.
+        path: path of the file.
 
     Raises:
         OSError: if the file cannot be read.
-        ValueError: with the line, if it is in none of these.
+        ValueError: if the text has none of these encodings; the error names the line.
     """
     content = path.read_bytes()
     for encoding in _candidates(content):
@@ -56,10 +56,10 @@ def _candidates(content: bytes) -> list[str]:
 
 
 def read_lines(path: Path) -> list[tuple[int, str]]:
-    """Number, from 1, and text of each line that is not blank, without blanks around it.
+    """Return the number, from 1, and the stripped text of each line that is not blank.
 
     Raises:
-        OSError, ValueError: see :func:`read_text`.
+        OSError, ValueError: if the file cannot be read; see :func:`read_text`.
     """
     lines = ((number, line.strip()) for number, line in enumerate(read_text(path).splitlines(), 1))
     return [(number, line) for number, line in lines if line]

@@ -1,4 +1,4 @@
-"""Features as colors: one principal component analysis for all pictures to be compared."""
+"""Features as colors, by one principal component analysis for all compared pictures."""
 
 from dataclasses import dataclass
 
@@ -7,13 +7,13 @@ import numpy as np
 
 @dataclass
 class FeaturePCA:
-    """A basis of principal components, with the range that the fitted features fill.
+    """A basis of principal components, with the range of the fitted features.
 
     Attributes:
-        mean: (d,).
-        components: (k, d), orthonormal, the strongest first.
-        variance: (k,) of the fitted features along each.
-        low, high: (k,) 1st and 99th percentile of the fitted features along each.
+        mean: mean (d,) of the fitted features.
+        components: orthonormal components (k, d), the strongest first.
+        variance: variance (k,) of the fitted features along each component.
+        low, high: 1st and 99th percentile (k,) of the fitted features along each component.
     """
 
     mean: np.ndarray
@@ -24,7 +24,7 @@ class FeaturePCA:
 
     @classmethod
     def fit(cls, features: np.ndarray, num_components: int = 3) -> 'FeaturePCA':
-        """Fit to (n, d) features. Each component's largest weight is positive.
+        """Fit to features (n, d); each component's largest weight is positive.
 
         Raises:
             ValueError: if there are no features, or they are not finite.
@@ -43,13 +43,13 @@ class FeaturePCA:
         return cls(mean, components, np.maximum(values[order], 0.0), low, high)
 
     def transform(self, features: np.ndarray) -> np.ndarray:
-        """Coordinates (..., k) of features (..., d)."""
+        """Compute coordinates (..., k) of features (..., d)."""
         return (features.astype(np.float64) - self.mean) @ self.components.T
 
     def to_rgb(self, features: np.ndarray) -> np.ndarray:
-        """Colors (..., 3) in 0...1 of features (..., d).
+        """Compute colors (..., 3) in 0...1 of features (..., d).
 
-        The range of the fitted features fills 0...1; a component without variance is 0.5.
+        The range of the fitted features maps to 0...1; a component without variance is 0.5.
         """
         projected = self.transform(features)
         span = self.high - self.low

@@ -1,4 +1,4 @@
-"""A table of pictures with a legend, whatever they show."""
+"""Table of pictures with a legend."""
 
 import textwrap
 from collections.abc import Sequence
@@ -12,14 +12,14 @@ from matplotlib.patches import Polygon, Rectangle
 from matplotlib.patheffects import withStroke
 from numpy.typing import NDArray
 
-SIDE = 2.6  # inches of a cell
+SIDE = 2.6  # side of a cell in inches
 GAP = 0.12
-BAR = 0.75  # room for a color bar and its numbers
+BAR = 0.75  # width of a color bar with its numbers
 LEFT, RIGHT = 0.15, 0.15
 TITLE, HEADER, NAME = 0.6, 0.3, 0.28
 LINE = 0.26
-LETTER, LETTERS = 0.078, 30  # of the legend: inches of one, and how many at most
-LABELED = 20  # outlines of one picture that can be told apart by their labels
+LETTER, LETTERS = 0.078, 30  # width of a letter of the legend in inches, and largest number
+LABELED = 20  # largest number of outlines in one picture that get labels
 
 Color = tuple[float, float, float]
 ABSENT: Color = (0.85, 0.85, 0.85)
@@ -30,9 +30,9 @@ class Outline:
     """A box, rotated or not, over a picture.
 
     Attributes:
-        corners: (4, 2) x and y in pixels of the picture.
-        color: of the line.
-        label: written at its first corner; '' for none.
+        corners: x and y (4, 2) of the corners, in pixels of the picture.
+        color: color of the line.
+        label: text at its first corner; '' for none.
     """
 
     corners: NDArray
@@ -42,12 +42,12 @@ class Outline:
 
 @dataclass
 class Bars:
-    """Names and their shares, as horizontal bars, instead of a picture.
+    """A set of names with shares, drawn as horizontal bars in place of a picture.
 
     Attributes:
-        names: one per bar.
-        values: 0 to 1.
-        colors: one per bar.
+        names: name of each bar.
+        values: share of each bar, 0 to 1.
+        colors: color of each bar.
     """
 
     names: Sequence[str]
@@ -57,17 +57,17 @@ class Bars:
 
 @dataclass
 class Cell:
-    """One picture.
+    """A cell with one picture.
 
     Attributes:
-        title: of its column.
-        image: (H, W, 3) colors as uint8 or 0...1, or (H, W) values, NaN where there is none.
-        color_map: of values.
-        limits: of values; theirs if None.
-        unit: of values; with one, a color bar stands beside.
-        outlines: over the picture.
-        size: (height, width) in which the outlines count; the image's if None.
-        bars: drawn instead of a picture.
+        title: title of its column.
+        image: colors (H, W, 3) as uint8 or 0...1, or values (H, W), NaN where unknown.
+        color_map: name of the color map for values.
+        limits: smallest and largest value of the color map; None takes those of the values.
+        unit: unit of the values; if given, a color bar is drawn.
+        outlines: outlines over the picture.
+        size: height and width in whose pixels the outlines count; None takes the image's.
+        bars: bars that replace the picture.
     """
 
     title: str
@@ -82,12 +82,12 @@ class Cell:
 
 @dataclass
 class Row:
-    """The pictures of one sample.
+    """A row of the pictures of one sample.
 
     Attributes:
-        name: written above them.
-        cells: as many in every row.
-        classes: names of those in it, where not all of them need a place in the legend.
+        name: text above the pictures.
+        cells: cells, the same number in every row.
+        classes: names of the classes in the row, if the legend may omit the others.
     """
 
     name: str
@@ -101,36 +101,41 @@ def draw_panel(
     legend: Sequence[tuple[str, Color]] = (),
     note: str = '',
 ) -> Figure:
-    """Draw rows of cells under their columns' titles, a legend below.
+    """Draw rows of cells under the titles of their columns, with a legend below.
 
     Args:
-        rows: at least one.
-        title: first line.
-        legend: names and colors.
-        note: what else has to be known to read the picture.
+        rows: rows, at least one.
+        title: text of the first line.
+        legend: names and colors of the legend.
+        note: further explanation of the picture.
 
     Returns:
-        A figure with Agg's canvas, outside pyplot.
+        Figure with Agg's canvas, outside pyplot.
 
     Raises:
-        ValueError: if there is no row, or rows differ in their number of cells.
+        ValueError: if there is no row, or rows have different numbers of cells.
     """
     counts = {len(row.cells) for row in rows}
     if len(counts) != 1:
         raise ValueError(f'rows: expected at least one, all of as many cells, found {counts}')
+
     columns = rows[0].cells
     bars = [any(row.cells[i].unit for row in rows) for i in range(len(columns))]
     width = LEFT + sum(SIDE + (BAR if bar else GAP) for bar in bars) + RIGHT
     width = max(width, 6.0)
+
     room = 0.4 + LETTER * min(max((len(name) for name, _ in legend), default=0), LETTERS)
     per_line = max(int((width - LEFT - RIGHT) // room), 1)
     notes = textwrap.wrap(note, int((width - LEFT - RIGHT) * 13)) if note else []
+
     lines = -(-len(legend) // per_line)
     footer = 0.2 + LINE * lines + 0.2 * len(notes) + 0.1
     height = TITLE + HEADER + len(rows) * (NAME + SIDE) + footer
+
     figure = Figure(figsize=(width, height), facecolor='white')
     FigureCanvasAgg(figure)
     figure.text(LEFT / width, 1 - 0.3 / height, title, fontsize=12, weight='bold', va='center')
+
     top = height - TITLE - HEADER
     for row in rows:
         figure.text(
@@ -141,6 +146,7 @@ def draw_panel(
             color='0.35',
             va='center',
         )
+
         left, bottom = LEFT, top - NAME - SIDE
         for number, cell in enumerate(row.cells):
             place = (left / width, bottom / height, SIDE / width, SIDE / height)
@@ -155,7 +161,9 @@ def draw_panel(
                     va='center',
                 )
             left += SIDE + (BAR if bars[number] else GAP)
+
         top = bottom
+
     _draw_legend(figure, legend, top - 0.2, per_line, room)
     if notes:
         figure.text(
@@ -166,6 +174,7 @@ def draw_panel(
             va='top',
             linespacing=1.4,
         )
+
     return figure
 
 
@@ -181,11 +190,13 @@ def _draw_cell(
     if cell.bars is not None:
         _draw_bars(axes, cell.bars)
         return
+
     assert cell.image is not None
     rows, cols = cell.size or cell.image.shape[:2]
     axes.set_xticks([])
     axes.set_yticks([])
     axes.set_facecolor(ABSENT)
+
     low, high = cell.limits or (None, None)
     shown = axes.imshow(
         cell.image,
@@ -195,10 +206,12 @@ def _draw_cell(
         extent=(0, cols, rows, 0),
         interpolation='nearest',
     )
+
     for outline in cell.outlines:
         _draw_outline(axes, outline, (rows, cols), len(cell.outlines) <= LABELED)
     axes.set_xlim(0, cols)
     axes.set_ylim(rows, 0)
+
     if cell.unit:
         left, bottom, wide, high_ = place
         bar = figure.add_axes((left + wide + 0.06 / width, bottom, 0.1 / width, high_))
@@ -208,16 +221,20 @@ def _draw_cell(
 
 
 def _draw_outline(axes: Axes, outline: Outline, size: tuple[int, int], labeled: bool) -> None:
-    """A line that stands out of any picture, and a label that stays inside it."""
+    """Draw a line that is visible on any picture, and a label that stays inside it."""
     line = Polygon(outline.corners, fill=False, edgecolor=outline.color, linewidth=1.3)
     line.set_path_effects([withStroke(linewidth=2.6, foreground='black', alpha=0.6)])
     axes.add_patch(line)
+
     if not outline.label or not labeled:
         return
+
+    # The label stays inside the picture, on the side with room for it.
     (left, top), (right, _) = outline.corners.min(axis=0), outline.corners.max(axis=0)
     rows, cols = size
     starts_left, has_room = (left + right) / 2 < cols / 2, top > 0.06 * rows
     bright = float(np.dot(outline.color, (0.3, 0.6, 0.1))) > 0.5
+
     axes.text(
         min(max(left if starts_left else right, 0), cols),
         min(max(top, 0), rows),

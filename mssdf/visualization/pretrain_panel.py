@@ -1,4 +1,4 @@
-"""One picture of what pre-training does to a few windows."""
+"""Picture of pre-training on a few windows."""
 
 import textwrap
 from collections.abc import Callable, Mapping, Sequence
@@ -14,12 +14,12 @@ from matplotlib.patches import Rectangle
 
 from .feature_pca import FeaturePCA
 
-CELL = 2.3  # inches
+CELL = 2.3  # side of a cell in inches
 GAP = 0.16
-BAR_GAP = 0.68  # room for a color bar's numbers
+BAR_GAP = 0.68  # width of a color bar with its numbers
 LEFT, RIGHT = 0.95, 0.15
 HEADER, FOOTER = 1.2, 1.35
-HIDDEN = 0.12  # brightness left to a hidden patch
+HIDDEN = 0.12  # brightness of a hidden patch
 ABSENT = (0.82, 0.82, 0.82)
 
 EXPLANATION = (
@@ -41,24 +41,24 @@ TEACHER = "The teacher is a slow average of the student; its features are the st
 
 @dataclass
 class PanelData:
-    """What one picture shows: B windows, N = h * w patches, arrays of NumPy.
+    """Content of one picture: B windows, N = h * w patches, as NumPy arrays.
 
     Attributes:
-        images: (B, C, H, W) of each modality, in its own unit.
-        pixel_valid: (B, 1, H, W) bool of each modality.
-        patch_valid: (B, N) bool of each modality.
-        masks: (B, N) bool of each modality, true where hidden from the student.
-        score: (B, N).
-        grid: (h, w).
-        predicted: (B, N, D) of each modality; None without.
-        targets: (B, N, D) of each modality, of the teacher; None without.
-        features: (B, N, D) of each modality, of the student that sees whole windows; shown where
+        images: images (B, C, H, W) of each modality in its own unit.
+        pixel_valid: validity (B, 1, H, W) bool of each modality's pixels.
+        patch_valid: validity (B, N) bool of each modality's patches.
+        masks: masks (B, N) bool of each modality, true where hidden from the student.
+        score: information scores (B, N).
+        grid: numbers (h, w) of rows and columns of patches.
+        predicted: predicted features (B, N, D) of each modality; None without them.
+        targets: teacher's features (B, N, D) of each modality; None without a teacher.
+        features: features (B, N, D) of each modality from the student on whole windows, shown if
             there are no targets.
-        reconstructed: (B, C, H, W) of each modality, in its own unit, with predicted pixels in the
-            place of hidden patches; None without.
-        units: unit of the modalities that are one measured quantity, such as a DSM's meters;
-            they get colors with a scale, the others are shown as photographs.
-        names: of the windows.
+        reconstructed: images (B, C, H, W) of each modality in its own unit, with predicted pixels
+            in the hidden patches; None without them.
+        units: units of modalities that are one measured quantity, such as a DSM's meters, which are
+            shown by a color scale; the others are shown as photographs.
+        names: names of the windows.
     """
 
     images: Mapping[str, np.ndarray]
@@ -76,14 +76,15 @@ class PanelData:
 
 
 def stretch(image: np.ndarray, valid: np.ndarray, scale_of: np.ndarray | None = None) -> np.ndarray:
-    """Photograph (C, H, W) to (H, W, 3) in 0...1: bands 2 to 98 % of the valid pixels, together.
+    """Stretch a photograph (C, H, W) to (H, W, 3) in 0...1 by its 2 to 98 % range.
 
-    Of one or two bands the first is gray; of more, the first three are red, green and blue.
+    The range is that of the valid pixels of all bands together. Of one or two bands, the first is
+    gray; of more, the first three are red, green and blue.
 
     Args:
-        image: (C, H, W).
-        valid: (H, W) bool.
-        scale_of: (C, H, W) image whose range is taken; ``image`` if None.
+        image: image (C, H, W).
+        valid: validity (H, W) bool.
+        scale_of: image (C, H, W) whose range is taken; None takes that of ``image``.
     """
 
     def shown(values: np.ndarray) -> np.ndarray:
@@ -105,7 +106,7 @@ def to_pixels(patches: np.ndarray, grid: tuple[int, int], shape: tuple[int, int]
 
 
 def fit_colors(data: PanelData) -> FeaturePCA | None:
-    """Fit the colors to the teacher's valid tokens, to the predicted ones if there is none."""
+    """Fit the colors to the teacher's valid tokens, or to predicted ones without a teacher."""
     features = data.targets or data.predicted or data.features
     if not features:
         return None
@@ -116,24 +117,27 @@ def fit_colors(data: PanelData) -> FeaturePCA | None:
 def draw_pretrain_panel(data: PanelData, caption: str = '') -> Figure:
     """Draw windows as blocks of rows, one row for each modality.
 
-    Columns: the window, its information score, what the student sees, and where the recipe has
-    them the reconstruction, the teacher's features and the predicted ones; without a teacher, the
-    student's features of the whole window.
+    The columns are the window, its information score, the patches visible to the student and, where
+    the recipe has them, the reconstruction, the teacher's features and the predicted ones; without
+    a teacher, the student's features of the whole window.
 
     Args:
-        data: what to show.
-        caption: first line, such as iteration, config and loss.
+        data: content of the picture.
+        caption: text of the first line, such as iteration, config and loss.
 
     Returns:
-        A figure with Agg's canvas, outside pyplot.
+        Figure with Agg's canvas, outside pyplot.
     """
     modalities = list(data.images)
     colors = fit_colors(data)
+
     columns: list[tuple[str, str, Callable[[_Cell], None]]] = [
         ('Input window', 'what the sensor measured', _draw_image),
         ('Information score', 'bright: much edge and texture', _draw_score),
         ('Seen by the student', _visible_subtitle(data), _draw_visible),
     ]
+
+    # The columns follow from what the recipe has: a decoder, a teacher, predicted features.
     explanation = [EXPLANATION]
     if data.reconstructed:
         columns.append(('Reconstructed', 'hidden patches as predicted', _draw_reconstruction))
@@ -151,6 +155,7 @@ def draw_pretrain_panel(data: PanelData, caption: str = '') -> Figure:
         columns.append(
             ('Predicted features', 'by the student, of every patch', _draw_features('predicted'))
         )
+
     bars = {0: bool(data.units), 1: True}
     windows, rows = len(data.score), len(data.score) * len(modalities)
     widths = [CELL + (BAR_GAP if bars.get(i) else GAP) for i in range(len(columns))]
@@ -158,6 +163,7 @@ def draw_pretrain_panel(data: PanelData, caption: str = '') -> Figure:
     height = HEADER + rows * (CELL + GAP) + windows * GAP + FOOTER
     figure = Figure(figsize=(width, height), facecolor='white')
     FigureCanvasAgg(figure)
+
     top = height - HEADER
     for window in range(windows):
         for row, name in enumerate(modalities):
@@ -172,6 +178,7 @@ def draw_pretrain_panel(data: PanelData, caption: str = '') -> Figure:
                 if number == 0:
                     _row_label(axes, name)
                 left += widths[number]
+
         label = data.names[window] if window < len(data.names) else f'window {window + 1}'
         middle = (top - len(modalities) * (CELL + GAP) / 2) / height
         figure.text(
@@ -185,6 +192,7 @@ def draw_pretrain_panel(data: PanelData, caption: str = '') -> Figure:
             color='0.35',
         )
         top -= len(modalities) * (CELL + GAP) + GAP
+
     figure.text(LEFT / width, 1 - 0.3 / height, caption, fontsize=13, weight='bold', va='center')
     lines = textwrap.fill(' '.join(explanation), int((width - LEFT - RIGHT) * 14))
     figure.text(
@@ -205,7 +213,7 @@ def figure_to_array(figure: Figure, dpi: int = 100) -> np.ndarray:
 
 @dataclass
 class _Cell:
-    """One axes and what it belongs to."""
+    """A pair of axes with its content."""
 
     axes: Axes
     data: PanelData
@@ -234,14 +242,14 @@ class _Cell:
         return bool(self.patch_valid.any())
 
     def spread(self, patches: np.ndarray) -> np.ndarray:
-        """Values of this window's patches, as pixels."""
+        """Spread values of this window's patches over its pixels."""
         return to_pixels(patches, self.data.grid, self.shape)
 
     def photograph(self, image: np.ndarray | None = None) -> np.ndarray:
-        """(H, W, 3) in 0...1, heights as colors too, gray where there are no data.
+        """Render an image (H, W, 3) in 0...1, heights as colors, gray without data.
 
         Args:
-            image: (C, H, W) to show on the window's own scale; the window itself if None.
+            image: image (C, H, W), shown in the window's own range; None takes the window itself.
         """
         image = self.image if image is None else image
         if self.name in self.data.units:
@@ -288,7 +296,7 @@ def _visible_subtitle(data: PanelData) -> str:
 
 
 def _hatch(cell: _Cell, where: np.ndarray) -> None:
-    """Gray hatching over pixels (H, W) without data."""
+    """Hatch pixels (H, W) without data in gray."""
     if not where.any():
         return
     if where.all():
@@ -333,7 +341,7 @@ def _draw_image(cell: _Cell) -> None:
 
 
 def _draw_score(cell: _Cell) -> None:
-    """Score over the photograph in gray; the scale spans the window's own scores."""
+    """Draw the score over the gray photograph, scaled to the window's own scores."""
     known = np.any([valid[cell.window] for valid in cell.data.patch_valid.values()], axis=0)
     score = np.log10(1 + cell.data.score[cell.window].astype(np.float64))
     cell.axes.imshow(cell.photograph().mean(axis=-1), cmap='gray', vmin=0, vmax=1)

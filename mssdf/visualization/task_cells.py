@@ -1,4 +1,4 @@
-"""Pictures of truth, prediction and error, for each kind of task; pure functions of arrays."""
+"""Pictures of truth, prediction and error for each kind of task, as functions of arrays."""
 
 from collections.abc import Sequence
 
@@ -15,11 +15,11 @@ MISSED: Color = (1.0, 0.75, 0.0)
 HIT: Color = (1.0, 1.0, 1.0)
 CONFUSED: Color = (0.45, 0.35, 0.9)
 NOTHING: Color = (0.0, 0.0, 0.0)
-OVERLAP = 0.5  # of boxes that mean the same object
+OVERLAP = 0.5  # smallest IoU of boxes of the same object
 
 
 def color_labels(labels: NDArray, palette: Sequence[Sequence[float]]) -> NDArray:
-    """(H, W) labels to (H, W, 3) colors of 0...1; those beyond the palette are unknown."""
+    """Convert labels (H, W) to colors (H, W, 3) in 0...1; labels beyond the palette are unknown."""
     table = np.array([*(np.asarray(color) / 255 for color in palette), UNKNOWN])
     outside = (labels < 0) | (labels >= len(palette))
     return table[np.where(outside, len(palette), labels)]
@@ -28,7 +28,7 @@ def color_labels(labels: NDArray, palette: Sequence[Sequence[float]]) -> NDArray
 def label_cells(
     truth: NDArray | None, predicted: NDArray, palette: Sequence[Sequence[float]]
 ) -> list[Cell]:
-    """Truth, prediction and the wrong pixels of a map of labels (H, W)."""
+    """Draw truth, prediction and wrong pixels of a label map (H, W)."""
     cells = [Cell('prediction', color_labels(predicted, palette))]
     if truth is None:
         return cells
@@ -41,7 +41,7 @@ LABEL_LEGEND = [('error: right', RIGHT), ('error: wrong', WRONG), ('not labeled'
 
 
 def change_cells(truth: NDArray | None, predicted: NDArray) -> list[Cell]:
-    """Truth, prediction and error of a map of changes (H, W): 0, 1, anything else unknown."""
+    """Draw truth, prediction and error of a map of changes (H, W): 0, 1, others unknown."""
     palette = [[0, 0, 0], [255, 255, 255]]
     cells = [Cell('prediction', color_labels(predicted, palette))]
     if truth is None:
@@ -51,7 +51,7 @@ def change_cells(truth: NDArray | None, predicted: NDArray) -> list[Cell]:
 
 
 def change_errors(truth: NDArray, predicted: NDArray) -> NDArray:
-    """Found, false and missed changes (H, W) in colors (H, W, 3)."""
+    """Color found, false and missed changes (H, W) as (H, W, 3)."""
     error = np.zeros((*truth.shape, 3))
     error[(truth == 1) & (predicted == 1)] = HIT
     error[(truth == 0) & (predicted == 1)] = WRONG
@@ -74,12 +74,13 @@ def semantic_change_cells(
     predicted: Sequence[NDArray],
     palette: Sequence[Sequence[float]],
 ) -> list[Cell]:
-    """Land covers of both dates where something changed, and the errors.
+    """Draw the land covers of both dates where something changed, and the errors.
 
     Args:
-        truths: labels (H, W) at the first and the second date: 0 unchanged, 255 unknown.
-        predicted: likewise.
-        palette: colors of unchanged and the land covers.
+        truths: labels (H, W) of the first and the second date: 0 unchanged, 255 unknown; None
+            without truth.
+        predicted: predicted labels (H, W) of both dates.
+        palette: colors of unchanged and of the land covers.
     """
     cells = []
     for date in range(2):
@@ -107,7 +108,7 @@ SEMANTIC_CHANGE_LEGEND = [
 
 
 def height_cells(truth: NDArray | None, predicted: NDArray) -> list[Cell]:
-    """Heights (H, W) in meters, NaN where unknown, and predicted minus true."""
+    """Draw heights (H, W) in meters, NaN where unknown, and predicted minus true heights."""
     known = predicted if truth is None or not np.isfinite(truth).any() else truth
     if not np.isfinite(known).any():
         known = np.zeros(1)
@@ -131,11 +132,11 @@ HEIGHT_LEGEND = [('height not known', ABSENT)]
 
 
 def to_corners(boxes: NDArray) -> NDArray:
-    """Boxes to their corners (N, 4, 2).
+    """Convert boxes to corners (N, 4, 2).
 
     Args:
-        boxes: (N, 4): left, top, right, bottom; (N, 5): center, width, height and angle in
-            radians, clockwise in the picture; (N, 8): corners.
+        boxes: boxes (N, 4) of left, top, right, bottom; (N, 5) of center, width, height and angle
+            in radians, clockwise in the picture; or (N, 8) of corners.
     """
     boxes = np.asarray(boxes, float)
     if boxes.shape[1] == 8:
@@ -158,7 +159,7 @@ def to_corners(boxes: NDArray) -> NDArray:
 
 
 def box_overlaps(first: NDArray, second: NDArray) -> NDArray:
-    """Intersection over union (N, M) of convex boxes given by corners (N, 4, 2) and (M, 4, 2)."""
+    """Compute the IoU (N, M) of convex boxes with corners (N, 4, 2) and (M, 4, 2)."""
     import cv2
 
     overlaps = np.zeros((len(first), len(second)))
@@ -175,13 +176,14 @@ def box_overlaps(first: NDArray, second: NDArray) -> NDArray:
 def match_boxes(
     truth: NDArray, truth_labels: NDArray, predicted: NDArray, predicted_labels: NDArray
 ) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
-    """Which of the true boxes were found, and which of the predicted ones are right.
+    """Match boxes: mark the true boxes that were found and the predicted ones that are right.
 
     Args:
-        truth: (N, 4, 2) corners.
-        truth_labels: (N,).
-        predicted: (M, 4, 2), the surest first; each takes the best true box that is left.
-        predicted_labels: (M,).
+        truth: corners (N, 4, 2) of the true boxes.
+        truth_labels: classes (N,) of the true boxes.
+        predicted: corners (M, 4, 2), the highest score first; each takes the best remaining true
+            box.
+        predicted_labels: classes (M,) of the predicted boxes.
     """
     found, right = np.zeros(len(truth), bool), np.zeros(len(predicted), bool)
     if not len(truth) or not len(predicted):
@@ -204,14 +206,14 @@ def box_cells(
     classes: Sequence[str],
     palette: Sequence[Sequence[float]],
 ) -> list[Cell]:
-    """True boxes, predicted ones and what of both agrees, over the image.
+    """Draw true boxes, predicted boxes and their agreement over the image.
 
     Args:
-        image: (H, W, 3).
+        image: image (H, W, 3).
         size: height and width in whose pixels the boxes count.
-        truth: corners (N, 4, 2) and labels (N,).
-        predicted: corners (M, 4, 2), labels and scores (M,), the surest first.
-        classes: names.
+        truth: corners (N, 4, 2) and classes (N,); None without truth.
+        predicted: corners (M, 4, 2), classes (M,) and scores (M,), the highest score first.
+        classes: names of the classes.
         palette: colors of the classes.
     """
 
@@ -247,9 +249,9 @@ BOX_LEGEND = [('error: found', RIGHT), ('error: false alarm', WRONG), ('error: m
 def class_cells(
     scores: NDArray, truth: int | None, classes: Sequence[str], shown: int = 5
 ) -> list[Cell]:
-    """The likeliest classes of an image, and the true one, as bars.
+    """Draw the likeliest classes of an image, and the true one, as bars.
 
-    Green is the true one, red a wrong first.
+    The true class is green, a wrong first class red.
     """
     order = np.argsort(-scores)[:shown]
     if truth is not None and truth not in order:

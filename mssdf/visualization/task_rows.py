@@ -1,4 +1,4 @@
-"""From the data samples of mmpretrain, mmseg, mmdet and mmrotate to rows of pictures."""
+"""Rows of pictures from the data samples of mmpretrain, mmseg, mmdet and mmrotate."""
 
 import os
 from collections.abc import Mapping, Sequence
@@ -35,12 +35,12 @@ NO_DATES = 1
 
 @dataclass(frozen=True)
 class Inputs:
-    """How the bands of a model's input are to be read.
+    """A description of the bands of a model's input.
 
     Attributes:
         bgr: whether bands of type uint8 are blue, green and red.
-        num_dates: whose bands stand behind each other.
-        modalities: bands of each, behind each other; empty for a single one.
+        num_dates: number of dates whose bands are stacked.
+        modalities: number of bands of each stacked modality; empty for a single modality.
     """
 
     bgr: bool = False
@@ -49,7 +49,7 @@ class Inputs:
 
     @classmethod
     def of(cls, model: Any) -> 'Inputs':
-        """Ask a model, inside wrappers or not."""
+        """Derive the description from a model, wrapped or not."""
         model = unwrap(model)
         preprocessor = getattr(model, 'data_preprocessor', None)
         return cls(
@@ -63,14 +63,14 @@ class Inputs:
 
 
 def kind_of(sample: Any, num_dates: int = NO_DATES) -> str:
-    """The kind of task that a data sample with predictions is of.
+    """Return the kind of task of a data sample with predictions.
 
     Args:
-        sample: of mmpretrain, mmseg, mmdet or mmrotate.
-        num_dates: of the model's inputs: labels of two dates are those of a change.
+        sample: data sample of mmpretrain, mmseg, mmdet or mmrotate.
+        num_dates: number of dates in the model's inputs; labels of two dates are those of a change.
 
     Raises:
-        ValueError: if it holds no prediction that is known.
+        ValueError: if the sample has no known prediction.
     """
     for name, kind in (
         ('pred_first', 'semantic change'),
@@ -86,15 +86,15 @@ def kind_of(sample: Any, num_dates: int = NO_DATES) -> str:
 
 
 def input_cells(inputs: Any, reading: Inputs) -> list[Cell]:
-    """Pictures of a model's input (C, H, W): one per date, or per modality.
+    """Draw a model's input (C, H, W): one picture per date or per modality.
 
-    A single band has a scale of colors, of more the first three are a photograph. Normalized
-    values are stretched; a pixel that is zero in all of several bands is missing, and a single
-    band that is zero everywhere.
+    A single band has a color scale; of several, the first three are a photograph. Normalized values
+    are stretched. A pixel of several bands is missing if all of them are zero, a single band if it
+    is zero everywhere.
 
     Args:
-        inputs: a tensor, uint8 or normalized.
-        reading: how to read its bands.
+        inputs: tensor (C, H, W), uint8 or normalized.
+        reading: description of its bands.
     """
     bands = tensor2ndarray(inputs).astype(np.float32)
     if reading.num_dates > NO_DATES:
@@ -109,7 +109,7 @@ def input_cells(inputs: Any, reading: Inputs) -> list[Cell]:
 
 def _photograph(title: str, bands: NDArray) -> Cell:
     if len(bands) == 1:
-        seen = np.isfinite(bands[0]) & bool(bands.any())  # one zero may be a value like any other
+        seen = np.isfinite(bands[0]) & bool(bands.any())  # a single zero may be a value
         limits = np.percentile(bands[0][seen], [1, 99]) if seen.any() else (0.0, 1.0)
         values = np.where(seen, bands[0], np.nan)
         return Cell(title, values, 'viridis', (float(limits[0]), float(limits[1])))
@@ -120,18 +120,19 @@ def _photograph(title: str, bands: NDArray) -> Cell:
 
 
 def sample_row(inputs: Any, sample: Any, meta: Mapping[str, Any], reading: Inputs) -> Row:
-    """The row of one sample.
+    """Draw the row of one sample.
 
     Args:
-        inputs: see :func:`input_cells`.
-        sample: with predictions and, if known, the truth.
-        meta: of the dataset: ``classes`` and ``palette``.
-        reading: see :func:`input_cells`.
+        inputs: input (C, H, W) of the model; see :func:`input_cells`.
+        sample: data sample with predictions and, if known, the truth.
+        meta: meta information of the dataset, with ``classes`` and ``palette``.
+        reading: description of the input's bands.
     """
     cells = input_cells(inputs, reading)
     kind, classes = kind_of(sample, reading.num_dates), list(meta.get('classes') or ())
     palette = colors_of(meta)
     present: frozenset[str] = frozenset()
+
     if kind == 'labels':
         cells += label_cells(_truth(sample, 'gt_sem_seg'), _map(sample, 'pred_sem_seg'), palette)
     elif kind == 'change':
@@ -157,6 +158,7 @@ def sample_row(inputs: Any, sample: Any, meta: Mapping[str, Any], reading: Input
         cells = box_cells(image, size, truth, predicted, classes=classes, palette=palette)
         labels = [*predicted[1], *(() if truth is None else truth[1])]
         present = frozenset(classes[int(label)] for label in labels)
+
     path = sample.metainfo.get('img_path') or ''
     return Row(os.path.basename(str(path)), cells, present)
 
@@ -164,12 +166,12 @@ def sample_row(inputs: Any, sample: Any, meta: Mapping[str, Any], reading: Input
 def legend_of(
     kind: str, meta: Mapping[str, Any], rows: Sequence[Row] = ()
 ) -> list[tuple[str, Color]]:
-    """Names and colors of the classes, where maps show them, and of the errors.
+    """List names and colors of the classes, where maps show them, and of the errors.
 
     Args:
-        kind: of the task.
-        meta: of the dataset.
-        rows: that the legend is for; of boxes only those classes are listed that are in them.
+        kind: kind of the task.
+        meta: meta information of the dataset.
+        rows: rows above the legend; of boxes, only the classes in these rows are listed.
     """
     errors = {
         'labels': LABEL_LEGEND,
@@ -179,6 +181,7 @@ def legend_of(
         'boxes': BOX_LEGEND,
         'class': CLASS_LEGEND,
     }.get(kind, [])
+
     classes: list[tuple[str, Color]] = []
     if kind in ('labels', 'semantic change', 'boxes'):
         classes = [
@@ -187,14 +190,16 @@ def legend_of(
                 meta.get('classes') or (), colors_of(meta), strict=False
             )
         ]
+
     if kind == 'boxes':
         present = frozenset().union(*(row.classes for row in rows))
         classes = [entry for entry in classes if entry[0] in present]
+
     return [*classes, *errors]
 
 
 def colors_of(meta: Mapping[str, Any]) -> list[Sequence[float]]:
-    """The dataset's palette; evenly spread hues if it has none."""
+    """Return the dataset's palette; evenly spread hues if it has none."""
     if meta.get('palette'):
         return [tuple(color) for color in meta['palette']]
     from matplotlib import colormaps
@@ -204,7 +209,7 @@ def colors_of(meta: Mapping[str, Any]) -> list[Sequence[float]]:
 
 
 def _map(sample: Any, name: str) -> NDArray:
-    """(H, W) of a map in a data sample."""
+    """Return a map (H, W) of a data sample."""
     values = tensor2ndarray(getattr(sample, name).data)
     return values[0] if values.ndim == 3 else values
 
@@ -216,7 +221,7 @@ def _truth(sample: Any, name: str) -> NDArray | None:
 def _boxes(
     sample: Any, least: float = 0.3
 ) -> tuple[tuple[NDArray, NDArray] | None, tuple[NDArray, NDArray, NDArray]]:
-    """True corners and labels; predicted ones and scores of at least ``least``."""
+    """Return true corners and labels, and predicted ones with scores of at least ``least``."""
 
     def corners(boxes: Any) -> NDArray:
         return to_corners(tensor2ndarray(getattr(boxes, 'tensor', boxes)))

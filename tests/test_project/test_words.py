@@ -14,14 +14,12 @@ FOLDERS = ('mssdf', 'tools', 'scripts', 'configs', 'tests/helpers')
 # Files and folders that still have to be rewritten.
 PENDING = (
     'configs',
-    'mssdf/cli',
+    'mssdf/cli/configs.py',
     'mssdf/datasets',
     'mssdf/engine/hooks/progress_hook.py',
     'mssdf/engine/schedules.py',
     'mssdf/models',
     'mssdf/rasters',
-    'mssdf/utils',
-    'mssdf/visualization',
     'tests/helpers',
     'tools',
 )
@@ -62,20 +60,21 @@ IMPERATIVES = frozenset(
     correlate count cover create crop cut decide decode delete derive describe destroy detach detect
     determine discard display divide do download drain draw drop embed empty encode end enter
     estimate evaluate exchange exclude execute exit expand expect export extend extract fall fill
-    filter find finish fit flatten flip follow forget format forward free freeze gather generate get
-    give group halve hand hash have hide hold identify ignore import increase indicate inflate
-    initialize insert inspect interpolate iterate join judge keep label lay leave let limit link
-    list load locate lock log look lower make map mark mask match maximize mean measure merge
-    minimize mix move name normalize note number offset open order pack pad paint parse pass pick
-    place plan plot point pool predict prefix prepare preprocess print project propagate protect
-    pull push put raise rank read rebuild record reduce refuse register remember remove rename
-    reorder replace report reproject request require resample reserve reset resize resolve restore
-    restrict resume retry return reverse rotate round route run sample save scale scatter schedule
-    score search see seed select send separate serve set shape shard share shift shorten show shrink
-    shuffle skip solve sort split spread stack standardize start stay step stop store stream strip
-    subtract sum summarize suppress switch take tell test tidy tile track train transfer transform
-    translate transpose try turn unfold unpack unwrap update use validate view visit vote wait walk
-    warm warn warp watch weight widen wrap write yield zero
+    filter find finish fit flatten flip flush follow forget format forward free freeze gather
+    generate get give group halve hand hash hatch have hide hold identify ignore import increase
+    indicate inflate initialize insert inspect interpolate iterate join judge keep kill label lay
+    leave let limit link list load locate lock log look lower make map mark mask match maximize mean
+    measure merge minimize mix move name normalize note number offset open order pack pad paint
+    parse pass pick place plan plot point pool predict prefix prepare preprocess print project
+    propagate protect provide pull push put raise rank read rebuild record reduce refuse register
+    remember remove rename render reorder replace report reproject request require resample reserve
+    reset resize resolve restore restrict resume retry return reverse rotate round route run sample
+    save scale scatter schedule score search see seed select send separate serve set shape shard
+    share shift shorten show shrink shuffle skip solve sort split spread stack standardize start
+    stay step stop store stream stretch strip subtract sum summarize suppress switch take tell test
+    tidy tile track train transfer transform translate transpose try turn undo unfold unpack unwrap
+    update use validate view visit vote wait walk warm warn warp watch weight widen wrap write yield
+    zero
     """.split()
 )
 
