@@ -1,15 +1,15 @@
-"""Start a script in several processes with torchrun, so that signals and exit codes get through.
+"""Start a script in several processes with torchrun, with signals and exit codes passed on.
 
 Usage: ``python tools/torchrun.py [options of torchrun] SCRIPT [arguments of the script]``
 
-torchrun by itself (torch 2.11) dies of SIGUSR1 and leaves its workers behind; upon SIGTERM and
-SIGINT it gives them 30 seconds, whatever they are writing; and it turns every exit code into 1.
-Here SIGINT, SIGTERM and SIGUSR1 are passed on, and the workers end in their own time. The exit code
-is theirs:
+torchrun by itself (torch 2.11) dies of SIGUSR1 and leaves its workers behind; after SIGTERM and
+SIGINT it gives them 30 seconds, even if they are writing; and it turns every exit code into 1.
+Here SIGINT, SIGTERM and SIGUSR1 are passed on, and the workers end by themselves. The exit code is
+theirs:
 
-- 75 or 130 if they stopped as they were asked to, with everything saved;
+- 75 or 130 if they stopped as requested, with everything saved;
 - else that of the worker that failed first (128 + the signal that killed it), with one line that
-  names it. torchrun ends the other workers of its node then, after 30 seconds by SIGKILL.
+  names it. torchrun then ends the other workers of its node, after 30 seconds by SIGKILL.
 """
 
 from __future__ import annotations
@@ -25,19 +25,19 @@ from torch.distributed import run
 from torch.distributed.elastic.multiprocessing import PContext
 from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
 
-STOPPED = (75, 130)  # see mssdf.engine.interruption, which takes seconds to import
+STOPPED = (75, 130)  # from mssdf.engine.interruption, which takes seconds to import
 PASSED_ON = (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1)
 
 
 class Workers:
-    """The processes that torchrun has started, and the signals that came for them."""
+    """A record of torchrun's processes, which passes signals on to them."""
 
     def __init__(self) -> None:
         self.contexts: list[PContext] = []
         self.asked = False
 
     def follow(self) -> None:
-        """Take over the signals, now and again when torchrun has taken them."""
+        """Take over the signals, now and whenever torchrun has taken them."""
         start = PContext.start
 
         def start_and_follow(context: PContext) -> None:
@@ -55,7 +55,7 @@ class Workers:
     def _pass_on(self, signum: int, frame: FrameType | None) -> None:
         self.asked = True
         pids = [pid for context in self.contexts for pid in context.pids().values()]
-        if not pids:  # none is there yet: nothing to save
+        if not pids:  # no worker exists yet, so there is nothing to save
             sys.exit(130 if signum == signal.SIGINT else STOPPED[0])
         for pid in pids:
             try:
@@ -65,12 +65,12 @@ class Workers:
 
 
 def exit_code(failures: Iterable[Any], asked: bool) -> int:
-    """The one exit code for those of several workers.
+    """Choose one exit code for several workers.
 
     Args:
-        failures: of torchrun, each with ``exitcode`` (negative: killed by that signal) and
+        failures: failures of torchrun, each with ``exitcode`` (negative: killed by that signal) and
             ``timestamp``.
-        asked: whether a signal was passed on; it kills a worker that is only starting.
+        asked: whether a signal was passed on; it kills a worker that is still starting.
     """
     first = min(failures, key=lambda failure: failure.timestamp)
     if asked and -first.exitcode in (signal.SIGTERM, signal.SIGUSR1):
@@ -79,7 +79,7 @@ def exit_code(failures: Iterable[Any], asked: bool) -> int:
 
 
 def describe(rank: int, failure: Any) -> str:
-    """One line on the worker that failed first."""
+    """Describe the worker that failed first in one line."""
     code = failure.exitcode
     how = f'was killed by {signal.Signals(-code).name}' if code < 0 else f'ended with code {code}'
     return f'rank {rank} (host {os.uname().nodename}, process {failure.pid}) {how}'

@@ -1,7 +1,7 @@
 """Frozen features of encoders on evaluation sets: one table with intervals and differences.
 
 Usage: ``python tools/analysis_tools/eval_features.py NAME=CKPT[,CKPT_SEED2,...] ... --suite small
---out DIR``; what the sets are and what each measure says: docs/guide/features.md.
+--out DIR``. docs/guide/features.md describes the sets and the measures.
 """
 
 from __future__ import annotations
@@ -40,15 +40,18 @@ def parse_args(arguments: list[str] | None = None) -> argparse.Namespace:
         help='a row of the table and its checkpoints, one for each seed, in the same order for '
         'all; a,,c if that of a seed is missing; of this project, mmpretrain, timm or MAE',
     )
+
     parser.add_argument('--suite', choices=('small',), help='sets of the imagery that ships')
     parser.add_argument(
         '--sets', nargs='+', default=[], metavar='SET', help=f'{SYNTAX}; a JSON file; or a name'
     )
     parser.add_argument('--out', required=True, help='folder of the results; a second call resumes')
     parser.add_argument('--against', help='row that is subtracted (default: the untrained encoder)')
+
     parser.add_argument('--config', help='config of checkpoints that keep none')
     parser.add_argument('--mean', type=float, nargs=3, help="of the colors (default: the model's)")
     parser.add_argument('--std', type=float, nargs=3)
+
     parser.add_argument('--img-size', type=int, default=usual.img_size, help='side in pixels')
     parser.add_argument('--k', type=int, nargs='+', default=usual.k, help='numbers of neighbors')
     parser.add_argument('--folds', type=int, default=usual.scene_folds, help='of scenes')
@@ -57,17 +60,21 @@ def parse_args(arguments: list[str] | None = None) -> argparse.Namespace:
         '--shares', type=float, nargs='+', default=usual.shares, help='of the labels, in percent'
     )
     parser.add_argument('--penalties', type=float, nargs='+', default=usual.penalties)
+
     parser.add_argument('--no-conv', action='store_true', help='leave the convolutional probe out')
     parser.add_argument('--no-baselines', action='store_true')
     parser.add_argument('--no-pictures', action='store_true')
     parser.add_argument('--seed', type=int, default=usual.seed, help='of folds and shares')
     parser.add_argument('--device', default='cuda' if torch.cuda.is_available() else 'cpu')
     parser.add_argument('--threads', type=int, help='of the CPU')
+
     return parser.parse_args(arguments)
 
 
 def read_encoders(args: argparse.Namespace) -> dict[str, dict[int, EncoderFile]]:
-    """Rows of the table and their checkpoints by the number of the run, its place in the item.
+    """Read the rows of the table with their checkpoints by the number of the run.
+
+    The number of a run is its position in the item.
 
     Raises:
         ValueError: if an item is not ``NAME=CKPT``, or two have one name.
@@ -88,10 +95,10 @@ def read_encoders(args: argparse.Namespace) -> dict[str, dict[int, EncoderFile]]
 
 
 def read_settings(args: argparse.Namespace) -> MeasurementSettings:
-    """Settings of the measurement.
+    """Read the settings of the measurement.
 
     Raises:
-        ValueError: for values that cannot be used.
+        ValueError: if a value is out of range.
     """
     return MeasurementSettings(
         img_size=args.img_size,
@@ -111,14 +118,17 @@ def run(args: argparse.Namespace) -> list[str]:
         if args.threads < 1:
             raise ValueError(f'--threads: expected 1 or more, found {args.threads}')
         torch.set_num_threads(args.threads)
+
     sets: list[EvaluationSet] = resolve_sets(
         [*(suite(args.suite) if args.suite else []), *args.sets]
     )
+
     encoders, settings = read_encoders(args), read_settings(args)
     if not sets:
         raise ValueError('expected evaluation sets, give --suite or --sets')
     if (args.mean is None) != (args.std is None):
         raise ValueError('expected --mean and --std together')
+
     table = evaluate_encoders(
         encoders,
         sets,
@@ -129,11 +139,13 @@ def run(args: argparse.Namespace) -> list[str]:
         progress=lambda line: print(line, flush=True),
         against=args.against,
     )
+
     untrained = [name for name in table.names if name.startswith('untrained')]
-    wanted = args.against if args.against in table.names else None  # it may have failed
+    wanted = args.against if args.against in table.names else None  # the row may have failed
     against = wanted or next(iter(untrained), table.names[0])
     rows = write_summary(table, against)
     print(f'\n{format_table(table, rows, against)}')
+
     out = Path(args.out)
     if not args.no_pictures:
         plot_scores(table, rows, out / 'scores.png')
@@ -142,17 +154,18 @@ def run(args: argparse.Namespace) -> list[str]:
         measured = {name for units in table.units.values() for name in units}
         loaded = [load_set(one, settings.img_size) for one in sets if one.name in measured]
         draw_features(featurizers, loaded, out / 'features.png', args.device)
+
     print(f'\n{out}: table.csv, table.json, summary.csv, units/ (sums over each image)')
     return table.failures
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Measure; 1 if a part could not be, 2 for a wrong input, 130 if interrupted."""
+    """Measure; return 1 if a part failed, 2 for a wrong input, 130 if interrupted."""
     args = parse_args(arguments)
     try:
         failures = run(args)
     except (ValueError, OSError, RuntimeError, KeyError, SyntaxError) as error:
-        # a KeyError's text is its message in quotes
+        # The text of a KeyError is its message in quotes.
         message = error.args[0] if isinstance(error, KeyError) and error.args else error
         print(f'{PROGRAM}: {message}', file=sys.stderr)
         return 2

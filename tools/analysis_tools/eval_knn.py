@@ -40,33 +40,38 @@ def parse_args(arguments: list[str] | None = None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=(__doc__ or '').splitlines()[0])
     parser.add_argument('checkpoint', help='of tools/train.py, or published')
     parser.add_argument('--images', required=True, help='folder CLASS/*.{jpg,png,tif}')
+
     parser.add_argument(
         '--config', help='config of the model (default: the one kept in the checkpoint)'
     )
     parser.add_argument(
         '--untrained', action='store_true', help='also the same encoder as it was initialized'
     )
+
     parser.add_argument('--img-size', type=int, help="side in pixels (default: the encoder's)")
     parser.add_argument('--k', type=int, default=20, help='number of neighbors')
     parser.add_argument('--metric', default='cosine')
     parser.add_argument('--weights', default='uniform', choices=('uniform', 'distance'))
     parser.add_argument('--pool', default='mean', choices=POOLS, help='of the tokens')
+
     parser.add_argument('--query-share', type=float, default=0.3)
     parser.add_argument(
         '--folds', type=int, help='cross-validate over all images instead of one split'
     )
     parser.add_argument('--split-file', help='JSON with the lists "bank" and "query"')
+
     parser.add_argument('--seed', type=int, default=0, help='of the split')
     parser.add_argument('--mean', type=float, nargs=3, help="of the bands (default: the model's)")
     parser.add_argument('--std', type=float, nargs=3)
     parser.add_argument('--batch-size', type=int, default=64)
     parser.add_argument('--device', default='cuda' if torch.cuda.is_available() else 'cpu')
     parser.add_argument('--json', help='write the figures to this file too')
+
     return parser.parse_args(arguments)
 
 
 def find_normalization(args: argparse.Namespace, state: dict[str, Any]) -> tuple[Any, Any]:
-    """Mean and standard deviation: given, or kept in the checkpoint.
+    """Return mean and standard deviation: given, or stored in the checkpoint.
 
     Raises:
         ValueError: if there is neither.
@@ -89,7 +94,7 @@ def measure(
     settings: dict,
     normalization: tuple[Any, Any],
 ) -> KNNResult:
-    """Accuracy, rank and spread of a backbone's features."""
+    """Measure accuracy, rank and spread of a backbone's features."""
     encoder = plain_vit(backbone.to(args.device), settings)
     features = extract_features(
         encoder, data.images, *normalization, pool=args.pool, batch_size=args.batch_size
@@ -100,7 +105,7 @@ def measure(
 def make_splits(
     args: argparse.Namespace, data: LabeledImages
 ) -> list[tuple[np.ndarray, np.ndarray]]:
-    """Which images are known and which are asked for."""
+    """Split the images into bank and queries."""
     if args.split_file:
         return [read_split(args.split_file, data.paths)]
     if args.folds:
@@ -109,7 +114,7 @@ def make_splits(
 
 
 def describe(result: KNNResult) -> dict[str, float]:
-    """The figures of a result, with the interval of its accuracy."""
+    """Collect the scores of a result, with the interval of its accuracy."""
     low, high = bootstrap_interval(result.correct)
     return dict(
         accuracy=result.accuracy,
@@ -121,8 +126,9 @@ def describe(result: KNNResult) -> dict[str, float]:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Print the accuracies; 2 for a wrong input."""
+    """Print the accuracies; return 2 for a wrong input."""
     args = parse_args(arguments)
+
     try:
         checkpoint = read_checkpoint(args.checkpoint)
         config = config_of(checkpoint, args.checkpoint, args.config)
@@ -132,6 +138,7 @@ def main(arguments: list[str] | None = None) -> int:
         (backbone,) = build_initialized(config, config.model.backbone, path=args.checkpoint)
         data = load_labeled_images(args.images, args.img_size or backbone.img_size[0])
         splits = make_splits(args, data)
+
         settings = config.model.backbone
         results = {}
         if args.untrained:
@@ -143,25 +150,30 @@ def main(arguments: list[str] | None = None) -> int:
                 if key.startswith('backbone.')
             }
         )
+
         results['trained'] = measure(backbone, args, data, splits, settings, normalization)
     except WRONG_INPUT as error:
         print(f'{Path(__file__).name}: {" ".join(str(error).split())}', file=sys.stderr)
         return 2
+
     measured = {name: describe(result) for name, result in results.items()}
     queries, known = len(results['trained'].correct), len(splits[0][0])
     print(f'{queries} images of {len(data.classes)} classes by the {args.k} nearest of {known}')
+
     for name, row in measured.items():
         print(
             f'{name:<10} accuracy {row["accuracy"]:.4f} (95 % {row["low"]:.4f} to '
             f'{row["high"]:.4f})  effective rank {row["effective_rank"]:.1f}  '
             f'feature std {row["feature_std"]:.3g}'
         )
+
     if 'untrained' in results:
         pair = results['trained'].correct, results['untrained'].correct
         low, high = gain_interval(*pair)
         gain = results['trained'].accuracy - results['untrained'].accuracy
         measured['gain'] = dict(accuracy=gain, low=low, high=high)
         print(f'{"gain":<10} {gain:+.4f} (95 % {low:+.4f} to {high:+.4f}, paired)')
+
     if args.json:
         Path(args.json).write_text(json.dumps(measured, indent=2) + '\n')
     return 0

@@ -1,4 +1,4 @@
-"""Say what a pre-training run left: its checkpoint, its newest picture and its kNN accuracies.
+"""Summarize a pre-training run: its checkpoint, its newest picture and its kNN accuracies.
 
 Usage: ``python tools/analysis_tools/summarize_run.py WORK_DIR``
 """
@@ -15,9 +15,9 @@ KNN_KEY = 'knn/accuracy'
 
 
 def read_scalars(work_dir: Path) -> list[dict[str, Any]]:
-    """Every line of every ``scalars.json`` under ``work_dir``, the oldest run's first.
+    """Read every line of every ``scalars.json`` under ``work_dir``, oldest run first.
 
-    A line that a killed run left unfinished is passed over.
+    A line that a killed run left unfinished is skipped.
     """
     records = []
     for path in sorted(work_dir.glob('*/vis_data/scalars.json')):
@@ -30,10 +30,10 @@ def read_scalars(work_dir: Path) -> list[dict[str, Any]]:
 
 
 def newest(work_dir: Path, pattern: str) -> Path:
-    """The file last written of those that match.
+    """Find the file written last among those that match a pattern.
 
     Raises:
-        FileNotFoundError: if none matches.
+        FileNotFoundError: if no file matches.
     """
     found = sorted(work_dir.rglob(pattern), key=lambda path: path.stat().st_mtime)
     if not found:
@@ -42,9 +42,9 @@ def newest(work_dir: Path, pattern: str) -> Path:
 
 
 def checkpoint_of(work_dir: Path) -> Path:
-    """The checkpoint that ``last_checkpoint`` names, else the newest one.
+    """Find the checkpoint that ``last_checkpoint`` names, else the newest one.
 
-    The name is taken relative to ``work_dir`` too, as a run may have been moved.
+    The name is also looked up in ``work_dir``, as a run may have been moved.
 
     Raises:
         FileNotFoundError: if there is no checkpoint.
@@ -59,15 +59,17 @@ def checkpoint_of(work_dir: Path) -> Path:
 
 
 def main() -> int:
-    """Print the summary; 1 if something that a whole run has is missing."""
+    """Print the summary; return 1 if something that a complete run has is missing."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument('work_dir', type=Path, help='what was given to train.py as --work-dir')
+
     work_dir = parser.parse_args().work_dir
     try:
         checkpoint, picture = checkpoint_of(work_dir), newest(work_dir, 'panels/*.png')
     except FileNotFoundError as error:
         print(error, file=sys.stderr)
         return 1
+
     scores = [record for record in read_scalars(work_dir) if KNN_KEY in record]
     if len(scores) < 2:
         print(
@@ -76,6 +78,7 @@ def main() -> int:
             file=sys.stderr,
         )
         return 1
+
     print(f'checkpoint    {checkpoint.resolve()}')
     print(f'picture       {picture.resolve()}')
     print(f'kNN accuracy  {scores[0][KNN_KEY]:.4f} untrained encoder')

@@ -1,8 +1,8 @@
-"""What torch.compile makes of the pre-training step: graphs, graph breaks, recompilations.
+"""Count what torch.compile does to the pre-training step: graphs, graph breaks, recompilations.
 
-Runs a config's model on random windows, first as it is, then with its layers compiled (as
-mssdf.CompileLayersHook does) or with its whole forward (as MMEngine's key `compile` does), and
-counts. With the backend aot_eager nothing is generated: it counts fast, on any machine.
+Runs a config's model on random windows, first uncompiled, then with its layers compiled (as by
+mssdf.CompileLayersHook) or with its whole forward (as by MMEngine's key `compile`), and counts.
+The backend aot_eager generates no code, so that counting is fast on any machine.
 
 Example:
   python tools/benchmarks/benchmark_compile.py configs/pretrain/mssdf_vit-t-p16_quick-start.py
@@ -20,7 +20,7 @@ from mssdf.errors import UsageError
 
 
 def parse_args(arguments: list[str] | None) -> argparse.Namespace:
-    """The command line."""
+    """Read the command line."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -37,7 +37,7 @@ def parse_args(arguments: list[str] | None) -> argparse.Namespace:
 
 
 def random_batch(model: Any, batch: int) -> dict[str, Any]:
-    """Windows of noise, of the size and bands that the model takes."""
+    """Make windows of noise with the size and bands that the model takes."""
     size = model.backbone.img_size[0]
     shape = (batch, 1, size, size)
     return dict(
@@ -51,7 +51,7 @@ def random_batch(model: Any, batch: int) -> dict[str, Any]:
 
 
 def run(model: Any, args: argparse.Namespace) -> list[float]:
-    """Seconds of each step: forward and backward."""
+    """Run forward and backward passes; return the seconds of each step."""
     torch.manual_seed(0)
     data, seconds = random_batch(model, args.batch), []
     for step in range(args.steps):
@@ -66,7 +66,7 @@ def run(model: Any, args: argparse.Namespace) -> list[float]:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Count and print; 2 for a wrong input."""
+    """Count and print; return 2 for a wrong input."""
     args = parse_args(arguments)
     from torch._dynamo.utils import counters
 

@@ -1,10 +1,10 @@
-"""Every downstream task for a minute: from a checkpoint and from scratch, on examples.
+"""Run every downstream task for a minute, from a checkpoint and from scratch, on examples.
 
 Each task's ViT-T config is trained for a few iterations on a small data set in the layout of the
 public one (tools/dataset_tools/make_examples.py), tested and drawn through tools/train.py and
 tools/test.py. Prints a table of seconds per iteration and scores. The examples' labels are mostly
-derived and the runs are short: the scores show that a task works, not how good a checkpoint is.
-Finished runs are kept; started again, it goes on.
+derived and the runs are short: the scores show that a task works; they do not rate a checkpoint.
+Finished runs are kept, and a second call resumes.
 """
 
 import argparse
@@ -26,7 +26,7 @@ ROOT = Path(__file__).resolve().parents[2]
 
 @dataclass
 class Task:
-    """One row of the table."""
+    """A row of the table."""
 
     name: str
     config: str
@@ -36,7 +36,7 @@ class Task:
 
 
 def schedule(length: int, warm_up: int) -> dict[str, object]:
-    """Warm up and decay within a short run."""
+    """Set warm-up and decay for a short run."""
     return {
         'param_scheduler.0.end': warm_up,
         'param_scheduler.1.begin': warm_up,
@@ -45,7 +45,7 @@ def schedule(length: int, warm_up: int) -> dict[str, object]:
 
 
 def epochs(count: int, batch: int) -> dict[str, object]:
-    """Train for so many epochs, and validate at the end."""
+    """Set a training of some epochs, with a validation at the end."""
     return {
         'train_cfg.max_epochs': count,
         'train_cfg.val_interval': count,
@@ -56,7 +56,7 @@ def epochs(count: int, batch: int) -> dict[str, object]:
 
 
 def iterations(count: int, batch: int) -> dict[str, object]:
-    """Train for so many iterations, and validate at the end."""
+    """Set a training of some iterations, with a validation at the end."""
     return {
         'train_cfg.max_iters': count,
         'train_cfg.val_interval': count,
@@ -68,20 +68,21 @@ def iterations(count: int, batch: int) -> dict[str, object]:
 
 
 def tasks(length: int) -> Iterator[Task]:
-    """All tasks, for runs of about ``length`` iterations.
+    """List all tasks, for runs of about ``length`` iterations.
 
     Yields:
-        Classification, segmentation, heights, changes, then boxes.
+        Tasks of classification, segmentation, heights, changes, then boxes.
     """
     small = {
         'train_dataloader.dataset.pipeline.1.scale': 64,
         'val_dataloader.dataset.pipeline.1.scale': '(64,64)',
         'test_dataloader.dataset.pipeline.1.scale': '(64,64)',
     }
+
     for data in ('aid', 'nwpu-resisc45', 'ucm', 'eurosat'):
         for kind, schedule_name in (('', 'adamw-100e'), ('-linear', 'sgd-90e')):
             for share in ('', '-20'):
-                # of 26 or 5 iterations of small images: four times as many as elsewhere
+                # Epochs have 26 or 5 iterations of small images: four times as many as elsewhere.
                 count = max(round(4 * length / (5 if share else 26)), 2)
                 yield Task(
                     f'{data}, {"linear probe" if kind else "fine-tuning"}'
@@ -91,6 +92,7 @@ def tasks(length: int) -> Iterator[Task]:
                     'accuracy/top1',
                     small | epochs(count, 16),
                 )
+
     yield Task(
         'eurosat, 13 bands',
         'classification/mssdf_vit-t-p16_4xb64-adamw-100e_eurosat-ms',
@@ -98,11 +100,13 @@ def tasks(length: int) -> Iterator[Task]:
         'accuracy/top1',
         epochs(max(round(4 * length / 6), 2), 8),
     )
+
     crop = {'train_dataloader.dataset.pipeline.2.scale': '(128,128)'}
     whole = {
         'val_dataloader.dataset.pipeline.1.scale': '(128,128)',
         'test_dataloader.dataset.pipeline.1.scale': '(128,128)',
     }
+
     for data in ('potsdam', 'vaihingen', 'loveda', 'isaid'):
         score = 'full-5-classes/mIoU' if data in ('potsdam', 'vaihingen') else 'mIoU'
         for share in ('', '-50'):
@@ -113,6 +117,7 @@ def tasks(length: int) -> Iterator[Task]:
                 score,
                 crop | whole | iterations(length, 4),
             )
+
     for data in ('potsdam', 'vaihingen'):
         crops = {'train_dataloader.dataset.pipeline.2.crop_size': '(128,128)'}
         yield Task(
@@ -122,6 +127,7 @@ def tasks(length: int) -> Iterator[Task]:
             'full-5-classes/mIoU',
             crops | iterations(length, 4),
         )
+
     for data in ('us3d', 'potsdam-height', 'vaihingen-height'):
         yield Task(
             f'{data.removesuffix("-height")}, heights',
@@ -134,6 +140,7 @@ def tasks(length: int) -> Iterator[Task]:
             }
             | epochs(max(round(length / 6), 2), 4),
         )
+
     crops = {'train_dataloader.dataset.pipeline.2.crop_size': '(128,128)'}
     for data in ('levir-cd', 'whu-cd'):
         yield Task(
@@ -143,6 +150,7 @@ def tasks(length: int) -> Iterator[Task]:
             'F1',
             crops | iterations(length, 4),
         )
+
     yield Task(
         'second, change',
         'change_detection/mssdf_vit-t-p16-siamese-upernet_1xb8-adamw-40k_second-binary',
@@ -150,6 +158,7 @@ def tasks(length: int) -> Iterator[Task]:
         'F1',
         iterations(length, 2),
     )
+
     yield Task(
         'second, semantic change',
         'change_detection/mssdf_vit-t-p16-semantic-change_1xb8-adamw-40k_second',
@@ -157,12 +166,14 @@ def tasks(length: int) -> Iterator[Task]:
         'Score',
         iterations(length, 2),
     )
+
     yield from boxes(length)
 
 
 def boxes(length: int) -> Iterator[Task]:
-    """Detection, with narrow heads and images of 256 px."""
+    """List the tasks of detection, with narrow heads and images of 256 px."""
     size = '(256,256)'
+
     narrow = {
         'model.neck.out_channels': 64,
         'model.rpn_head.in_channels': 64,
@@ -176,6 +187,7 @@ def boxes(length: int) -> Iterator[Task]:
         'optim_wrapper.optimizer.lr': 5e-4,
         'param_scheduler.0.end': 5,
     }
+
     for name, example, model, position in (
         ('detection/{}_dior', 'dior', 'faster-rcnn', 2),
         ('detection/{}_nwpu-vhr10', 'nwpu-vhr10', 'faster-rcnn', 2),
@@ -183,7 +195,7 @@ def boxes(length: int) -> Iterator[Task]:
         ('rotated_detection/{}_dota', 'dota', 'oriented-rcnn', 3),
     ):
         parts = ('datasets.0.', 'datasets.1.') if example == 'dior' else ('',)
-        count = max(round(length / 2), 2)  # of some four iterations
+        count = max(round(length / 2), 2)  # epochs of about four iterations
         yield Task(
             name.split('_')[-1] + (', rotated boxes' if position == 3 else ', boxes'),
             name.format(f'mssdf_vit-t-p16-{model}_4xb4-adamw-12e'),
@@ -200,33 +212,40 @@ def boxes(length: int) -> Iterator[Task]:
 
 
 def run(task: Task, data: Path, out: Path, checkpoint: Path | None) -> tuple[float, float]:
-    """Train, test and draw; seconds per iteration (median) and the score."""
+    """Train, test and draw; return the median seconds per iteration and the score."""
     scores = out / 'test/scores.json'
+
     if not scores.exists():
         options = {
             f'{loader}_dataloader.{key}': value
             for loader in ('train', 'val', 'test')
             for key, value in (('num_workers', 0), ('persistent_workers', False))
         } | {'default_hooks.logger.interval': 1, **task.options}
+
+        # A result is kept, so a task that is finished is not run again.
         given = ['--data-root', str(data), '--cfg-options']
         given += [f'{key}={value}' for key, value in options.items()]
         config = task.config + ('' if checkpoint else '_scratch') + '.py'
         start = ['--checkpoint', str(checkpoint)] if checkpoint else []
+
         command(
             ['train.py', config, '--work-dir', str(out / 'train'), *start, *given],
             out / 'train.txt',
         )
+
         weights = (out / 'train/last_checkpoint').read_text().strip()
         command(
             ['test.py', config, weights, '--work-dir', str(out / 'test'), *given], out / 'test.txt'
         )
+
     lines = [
         json.loads(line)
         for path in sorted(out.glob('train/*/vis_data/scalars.json'))
         for line in path.read_text().splitlines()
     ]
     times = sorted(line['time'] for line in lines if 'time' in line and 'lr' in line)
-    scored = json.loads(scores.read_text())['scores']  # empty where no box was found at all
+
+    scored = json.loads(scores.read_text())['scores']  # empty if no box was found
     return times[len(times) // 2], scored.get(task.score, float('nan'))
 
 
@@ -234,7 +253,7 @@ def command(arguments: list[str], log: Path) -> None:
     """Run a tool.
 
     Raises:
-        RuntimeError: with the end of what it said, if it fails.
+        RuntimeError: if the tool fails; the message ends with its output.
     """
     log.parent.mkdir(parents=True, exist_ok=True)
     script = str(ROOT / 'tools' / arguments[0])
@@ -247,24 +266,27 @@ def command(arguments: list[str], log: Path) -> None:
 
 
 def main() -> int:
-    """Run all tasks, print the table; 1 if one of them failed."""
+    """Run all tasks and print the table; return 1 if one of them failed."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument('checkpoint', type=Path, help='of ViT-T, such as the quick start ends with')
     parser.add_argument('--out', type=Path, default=Path('work_dirs/downstream'))
     parser.add_argument('--length', type=int, default=40, help='iterations, about')
     parser.add_argument('--only', default='', help='tasks whose name or config contains this')
     args = parser.parse_args()
+
     print(
         f'{platform.machine()}, torch {torch.__version__}, '
         f'{os.environ.get("OMP_NUM_THREADS", "all")} threads, ViT-T, about {args.length} iterations'
     )
     print('| task | config | data | s/iteration | score | from the checkpoint | from scratch |')
     print('|---|---|---|---|---|---|---|')
+
     failed = 0
     for task in tasks(args.length):
         if args.only not in f'{task.name} {task.config}':
             continue
         (data,) = make_examples(ROOT / 'tests/data', args.out / 'data', [task.example])
+
         cells = []
         for kind, checkpoint in (('checkpoint', args.checkpoint.absolute()), ('scratch', None)):
             name = task.config.replace('/', '_')
@@ -274,11 +296,13 @@ def main() -> int:
                 print(f'{task.name}: {error}', file=sys.stderr)
                 failed += 1
                 cells.append((float('nan'), float('nan')))
+
         print(
             f'| {task.name} | `{task.config}` | {task.example} | {cells[0][0]:.2f} | '
             f'{task.score} | {cells[0][1]:.4g} | {cells[1][1]:.4g} |',
             flush=True,
         )
+
     return 1 if failed else 0
 
 

@@ -2,9 +2,9 @@
 
 Each encoder, and a random one (`scratch`), is fine-tuned and tested by tools/train.py and
 tools/test.py with the configs of 200 iterations, for every task and seed. One seed draws the same
-labels for all encoders. Finished runs are kept: started again, it goes on. A result belongs to its
-checkpoint, its config and the names, sizes and times of its data's files; with others it is an
-error, and so is a second call while one writes to --out.
+labels for all encoders. Finished runs are kept, and a second call resumes. A result belongs to its
+checkpoint, its config and the names, sizes and times of its data's files; a different one is an
+error, and so is a second call while another one writes to --out.
 """
 
 import argparse
@@ -67,16 +67,19 @@ def parse_args(arguments: list[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         description=__doc__, epilog=EPILOG, formatter_class=argparse.RawDescriptionHelpFormatter
     )
+
     parser.add_argument(
         'encoders',
         nargs='*',
         metavar='NAME=CKPT[,CKPT...]',
         help='pre-training checkpoints of ViT-T: one, or one for each seed in their order',
     )
+
     parser.add_argument('--out', type=Path, required=True, help='folder of the results')
     parser.add_argument('--tasks', nargs='+', default=list(DEFAULT_TASKS), metavar='TASK')
     parser.add_argument('--seeds', nargs='+', type=int, default=[0, 1, 2])
     parser.add_argument('--jobs', type=int, default=1, help='runs at a time')
+
     parser.add_argument(
         '--against', default=SCRATCH, metavar='NAME', help=f'row to compare with ({SCRATCH})'
     )
@@ -86,6 +89,7 @@ def parse_args(arguments: list[str] | None) -> argparse.Namespace:
     parser.add_argument(
         '--source', type=Path, default=ROOT / 'tests/data', help='the imagery that ships'
     )
+
     parser.add_argument(
         '--iterations', type=int, help="iterations of each run (default: the configs', 200)"
     )
@@ -93,7 +97,7 @@ def parse_args(arguments: list[str] | None) -> argparse.Namespace:
 
 
 def read_encoders(given: Sequence[str], seeds: Sequence[int]) -> dict[str, list[Path | None]]:
-    """Checkpoint of each seed by the encoder's name, the random encoder first.
+    """Read the checkpoint of each seed by the encoder's name, the random encoder first.
 
     Raises:
         FileNotFoundError: if a checkpoint is missing.
@@ -118,10 +122,10 @@ def read_encoders(given: Sequence[str], seeds: Sequence[int]) -> dict[str, list[
 
 
 def check_checkpoints(encoders: Mapping[str, Sequence[Path | None]]) -> None:
-    """Read every checkpoint once, so that a wrong one ends all before hours of training.
+    """Read every checkpoint once, so that a wrong one fails before hours of training.
 
     Raises:
-        ValueError: if a file cannot be read, or holds no encoder.
+        ValueError: if a file cannot be read or holds no encoder.
     """
     for name, files in encoders.items():
         for path in dict.fromkeys(file for file in files if file is not None):
@@ -136,10 +140,10 @@ def check_checkpoints(encoders: Mapping[str, Sequence[Path | None]]) -> None:
 
 
 def read_data(given: Sequence[str], tasks: Sequence[Task]) -> dict[str, Path]:
-    """Folder of a user's own data, by the kind of task.
+    """Read the folders of a user's own data, by the kind of task.
 
     Raises:
-        ValueError: for a kind that there is not, that no task has or that is given twice.
+        ValueError: if a kind is unknown, is not among the tasks, or is given twice.
         FileNotFoundError: if a folder is missing.
     """
     folders: dict[str, Path] = {}
@@ -159,10 +163,10 @@ def read_data(given: Sequence[str], tasks: Sequence[Task]) -> dict[str, Path]:
 
 
 def shorten(iterations: int | None) -> dict[str, int]:
-    """Settings of runs of another length, with a tenth of it to warm up.
+    """Make the settings of runs of another length, a tenth of which is warm-up.
 
     Raises:
-        ValueError: for a length below 2.
+        ValueError: if the length is below 2.
     """
     if iterations is None:
         return {}
@@ -180,12 +184,12 @@ def shorten(iterations: int | None) -> dict[str, int]:
 
 
 class Report:
-    """Progress, and the table as it grows.
+    """A report of progress, with the growing table.
 
     Args:
         runs: all runs.
         out: folder of the results.
-        against: name of the row to compare with.
+        against: name of the row of the comparison.
     """
 
     def __init__(self, runs: Sequence[Run], out: Path, against: str) -> None:
@@ -197,7 +201,7 @@ class Report:
             print(f'{self.done} of {len(runs)} runs are there already', flush=True)
 
     def __call__(self, run: Run, seconds: float) -> None:
-        """Tell that a run is finished."""
+        """Report a finished run."""
         self.done += 1
         (result,) = load_results([run.path(self.out)])
         rows = compare([result], [run.task], run.name)
@@ -212,7 +216,7 @@ class Report:
         self.write()
 
     def write(self) -> str:
-        """Write the table of what is there, and return it."""
+        """Write the table of all finished runs, and return it."""
         results = load_results(run.path(self.out) for run in self.runs)
         tasks: list[Task] = list(dict.fromkeys(run.task for run in self.runs))
         rows = compare(results, tasks, self.against)
@@ -223,7 +227,7 @@ class Report:
 
 
 def stop(signum: int, frame: FrameType | None) -> NoReturn:
-    """End as on Ctrl-C: the tools must not go on alone."""
+    """Stop as on Ctrl-C, so that the tools do not go on alone."""
     raise KeyboardInterrupt
 
 
@@ -262,7 +266,7 @@ def run_missing(args: argparse.Namespace) -> None:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run everything that is missing; 1 if a run fails, 2 for a wrong input, 130 when stopped."""
+    """Run what is missing; return 1 for a failed run, 2 for a wrong input, 130 if stopped."""
     args = parse_args(arguments)
     before = signal.signal(signal.SIGTERM, stop)
     try:

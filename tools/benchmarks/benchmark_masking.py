@@ -1,6 +1,6 @@
-"""Milliseconds per window pair for the score and the masks, as the data preprocessor draws them.
+"""Measure the milliseconds per window pair for the score and the masks of the data preprocessor.
 
-One core; the fastest of several rounds, so that what else runs on the machine counts little.
+It uses one core and takes the fastest of several rounds, which reduces the effect of other load.
 """
 
 import argparse
@@ -21,11 +21,11 @@ from mssdf.models.masking import (
 )
 
 PATCH_SIZE = 16
-MIN_SPAN = 5.0  # meters, of the DSM
+MIN_SPAN = 5.0  # smallest span of the DSM in meters
 
 
 def parse_args() -> argparse.Namespace:
-    """The command line."""
+    """Read the command line."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument('--size', type=int, default=320, help='side of a window in pixels')
     parser.add_argument('--batch-size', type=int, default=1)
@@ -36,7 +36,7 @@ def parse_args() -> argparse.Namespace:
 
 
 def mask_pair(rgb: Tensor, dsm: Tensor, dsm_valid: Tensor | None) -> Tensor:
-    """All of sections 2 and 3 of method.md for a batch of pairs."""
+    """Do sections 2 and 3 of method.md for a batch of pairs."""
     rows, cols = (side // PATCH_SIZE for side in rgb.shape[-2:])
     count = rows * cols
     usable = None if dsm_valid is None else valid_patches(dsm_valid, PATCH_SIZE)
@@ -50,7 +50,7 @@ def mask_pair(rgb: Tensor, dsm: Tensor, dsm_valid: Tensor | None) -> Tensor:
 
 
 def best_seconds(function: Callable[[], object], rounds: int, device: str) -> float:
-    """Fastest of the rounds after a warm-up."""
+    """Return the seconds of the fastest round after a warm-up."""
     best = float('inf')
     for index in range(rounds + 5):
         if device != 'cpu':

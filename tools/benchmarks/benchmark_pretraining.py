@@ -1,8 +1,8 @@
-"""Training pairs per second and peak memory: MSSDF's recipes beside mmpretrain's MAE, in one run.
+"""Measure training pairs per second and peak memory of MSSDF's recipes and mmpretrain's MAE.
 
-Each recipe runs in a process of its own, in turns, so that a change of the machine's speed meets
+Each recipe runs in a process of its own, in turns, so that a change of the machine's speed affects
 all. The methods do different work: MAE encodes a quarter of one modality's patches and decodes
-them once; MSSDF does so for two modalities, and its teacher sees both whole.
+them once; MSSDF does so for two modalities, and its teacher sees both completely.
 """
 
 import argparse
@@ -28,7 +28,7 @@ RECIPES = {
 
 
 def parse_args() -> argparse.Namespace:
-    """The command line."""
+    """Read the command line."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument('--arch', default='base', help="of mmpretrain's ViT; MAE: base only")
     parser.add_argument('--batch-size', type=int, default=4)
@@ -45,7 +45,7 @@ def parse_args() -> argparse.Namespace:
 
 
 def synthetic_batch(batch_size: int, size: int) -> dict:
-    """RGB uint8 and DSM float32, as the collate function gives them."""
+    """Make RGB in uint8 and a DSM in float32, in the form of the collate function."""
     shape = (batch_size, 1, size, size)
     valid = torch.ones(shape, dtype=torch.bool)
     return dict(
@@ -59,7 +59,7 @@ def synthetic_batch(batch_size: int, size: int) -> dict:
 
 
 def measure(args: argparse.Namespace) -> dict:
-    """Train a few steps of one recipe in this process."""
+    """Train a few steps of one recipe in this process; return seconds and peak memory."""
     from mssdf.registry import MODELS
 
     torch.set_num_threads(args.threads)
@@ -69,7 +69,7 @@ def measure(args: argparse.Namespace) -> dict:
     if 'MSSDF' in args.one:
         model_config.backbone.arch = args.arch
         model_config.monitor_interval = 0
-    else:  # its decoder needs to know the modality it reads
+    else:  # the decoder needs the modality that it reads
         model_config.data_preprocessor.modalities = dict(
             rgb=config.modality_statistics.rgb, dsm=config.modality_statistics.dsm
         )
@@ -118,12 +118,14 @@ def main() -> None:
     if args.one:
         print(json.dumps(measure(args)))
         return
+
     device = torch.cuda.get_device_name() if args.device != 'cpu' else platform.machine()
     print(
         f'{device}, torch {torch.__version__}, {args.threads} threads; ViT {args.arch}, 320 px, '
         f'batch {args.batch_size}, {args.amp or "float32"}{", compiled" if args.compile else ""}; '
         f'{args.turns} turns of {args.steps} steps'
     )
+
     found: dict[str, list[dict]] = {name: [] for name in args.recipes}
     for _ in range(args.turns):
         for name in args.recipes:
@@ -134,8 +136,10 @@ def main() -> None:
                 text=True,
             ).stdout
             found[name].append(json.loads(output.strip().splitlines()[-1]))
+
     memory = 'peak process memory' if args.device == 'cpu' else 'peak device memory'
     print(f'{"recipe":18s} {"pairs/s":>9s} {"s/step":>8s}  {memory} (MiB)')
+
     for name, runs in found.items():
         seconds = statistics.median(second for run in runs for second in run['seconds'])
         peak = max(run['peak_mib'] for run in runs)

@@ -1,15 +1,15 @@
-"""Windows per second and core, and bytes per window, from GeoTIFFs and from shards.
+"""Measure windows per second and core, and bytes per window, from GeoTIFFs and from shards.
 
 An orthophoto and a surface model are enlarged to rasters of a realistic size, in mirror images side
 by side, and written in each format, all without loss. Their windows are then read in the order of
 training, by one process and by several workers, alone and with the augmentation of pre-training:
 
-- warm: the files are in the system's cache. Rates count processor time, so that what else runs on
-  the machine matters little;
-- cold: before each measurement the files are brought to the disk (fsync) and dropped from the
-  system's cache (posix_fadvise DONTNEED). Rates count time on the clock. Bytes per window are
-  those that the kernel fetched from the disk for this process (read_bytes of /proc/self/io), which
-  counts what it read ahead, and reads of mapped files.
+- warm: the files are in the system's cache. Rates count processor time, so that other load on the
+  machine has little effect;
+- cold: before each measurement the files are flushed to the disk (fsync) and dropped from the
+  system's cache (posix_fadvise DONTNEED). Rates count wall time. Bytes per window are those that
+  the kernel fetched from the disk for this process (read_bytes of /proc/self/io), including
+  read-ahead and reads of mapped files.
 
 Bytes asked for are rchar of /proc/self/io while reading GeoTIFFs, and a window's length in shards,
 which are mapped. Each measurement is repeated: best and median are given.
@@ -49,7 +49,7 @@ ROOT = Path(__file__).resolve().parents[2]
 SUFFIXES = dict(rgb='_dom.tif', dsm='_dsm.tif')
 PER_SHARD = 32
 BATCH = 32
-CORES, NEEDED = 16, 1300  # what pre-training has to be fed
+CORES, NEEDED = 16, 1300  # cores of a machine, and pairs per second that pre-training needs
 
 
 def _tiled(side: int, compress: str) -> dict[str, Any]:
@@ -68,26 +68,30 @@ FORMATS: dict[str, dict[str, Any] | None] = {
     'COG 512 zstd': dict(driver='COG', compress='zstd', blocksize=512),
     'shards': None,
 }
-SOURCE = 'tiled 512 zstd'  # of the shards
+SOURCE = 'tiled 512 zstd'  # format that the shards are made from
 
 
 def parse_args() -> argparse.Namespace:
-    """The command line."""
+    """Read the command line."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     patch = ROOT / 'tests' / 'data' / 'autzen' / 'patch'
     parser.add_argument('--rgb', type=Path, default=patch / 'autzen_dom.tif')
     parser.add_argument('--dsm', type=Path, default=patch / 'autzen_dsm.tif')
+
     parser.add_argument('--window-size', type=int, default=320)
     parser.add_argument('--side', type=int, default=5120, help='of the enlarged rasters, in pixels')
     parser.add_argument('--scenes', type=int, default=2, help='pairs of that size')
+
     parser.add_argument(
         '--windows', type=int, default=512, help='per measurement; the whole epoch is best'
     )
     parser.add_argument('--seconds', type=float, default=15, help='at most, per measurement')
     parser.add_argument('--repeats', type=int, default=3, help='of each measurement')
+
     parser.add_argument(
         '--workers', type=int, nargs='+', default=[1, 2], help='for the scaling curve'
     )
+
     parser.add_argument(
         '--formats', nargs='*', choices=list(FORMATS), default=list(FORMATS), metavar='FORMAT'
     )
@@ -95,13 +99,14 @@ def parse_args() -> argparse.Namespace:
         '--scaling', nargs='*', choices=list(FORMATS), default=['tiled 256 zstd', 'shards'],
         metavar='FORMAT', help='formats whose scaling over workers is measured',
     )  # fmt: skip
+
     parser.add_argument('--folder', type=Path, help='where to write (default: a temporary one)')
     parser.add_argument('--out', type=Path, help='JSON of all figures')
     return parser.parse_args()
 
 
 def augmentation(size: int) -> list[dict[str, Any]]:
-    """The transforms of pre-training."""
+    """List the transforms of pre-training."""
     return [
         dict(type='mssdf.MultiModalRandomResizedCrop', size=size, scale=(0.2, 1.0)),
         dict(type='mssdf.MultiModalRandomFlip'),
@@ -116,7 +121,7 @@ def augmentation(size: int) -> list[dict[str, Any]]:
 
 
 def enlarge(path: Path, side: int, number: int) -> tuple[np.ndarray, dict[str, Any]]:
-    """(C, side, side): mirror images of a raster side by side, begun elsewhere for each scene."""
+    """Tile a raster with mirror images to (C, side, side), shifted for each scene."""
     with rasterio.open(path) as raster:
         profile = dict(
             crs=raster.crs, transform=raster.transform, nodata=raster.nodata, dtype=raster.dtypes[0]
@@ -130,7 +135,7 @@ def enlarge(path: Path, side: int, number: int) -> tuple[np.ndarray, dict[str, A
 
 
 def write_rasters(args: argparse.Namespace, folder: Path, options: dict[str, Any]) -> None:
-    """All scenes in one format of GeoTIFF."""
+    """Write all scenes in one format of GeoTIFF."""
     (folder / 'patch').mkdir(parents=True)
     for number in range(args.scenes):
         for source, suffix in zip((args.rgb, args.dsm), SUFFIXES.values(), strict=True):
@@ -152,7 +157,7 @@ def write_rasters(args: argparse.Namespace, folder: Path, options: dict[str, Any
 
 
 def write_shards(args: argparse.Namespace, folder: Path, rasters: MultiModalRasterDataset) -> None:
-    """The windows of the rasters, 32 to a shard, by the rows of the rasters."""
+    """Write the windows of the rasters, 32 per shard, by the rows of the rasters."""
 
     def samples(first: int) -> Iterator[dict[str, Any]]:
         for index in range(first, min(first + PER_SHARD, len(rasters))):
@@ -179,7 +184,7 @@ def write_shards(args: argparse.Namespace, folder: Path, rasters: MultiModalRast
 
 
 def open_dataset(args: argparse.Namespace, folder: Path, augmented: bool) -> Any:
-    """The dataset of pre-training on a folder of either kind."""
+    """Open the dataset of pre-training on a folder of rasters or shards."""
     kind = ShardDataset if (folder / 'shards').is_dir() else MultiModalRasterDataset
     pipeline = augmentation(args.window_size)
     return kind(
@@ -192,7 +197,7 @@ def open_dataset(args: argparse.Namespace, folder: Path, augmented: bool) -> Any
 
 
 def make_sampler(dataset: Any, epoch: int) -> ResumableSampler:
-    """The order of training for either kind."""
+    """Make the sampler of training for rasters or shards."""
     kind = ShardSampler if isinstance(dataset, ShardDataset) else ResumableSampler
     sampler = kind(dataset, seed=0)
     sampler.set_epoch(epoch)
@@ -203,7 +208,7 @@ def make_sampler(dataset: Any, epoch: int) -> ResumableSampler:
 
 
 def drop_from_cache(folder: Path) -> None:
-    """Let the next read of a folder's files come from the disk."""
+    """Drop a folder's files from the cache, so that the next read is from the disk."""
     for path in folder.rglob('*'):
         if path.is_file():
             descriptor = os.open(path, os.O_RDONLY)
@@ -213,7 +218,7 @@ def drop_from_cache(folder: Path) -> None:
 
 
 def read_io() -> dict[str, int]:
-    """Counters of this process; zeros where the system has none."""
+    """Read the I/O counters of this process; zeros where the system has none."""
     try:
         lines = Path('/proc/self/io').read_text().splitlines()
     except OSError:
@@ -222,25 +227,29 @@ def read_io() -> dict[str, int]:
 
 
 def read_batch(dataset: Any, indices: list[Any]) -> list[Any]:
-    """A batch as PyTorch's data loader reads it."""
+    """Read a batch as PyTorch's data loader does."""
     if hasattr(dataset, '__getitems__'):
         return dataset.__getitems__(indices)
     return [dataset[index] for index in indices]
 
 
 def measure(args: argparse.Namespace, folder: Path, augmented: bool, cold: bool) -> dict[str, Any]:
-    """Read windows in this process, several times over, each time another epoch."""
+    """Read windows in this process several times, each time in another epoch."""
     rates, asked, fetched = [], [], []
+
     for repeat in range(args.repeats + (not cold)):
         dataset = open_dataset(args, folder, augmented)
         order = list(make_sampler(dataset, epoch=repeat))[: args.windows]
-        dataset.read_window(order[0].index)  # libraries are loaded at the first use
+        dataset.read_window(order[0].index)  # loads libraries before the measurement
+
         if cold:
-            # A fresh dataset, whose files are closed: pages that are mapped cannot be dropped.
+            # The dataset is opened anew, as pages of mapped files cannot be dropped.
             del dataset
             gc.collect()
             dataset = open_dataset(args, folder, augmented)
             drop_from_cache(folder)
+
+        # The timed part: only what reading takes.
         before, clock, spent = read_io(), time.perf_counter(), time.process_time()
         done = 0
         for first in range(0, len(order), BATCH):
@@ -249,17 +258,20 @@ def measure(args: argparse.Namespace, folder: Path, augmented: bool, cold: bool)
                 break
         clock, spent = time.perf_counter() - clock, time.process_time() - spent
         after = read_io()
+
         if not cold and repeat == 0:
-            continue  # it brought the files into the cache
+            continue  # this round brought the files into the cache
         rates.append(done / (clock if cold else spent))
         asked.append((after['rchar'] - before['rchar']) / done)
         fetched.append((after['read_bytes'] - before['read_bytes']) / done)
         del dataset
         gc.collect()
+
     if (folder / 'shards').is_dir():
         content = (folder / 'shards' / 'mssdf_shards.json').read_bytes()
         shards = ShardIndex.parse(content, 'shards')
         asked = [sum(shards.sizes) / sum(shards.samples)]
+
     return dict(
         best=max(rates),
         median=statistics.median(rates),
@@ -269,18 +281,21 @@ def measure(args: argparse.Namespace, folder: Path, augmented: bool, cold: bool)
 
 
 def measure_workers(args: argparse.Namespace, folder: Path, workers: int) -> dict[str, Any]:
-    """Augmented batches from a data loader with so many workers; warm, and in full swing.
+    """Measure augmented batches from a data loader with some workers, warm and at full load.
 
-    The clock runs from one batch to a later one while workers go on with those that follow.
+    The clock runs from one batch to a later one while the workers prepare the following ones.
     """
     clocked, warming = max(4, args.windows // BATCH) * workers, 3 * workers
+
     needed = (warming + clocked + 3 * workers) * BATCH
     rates, per_core, main, shares = [], [], [], []
+
     for _ in range(args.repeats):
         dataset = open_dataset(args, folder, True)
         order: list[Any] = []
         while len(order) < needed:
             order += list(make_sampler(dataset, epoch=len(order)))
+
         loader = DataLoader(
             dataset,
             batch_size=BATCH,
@@ -289,6 +304,7 @@ def measure_workers(args: argparse.Namespace, folder: Path, workers: int) -> dic
             collate_fn=multimodal_collate,
             multiprocessing_context='spawn',
         )
+
         batches: Any = iter(loader)
         for _ in range(warming):
             next(batches)
@@ -296,17 +312,20 @@ def measure_workers(args: argparse.Namespace, folder: Path, workers: int) -> dic
         busy, clock, spent = cpu_seconds(processes), time.perf_counter(), time.process_time()
         for _ in range(clocked):
             next(batches)
+
         busy, spent = cpu_seconds(processes) - busy, time.process_time() - spent
         clock = time.perf_counter() - clock
         for _ in batches:
             pass
         del batches, loader
         gc.collect()
+
         pairs = clocked * BATCH
         rates.append(pairs / clock)
         per_core.append(pairs / busy)
         main.append(spent / pairs * 1e3)
         shares.append(busy / clock / workers)
+
     return dict(
         best=max(rates),
         median=statistics.median(rates),
@@ -318,7 +337,7 @@ def measure_workers(args: argparse.Namespace, folder: Path, workers: int) -> dic
 
 
 def cpu_seconds(processes: list[int]) -> float:
-    """Processor time of other processes so far."""
+    """Return the processor time of other processes so far."""
     ticks = 0
     for process in processes:
         fields = Path(f'/proc/{process}/stat').read_text().rpartition(')')[2].split()
@@ -330,11 +349,11 @@ def cpu_seconds(processes: list[int]) -> float:
 
 
 def extrapolate(rates: dict[int, float]) -> tuple[float, float]:
-    """Pairs per second with 16 workers, and the efficiency that this supposes.
+    """Extrapolate the pairs per second to 16 workers; return it with the efficiency.
 
     With e the measured ratio of pairs per second and worker between the largest and the smallest
-    number of workers, W and w, each further doubling is taken to cost as much:
-    rate(16) = 16 * rate(w) / w * e^(log2(16 / w) / log2(W / w)).
+    number of workers, W and w, each further doubling is assumed to cost as much: rate(16) = 16 *
+    rate(w) / w * e^(log2(16 / w) / log2(W / w)).
     """
     few, many = min(rates), max(rates)
     each = rates[few] / few
@@ -346,7 +365,7 @@ def extrapolate(rates: dict[int, float]) -> tuple[float, float]:
 
 
 def print_formats(results: dict[str, Any]) -> None:
-    """One line for each format."""
+    """Print one line for each format."""
     print(
         '\n| format | MB per window on disk | read, warm | with augmentation, warm | read, cold | '
         'with augmentation, cold | kB asked for per window | kB from disk per window, cold |\n'
@@ -368,18 +387,20 @@ def print_formats(results: dict[str, Any]) -> None:
 
 
 def print_scaling(name: str, curve: dict[int, dict[str, Any]]) -> None:
-    """The scaling curve of one format and what it says of 16 cores."""
+    """Print the scaling curve of one format and its extrapolation to 16 cores."""
     print(
         f'\n**{name}**, augmented, batches of {BATCH} from a data loader, warm\n\n'
         "| workers | pairs/s | per second of the workers' processor time | "
         'cores that each worker had | main process, ms per pair |\n|---|---|---|---|---|'
     )
+
     for workers, found in curve.items():
         print(
             f'| {workers} | {found["best"]:.0f} / {found["median"]:.0f} | '
             f'{found["core_best"]:.0f} / {found["core_median"]:.0f} | {found["share"]:.2f} | '
             f'{found["main_ms"]:.2f} |'
         )
+
     for label, rates in (
         ('the clock', {w: found['best'] for w, found in curve.items()}),
         ('processor time', {w: found['core_best'] * w for w, found in curve.items()}),
@@ -391,13 +412,14 @@ def print_scaling(name: str, curve: dict[int, dict[str, Any]]) -> None:
             f'workers, so {total:.0f} pairs/s on {CORES} cores by extrapolation; {NEEDED} wanted: '
             f'{verdict}'
         )
+
     print('\nThe clock counts only where each worker had a core to itself.')
     slowest = max(found['main_ms'] for found in curve.values())
     print(f'One main process can take {1e3 / slowest:.0f} pairs/s.')
 
 
 def describe(args: argparse.Namespace) -> str:
-    """The machine and the data."""
+    """Describe the machine and the data."""
     with rasterio.open(args.rgb) as rgb, rasterio.open(args.dsm) as dsm:
         return (
             f'{processor()}, {os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}; '
@@ -410,7 +432,7 @@ def describe(args: argparse.Namespace) -> str:
 
 
 def processor() -> str:
-    """Its name."""
+    """Return the name of the processor."""
     try:
         lines = Path('/proc/cpuinfo').read_text().splitlines()
     except OSError:
@@ -420,7 +442,7 @@ def processor() -> str:
 
 
 def make_folder(args: argparse.Namespace, name: str, top: Path) -> Path:
-    """The imagery in one format, written unless it is there."""
+    """Write the imagery in one format, unless it exists; return its folder."""
     folder = top / name.replace(' ', '_')
     if folder.exists():
         return folder
@@ -437,14 +459,16 @@ def make_folder(args: argparse.Namespace, name: str, top: Path) -> Path:
 def main() -> None:
     """Write, measure, print."""
     args = parse_args()
-    cv2.setNumThreads(0)  # as in a worker
+    cv2.setNumThreads(0)  # the same as in a worker
     torch.set_num_threads(1)
     set_gdal_options()
+
     text = describe(args)
     print(text, flush=True)
     report: dict[str, Any] = dict(conditions=text, formats={}, scaling={})
     with tempfile.TemporaryDirectory() as temporary:
         top = args.folder or Path(temporary)
+
         for name in args.formats:
             folder = make_folder(args, name, top)
             found: dict[str, Any] = dict(megabytes=megabytes_per_window(args, folder))
@@ -453,11 +477,13 @@ def main() -> None:
                     found[f'{label} {heat}'] = measure(args, folder, augmented, heat == 'cold')
             report['formats'][name] = found
             print(f'{name}: {found["augmented warm"]["best"]:.0f} windows/s/core', flush=True)
+
         for name in args.scaling:
             folder = make_folder(args, name, top)
             report['scaling'][name] = {
                 workers: measure_workers(args, folder, workers) for workers in args.workers
             }
+
     print_formats(report['formats'])
     for name, curve in report['scaling'].items():
         print_scaling(name, curve)
@@ -466,7 +492,7 @@ def main() -> None:
 
 
 def megabytes_per_window(args: argparse.Namespace, folder: Path) -> float:
-    """Of the files, overviews and indices included."""
+    """Return the size of the files per window, with overviews and indices."""
     kept = [p for part in ('patch', 'shards') for p in (folder / part).rglob('*') if p.is_file()]
     return sum(p.stat().st_size for p in kept) / 1e6 / len(open_dataset(args, folder, False))
 

@@ -1,4 +1,4 @@
-r"""Several pre-training recipes at one budget on one machine, then their frozen features.
+r"""Compare several pre-training recipes at one budget on one machine by their frozen features.
 
 Usage, on two cores (seconds are processor time, so that two trainings at once are fair)::
 
@@ -14,22 +14,22 @@ Usage, on two cores (seconds are processor time, so that two trainings at once a
 An entry is ``CONFIG``, ``NAME=CONFIG`` or ``NAME=CONFIG:key=value,key=value``. Keys with a dot are
 the config's; ``batch_size``, ``lr``, ``warm_up``, ``arch``, ``img_size``, ``scale``, ``ratio``,
 ``flip``, ``brightness`` and ``contrast`` replace the option of that name for this entry. Trainings
-take turns: seed 0 of all entries, then seed 1. Tiles lie in memory, so that reading is not
+take turns: seed 0 of all entries, then seed 1. Tiles are in memory, so that reading is not
 measured; every recipe sees the same windows for a seed and a batch size. The learning rate and the
 method's schedules follow the used share of the budget.
 
-Then the checkpoints are scored on the sets of ``--suite`` and ``--sets``, written as for
-``tools/analysis_tools/eval_features.py`` (see there), beside an untrained encoder, image statistics
-and random convolutions. The seeds of an entry are one row; each measure stands with its 95 %
-interval and the paired difference from ``--against``. ``--no-scores`` trains only.
+Then the checkpoints are scored on the sets of ``--suite`` and ``--sets``, in the syntax of
+``tools/analysis_tools/eval_features.py``, beside an untrained encoder, image statistics and random
+convolutions. The seeds of an entry are one row; each measure has its 95 % interval and the paired
+difference from ``--against``. ``--no-scores`` only trains.
 
 In ``--out``: ``tiles.npz``; for each training ``NAME_seed0.pth`` and ``runs/NAME_seed0.json``;
 ``runs.jsonl`` and ``runs.csv`` with one row per training; ``scores/`` with a row per checkpoint and
 measure; ``contest.md`` and ``contest.csv``, the final table. A second call trains and scores only
 what is missing: to score finished trainings on further sets, repeat the command with more sets.
-Tiles are read again when a file of the data is new or changed; trainings on earlier tiles then
-count no more and are named. One call at a time writes to ``--out``. Ctrl-C and SIGTERM end all
-trainings at once.
+Tiles are read again when a file of the data is new or changed; trainings on earlier tiles are then
+invalid and are named. One call at a time writes to ``--out``. Ctrl-C and SIGTERM end all trainings
+at once.
 """
 
 import argparse
@@ -74,6 +74,7 @@ def parse_args(arguments: list[str] | None = None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
+
     parser.add_argument('entries', nargs='+', metavar='[NAME=]CONFIG[:key=value,...]')
     parser.add_argument('--out', required=True, help='folder for everything that is written')
     parser.add_argument('--budget', required=True, help='600s (seconds) or 100000w (windows)')
@@ -81,6 +82,7 @@ def parse_args(arguments: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument(
         '--data', nargs='+', help='folders of pairs (default: those of the configs)'
     )
+
     parser.add_argument('--tile-size', type=int, default=256)
     parser.add_argument(
         '--statistics',
@@ -88,16 +90,19 @@ def parse_args(arguments: list[str] | None = None) -> argparse.Namespace:
         default='tiles',
         help='what images are normalized with; heights always with their scale in the config',
     )
+
     parser.add_argument('--arch', help="encoder of mmpretrain's VisionTransformer, for all")
     parser.add_argument('--img-size', type=int, default=128, help='side of the windows')
     parser.add_argument('--batch-size', type=int, default=64)
     parser.add_argument('--lr', type=float, help="rate for all (default: each config's own)")
     parser.add_argument('--warm-up', type=float, default=0.05, help='share of the budget')
+
     parser.add_argument('--scale', type=float, nargs=2, default=(0.25, 1.0), help='area of crops')
     parser.add_argument('--ratio', type=float, nargs=2, default=(3 / 4, 4 / 3))
     parser.add_argument('--flip', action=argparse.BooleanOptionalAction, default=True)
     parser.add_argument('--brightness', type=float, default=0.0)
     parser.add_argument('--contrast', type=float, default=0.0)
+
     parser.add_argument('--cfg-options', nargs='+', action=DictAction, default={})
     parser.add_argument('--device', default='cuda' if torch.cuda.is_available() else 'cpu')
     parser.add_argument(
@@ -106,10 +111,12 @@ def parse_args(arguments: list[str] | None = None) -> argparse.Namespace:
         help='bfloat16 autocast (default: on a GPU only)',
     )
     parser.add_argument('--compile', action='store_true', help='compile transformer layers')
+
     parser.add_argument('--threads', type=int, default=1, help='of each training')
     parser.add_argument(
         '--jobs', type=int, default=1, help='trainings, then scorings, at the same time'
     )
+
     parser.add_argument('--suite', choices=('small',), help='score on imagery that ships')
     parser.add_argument(
         '--sets', nargs='+', default=[], metavar='SET', help=f'{SYNTAX}; a JSON file; or a name'
@@ -121,15 +128,16 @@ def parse_args(arguments: list[str] | None = None) -> argparse.Namespace:
         default=MeasurementSettings().conv,
         help='train the convolutional probe',
     )
+
     parser.add_argument('--no-scores', action='store_true', help='train only')
     return parser.parse_args(arguments)
 
 
 def check_arguments(args: argparse.Namespace) -> None:
-    """Check the options and the entries, before any work.
+    """Check the options and the entries before any work.
 
     Raises:
-        UsageError: for a value that cannot be used.
+        UsageError: if a value is out of range.
         ValueError: if an entry or the budget is malformed.
     """
     expect_seeds(args.seeds)
@@ -150,12 +158,12 @@ def check_training(args: argparse.Namespace, entry: Entry, values: Mapping[str, 
     """Check the conditions of an entry's training.
 
     Args:
-        args: the command line.
-        entry: the entry.
-        values: value of each of ``CROP_KEYS``, ``TRAINING_KEYS`` and ``MODEL_KEYS``.
+        args: parsed command line.
+        entry: entry to check.
+        values: values of ``CROP_KEYS``, ``TRAINING_KEYS`` and ``MODEL_KEYS``.
 
     Raises:
-        UsageError: for a value that cannot be used.
+        UsageError: if a value is out of range.
     """
 
     def expect(key: str, least: float, most: float = math.inf, **how: Any) -> None:
@@ -185,8 +193,9 @@ def read_entry(args: argparse.Namespace, entry: Entry) -> Config:
 
 
 def settings_of(args: argparse.Namespace, entry: Entry, seed: int) -> TrainingSettings:
-    """Conditions of a training: those of the command line but for what the entry overrides."""
+    """Collect the conditions of a training: the command line's, with the entry's overrides."""
     own = {key: value for key, value in entry.options.items() if '.' not in key}
+
     known = (*CROP_KEYS, *TRAINING_KEYS, *MODEL_KEYS)
     unknown = sorted(set(own) - set(known))
     if unknown:
@@ -194,8 +203,10 @@ def settings_of(args: argparse.Namespace, entry: Entry, seed: int) -> TrainingSe
             f'{entry.name}: expected keys of the config (with a dot) or of {list(known)}, '
             f'found {unknown}'
         )
+
     value: dict[str, Any] = {key: own.get(key, getattr(args, key)) for key in known}
     check_training(args, entry, value)
+
     crops = CropSettings(
         size=value['img_size'],
         scale=tuple(value['scale']),
@@ -204,6 +215,7 @@ def settings_of(args: argparse.Namespace, entry: Entry, seed: int) -> TrainingSe
         brightness=value['brightness'],
         contrast=value['contrast'],
     )
+
     return TrainingSettings(
         budget=Budget.parse(args.budget),
         crops=crops,
@@ -216,9 +228,9 @@ def settings_of(args: argparse.Namespace, entry: Entry, seed: int) -> TrainingSe
 
 
 def plan_scoring(args: argparse.Namespace) -> Scoring | None:
-    """Read how to score; None to train only.
+    """Read the settings of the scoring; None to train only.
 
-    Every set is read once, so that what is wrong shows before hours of training.
+    Every set is read once, so that errors show before hours of training.
 
     Raises:
         FileNotFoundError: if the folder of a set is missing.
@@ -255,10 +267,13 @@ def score(
     """Score what is missing, write the final table and return it.
 
     Args:
-        args: the command line.
-        scoring: how to score.
+        args: parsed command line.
+        scoring: settings of the scoring.
         records: records of the finished trainings.
         data: description of the tiles.
+
+    Returns:
+        Content of the table.
     """
     out = Path(args.out)
     checkpoints: dict[str, dict[int, Path]] = {}
@@ -281,24 +296,27 @@ def plan(args: argparse.Namespace) -> tuple[list[Run], str]:
     """Plan all trainings, in turns, and read the tiles that they share.
 
     Returns:
-        The trainings, and a description of the tiles.
+        Trainings, and a description of the tiles.
 
     Raises:
         FileNotFoundError: if a folder lacks the files of all modalities.
         UsageError: if two entries read one modality from different files.
-        ValueError: if an encoder does not fit.
+        ValueError: if an encoder does not fit the windows.
     """
     entries = [parse_entry(text) for text in args.entries]
     settings = {(e.name, seed): settings_of(args, e, seed) for e in entries for seed in args.seeds}
     configs = {entry.name: read_entry(args, entry) for entry in entries}
     out = Path(args.out)
+
     modalities, relative = common_modalities(configs)
     tiles = prepare_tiles(out, args.data, configs, modalities, relative, args.tile_size)
     print(tiles.describe(), flush=True)
+
     statistics = {}
     if args.statistics == 'tiles':
         measured = [name for name in modalities if name not in relative]
         statistics = {name: tiles.statistics(name) for name in measured}
+
     runs = []
     for seed in args.seeds:
         for entry in entries:
@@ -308,6 +326,7 @@ def plan(args: argparse.Namespace) -> tuple[list[Run], str]:
                 img_size=settings[entry.name, seed].crops.size,
                 statistics=statistics,
             )
+
             config.randomness = dict(seed=seed)
             runs.append(
                 Run(
@@ -320,6 +339,7 @@ def plan(args: argparse.Namespace) -> tuple[list[Run], str]:
                     command=shlex.join(sys.argv),
                 )
             )
+
     return runs, tiles.describe()
 
 
@@ -327,7 +347,7 @@ def train_and_score(args: argparse.Namespace) -> dict[str, str]:
     """Train and score what is missing.
 
     Returns:
-        What went wrong with the trainings that failed.
+        Errors of the trainings that failed, by name.
     """
     check_arguments(args)
     out = Path(args.out)
@@ -344,7 +364,7 @@ def train_and_score(args: argparse.Namespace) -> dict[str, str]:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Train and score; 2 for a wrong input, 1 for a failed training, 130 or 143 when stopped."""
+    """Train and score; return 1 after a failure, 2 for a wrong input, 130 or 143 if stopped."""
     args = parse_args(arguments)
     try:
         with stop_on_signals():

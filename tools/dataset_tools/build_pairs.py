@@ -1,7 +1,7 @@
 """Make co-registered training data from orthophotos, multispectral rasters and surface models.
 
 Sources may differ in CRS, resolution, extent, band order and nodata, be one file or many, local or
-GDAL's virtual ones (/vsicurl/, /vsis3/). docs/guide/preparing.md leads through it.
+GDAL's virtual ones (/vsicurl/, /vsis3/). docs/guide/preparing.md is the guide.
 """
 
 import argparse
@@ -52,6 +52,7 @@ def parse_args(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         description=__doc__, epilog=EPILOG, formatter_class=argparse.RawDescriptionHelpFormatter
     )
+
     parser.add_argument('out', type=Path)
     named: dict[str, Any] = dict(action='append', default=[], metavar='NAME=VALUE', type=_named)
     parser.add_argument(
@@ -63,12 +64,14 @@ def parse_args(arguments: Sequence[str] | None = None) -> argparse.Namespace:
         help='a modality and where its rasters are: one or several places, the first with its '
         'name; the first modality is the reference, whose grid the output has',
     )
+
     parser.add_argument(
         '--unit', help="of heights, such as dsm=ft, or 'ignore' (the files')", **named
     )
     parser.add_argument('--dtm-nodata', help="the same as --nodata of the ground's files", **named)
     parser.add_argument('--dtm-unit', help="the same as --unit of the ground's files", **named)
     parser.add_argument('--dtm', help='ground to subtract from heights, such as dsm=PLACE', **named)
+
     parser.add_argument(
         '--bands', help='numbers from 1, such as rgb=1,2,3 (all but alpha)', **named
     )
@@ -77,6 +80,7 @@ def parse_args(arguments: Sequence[str] | None = None) -> argparse.Namespace:
         '--resampling', help=f'{", ".join(RESAMPLINGS)} (auto; heights: bilinear)', **named
     )
     parser.add_argument('--suffix', help='of the files (rgb=_dom.tif, dsm=_dsm.tif)', **named)
+
     parser.add_argument(
         '--min-contrast',
         help='standard deviation, in its own unit, below which a modality shows nothing; a window '
@@ -84,12 +88,15 @@ def parse_args(arguments: Sequence[str] | None = None) -> argparse.Namespace:
         **named,
     )
     parser.add_argument('--optional', nargs='+', default=[], metavar='NAME', help='may be missing')
+
     parser.add_argument('--crs', help="of the output (the reference's; UTM for degrees)")
     parser.add_argument('--resolution', type=float, help="meters per pixel (the reference's)")
     parser.add_argument('--tile', type=int, default=1280, help='side of a pair in pixels (1280)')
     parser.add_argument('--window', type=int, default=320, help='side of a window (320)')
+
     parser.add_argument('--formats', nargs='+', default=['pairs'], choices=FORMATS)
     parser.add_argument('--compress', default='zstd', choices=COMPRESSIONS)
+
     parser.add_argument('--max-invalid', type=float, default=0.5, help='share of a window (0.5)')
     parser.add_argument('--val-share', type=float, default=0.1, help='of the area (0.1)')
     parser.add_argument('--split-block', type=int, default=4, help='side of an area, in tiles (4)')
@@ -98,15 +105,18 @@ def parse_args(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     )
     parser.add_argument('--max-shift', type=int, default=16, help='looked for, in pixels (16)')
     parser.add_argument('--seed', type=int, default=0, help='of the split (0)')
+
     parser.add_argument(
         '--workers', type=int, default=os.cpu_count() or 1, help='processes (all cores); 0: none'
     )
     parser.add_argument('--scheduler', help='address of a Dask scheduler, such as tcp://HOST:8786')
     parser.add_argument('--memory-limit', help='of a process, such as 4GiB (its share)')
+
     parser.add_argument('--dry-run', action='store_true', help='say what would be made')
     parser.add_argument(
         '--prune', action='store_true', help='remove tiles whose rasters are no longer given'
     )
+
     return parser.parse_args(arguments)
 
 
@@ -118,10 +128,10 @@ def _named(text: str) -> tuple[str, str]:
 
 
 def read_settings(args: argparse.Namespace) -> BuildSettings:
-    """Make of the command line what the library takes.
+    """Convert the command line to settings of the library.
 
     Raises:
-        ValueError: where an option does not fit.
+        ValueError: if an option does not fit.
     """
     places: dict[str, list[str]] = {}
     for first, *more in args.source:
@@ -129,6 +139,7 @@ def read_settings(args: argparse.Namespace) -> BuildSettings:
         if not (name and separator and place):
             raise ValueError(f'--source: expected NAME=PLACE, found {first!r}')
         places.setdefault(name, []).extend([place, *more])
+
     options = {
         key: dict(getattr(args, key))
         for key in (
@@ -136,9 +147,11 @@ def read_settings(args: argparse.Namespace) -> BuildSettings:
             *('resampling', 'suffix', 'min_contrast'),
         )
     }
+
     ground: dict[str, list[str]] = {}
     for name, place in args.dtm:
         ground.setdefault(name, []).append(place)
+
     for key, given in (*options.items(), ('dtm', ground), ('optional', args.optional)):
         unknown = sorted(set(given) - set(places))
         if unknown:
@@ -146,6 +159,7 @@ def read_settings(args: argparse.Namespace) -> BuildSettings:
                 f'--{key.replace("_", "-")}: {unknown} are no modalities, expected some of '
                 f'{list(places)}'
             )
+
     sources = {
         name: SourceSettings(
             files=find_rasters(places[name]),
@@ -162,6 +176,7 @@ def read_settings(args: argparse.Namespace) -> BuildSettings:
         )
         for name in places
     }
+
     return BuildSettings(
         sources=sources,
         out=str(args.out),
@@ -201,7 +216,7 @@ def _number(option: str, text: str) -> float:
 
 
 def describe_plan(plan: Plan, settings: BuildSettings, parts: Sequence[str]) -> str:
-    """What would be made, in a few lines."""
+    """Describe the tiles to make in a few lines."""
     grids = {tile.grid.crs: tile.grid for tile in plan.tiles}
     lines = [
         f'{grid.code}: tiles of {grid.tile} pixels, {grid.pixel:g} units each'
@@ -221,8 +236,9 @@ def describe_plan(plan: Plan, settings: BuildSettings, parts: Sequence[str]) -> 
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Build; 1 when a tile failed, 2 for a wrong input, 130 when stopped."""
+    """Build; return 1 if a tile failed, 2 for a wrong input, 130 if stopped."""
     args = parse_args(arguments)
+
     try:
         settings = read_settings(args)
         plan = make_plan(settings)
@@ -231,6 +247,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 'the modalities overlap nowhere: expected rasters of the same place, found none; '
                 'is a CRS wrong?'
             )
+
         jobs = lay_out(plan, settings)
         old = forgotten(jobs, settings)
         if old and not args.prune:
@@ -239,6 +256,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 'longer given; --prune removes them'
             )
         parts = [job.part for job in jobs]
+
         print(describe_plan(plan, settings, parts), flush=True)
         if args.val_share > 0 and 'val' not in parts:
             print(
@@ -246,8 +264,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 '--split-block makes more',
                 flush=True,
             )
+
         if args.dry_run:
             return 0
+
         forget(old, settings)
         records = build(
             jobs,
@@ -257,6 +277,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             scheduler=args.scheduler,
             memory_limit=args.memory_limit,
         )
+
         summary = summarize(records, plan, settings)
         paths = write_reports(args.out, records, summary)
     except (*READ_ERRORS, ValueError, ImportError) as error:
@@ -265,6 +286,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         print('Stopped. The same command goes on from here.')
         return 130
+
     print(describe(summary))
     print(f'Reports: {", ".join(map(str, paths))}')
     return 1 if summary['failed'] else 0

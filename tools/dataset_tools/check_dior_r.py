@@ -1,4 +1,4 @@
-"""Check DIOR-R, which mmrotate reads as it is published, before hours of training."""
+"""Check DIOR-R, which mmrotate reads in its published form, before hours of training."""
 
 import argparse
 import sys
@@ -31,11 +31,11 @@ KEYS = tuple(f'{axis}_{corner}' for corner in CORNERS for axis in 'xy')
 
 
 def check_image(root: Path, split: str, name: str) -> tuple[list[str], list[str]]:
-    """Classes of an image's objects, and what is odd about some.
+    """Return the classes of an image's objects, and irregularities.
 
     Raises:
         FileNotFoundError: if the image or its XML is missing.
-        ValueError: for XML that mmrotate cannot read, or that is of another image.
+        ValueError: if mmrotate cannot read the XML, or it belongs to another image.
     """
     folder = 'JPEGImages-test' if split == 'test' else 'JPEGImages-trainval'
     height, width = image_size(root / folder / f'{name}.jpg')
@@ -57,12 +57,13 @@ def check_image(root: Path, split: str, name: str) -> tuple[list[str], list[str]
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Check; 2 for a wrong input."""
+    """Check the data set; return 2 for a wrong input."""
     parser = argparse.ArgumentParser(
         description=__doc__, epilog=EPILOG, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument('root', type=Path)
     args = parser.parse_args(arguments)
+
     counts = {split: Counter[str]() for split in SPLITS}
     odd: list[str] = []
     try:
@@ -75,12 +76,14 @@ def main(arguments: list[str] | None = None) -> int:
     except (OSError, ValueError) as error:
         print(f'{Path(__file__).name}: {error}')
         return 2
+
     print(f'{"":<26}' + ''.join(f'{split:>8}' for split in SPLITS))
     print(f'{"images":<26}' + ''.join(f'{len(splits[split]):>8}' for split in SPLITS))
     for label in DIOR:
         print(f'{label:<26}' + ''.join(f'{counts[split][label]:>8}' for split in SPLITS))
     for line in odd:
         print(f'odd: {line}')
+
     return 0
 
 

@@ -1,8 +1,8 @@
-"""Statistics of each modality and band, for a data preprocessor's ``statistics='FILE.json'``.
+"""Compute statistics of each modality and band for a data preprocessor's ``statistics='FILE'``.
 
 Over the valid pixels of all scenes: mean, standard deviation, minimum, maximum, percentiles and
-the valid share; for heights also relative to the median of their window. Interrupted, it goes on
-where it was.
+the valid share; for heights also relative to the median of their window. After an interruption,
+the same command resumes.
 """
 
 import argparse
@@ -35,10 +35,11 @@ examples:
 
 
 def parse_args() -> argparse.Namespace:
-    """The command line."""
+    """Read the command line."""
     parser = argparse.ArgumentParser(
         description=__doc__, epilog=EPILOG, formatter_class=argparse.RawDescriptionHelpFormatter
     )
+
     parser.add_argument('config', nargs='?', help='config whose train_dataloader.dataset is read')
     parser.add_argument('--config', dest='config_option', metavar='CONFIG', help='the same')
     parser.add_argument(
@@ -49,6 +50,7 @@ def parse_args() -> argparse.Namespace:
         help='changes to the config',
     )
     parser.add_argument('--data-root', help='folder of the data (or the variable MSSDF_DATA)')
+
     parser.add_argument(
         '--modality',
         action='append',
@@ -60,12 +62,14 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument(
         '--scenes', metavar='FILE', help='without a config: JSON, YAML or CSV index of scenes'
     )
+
     parser.add_argument(
         '--window-size',
         type=int,
         default=320,
         help='without a config: side of the windows of relative heights (320)',
     )
+
     parser.add_argument(
         '--relative',
         nargs='+',
@@ -73,9 +77,11 @@ def parse_args() -> argparse.Namespace:
         help='modalities to measure relative to the window median too; by default '
         'those with relative_to_median in the config',
     )
+
     parser.add_argument('--percentiles', nargs='+', type=float, default=list(PERCENTILES))
     parser.add_argument('--workers', type=int, default=os.cpu_count() or 1, help='processes')
     parser.add_argument('--out', default='statistics.json', help='file to write')
+
     args = parser.parse_args()
     args.config = args.config or args.config_option
     if bool(args.config) == bool(args.modality):
@@ -84,12 +90,12 @@ def parse_args() -> argparse.Namespace:
 
 
 def from_config(args: argparse.Namespace) -> tuple[dict[str, Any], list[str]]:
-    """The dataset's part of a config, and the modalities that it makes relative."""
+    """Return the dataset of a config, and the modalities that it makes relative."""
     config = Config.fromfile(args.config)
     config.merge_from_dict(args.cfg_options or {})
     init_default_scope(config.get('default_scope') or 'mssdf')
     dataset = config.get('train_dataloader', {}).get('dataset')
-    while dataset and 'dataset' in dataset:  # wrappers
+    while dataset and 'dataset' in dataset:  # unwraps wrappers of datasets
         dataset = dataset.dataset
     if not dataset:
         raise KeyError(f'{args.config}: expected train_dataloader.dataset, found none')
@@ -104,7 +110,7 @@ def from_config(args: argparse.Namespace) -> tuple[dict[str, Any], list[str]]:
 
 
 def from_options(args: argparse.Namespace) -> tuple[dict[str, Any], list[str]]:
-    """A dataset of what the command line names."""
+    """Return a dataset of the rasters that the command line names."""
     modalities = {}
     for text in args.modality:
         name, _, rest = text.partition('=')
@@ -126,7 +132,7 @@ def from_options(args: argparse.Namespace) -> tuple[dict[str, Any], list[str]]:
 
 
 def print_table(statistics: dict[str, dict[str, Any]]) -> None:
-    """One row per band."""
+    """Print one row per band."""
     names = list(next(iter(statistics.values()))['percentiles'])
     table = Table(title='Statistics of valid pixels')
     for column in ('modality', 'band', 'valid', 'mean', 'std', 'min', 'max'):

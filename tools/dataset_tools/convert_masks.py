@@ -26,10 +26,10 @@ examples:
 
 
 def parse_color(text: str) -> tuple[int, ...]:
-    """Red, green and blue of ``R,G,B``.
+    """Parse ``R,G,B`` into red, green and blue.
 
     Raises:
-        argparse.ArgumentTypeError: for anything else.
+        argparse.ArgumentTypeError: if the text has another form.
     """
     parts = text.split(',')
     if len(parts) != 3 or not all(part.isdigit() and int(part) < 256 for part in parts):
@@ -38,10 +38,11 @@ def parse_color(text: str) -> tuple[int, ...]:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Convert; what is there is not done again; 2 for a wrong input."""
+    """Convert what is missing; return 2 for a wrong input."""
     parser = argparse.ArgumentParser(
         description=__doc__, epilog=EPILOG, formatter_class=argparse.RawDescriptionHelpFormatter
     )
+
     parser.add_argument('folders', type=Path, nargs='+')
     parser.add_argument(
         '--palette', type=parse_color, nargs='+', help='colors in the order of the labels'
@@ -49,12 +50,14 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument('--tolerance', type=int, default=0, help='of colors (0)')
     parser.add_argument('--workers', type=int, default=2)
     args = parser.parse_args(arguments)
+
     palette = tuple(args.palette) if args.palette else None
     try:
         jobs = []
         for folder in args.folders:
             for path in find_masks(folder):
                 jobs.append(MaskJob(path, target_of(path, folder), palette, args.tolerance))
+
         settings = dict(palette=[list(color) for color in palette or ()], tolerance=args.tolerance)
         for target in sorted({job.target.parent for job in jobs}):
             keep_settings(target / 'convert_masks.json', settings, target.glob('*.png'))
@@ -62,6 +65,7 @@ def main(arguments: list[str] | None = None) -> int:
     except (OSError, ValueError) as error:
         print(f'{Path(__file__).name}: {error}')
         return 2
+
     for target in sorted({job.target.parent for job in jobs}):
         print(target)
     print(', '.join(f'{count} masks {word}' for word, count in sorted(counts.items())))

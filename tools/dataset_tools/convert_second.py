@@ -25,10 +25,10 @@ example:
 
 
 def find_labels(root: Path) -> list[Path]:
-    """All label maps.
+    """List all label maps.
 
     Raises:
-        FileNotFoundError: if there are none, or an image lacks one.
+        FileNotFoundError: if there are none, or an image has none.
     """
     splits = [root / name for name in ('train', 'test') if (root / name).is_dir()]
     if not splits:
@@ -48,7 +48,7 @@ def find_labels(root: Path) -> list[Path]:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Convert; what is there is not done again; 2 for a wrong input."""
+    """Convert what is missing; return 2 for a wrong input."""
     parser = argparse.ArgumentParser(
         description=__doc__, epilog=EPILOG, formatter_class=argparse.RawDescriptionHelpFormatter
     )

@@ -1,4 +1,4 @@
-"""Write the boxes of DIOR or NWPU VHR-10 as COCO's json."""
+"""Write the boxes of DIOR or NWPU VHR-10 as COCO's JSON."""
 
 import argparse
 import json
@@ -37,11 +37,11 @@ SPLITS = ('train', 'val', 'test')
 
 
 def read_all_dior(root: Path) -> dict[str, list[LabeledImage]]:
-    """The images of each split.
+    """Read the images of each split.
 
     Raises:
-        FileNotFoundError, ValueError: see :func:`~mssdf.preparation.benchmarks.coco.read_dior` and
-            :func:`~mssdf.preparation.benchmarks.voc.read_splits`.
+        FileNotFoundError, ValueError: if a file is wrong; see
+            :func:`~mssdf.preparation.benchmarks.coco.read_dior`.
     """
     boxes = root / 'Annotations/Horizontal Bounding Boxes'
     images: dict[str, list[LabeledImage]] = {}
@@ -55,44 +55,51 @@ def read_all_dior(root: Path) -> dict[str, list[LabeledImage]]:
 
 
 def read_all_vhr10(root: Path, seed: int) -> dict[str, list[LabeledImage]]:
-    """The images of each split, which is drawn.
+    """Draw the splits, and read the images of each.
 
     Raises:
-        FileNotFoundError, ValueError: see :func:`~mssdf.preparation.benchmarks.coco.read_vhr10`.
+        FileNotFoundError, ValueError: if a file is wrong; see
+            :func:`~mssdf.preparation.benchmarks.coco.read_vhr10`.
         FileExistsError: if another split has been drawn before.
     """
     paths = files_in(root / 'positive image set', '.jpg')
     if not paths:
         raise FileNotFoundError(f'{root / "positive image set"}: expected *.jpg, found none')
+
     images = {
         path.stem: read_vhr10(root / f'ground truth/{path.stem}.txt', path, NWPU_VHR10)
         for path in track(paths, len(paths), 'images')
     }
+
     counts = Counter(label for image in images.values() for _, label in image.boxes)
     rarest = {
         name: min((label for _, label in image.boxes), key=counts.__getitem__, default=-1)
         for name, image in images.items()
     }
+
     ordered = order_by_class(rarest, seed)
     train = take_share(ordered, 0.6)
     rest = {label: [n for n in names if n not in train] for label, names in ordered.items()}
     val = take_share({label: names for label, names in rest.items() if names}, 0.5)
     test = sorted(set(images) - set(train) - set(val))
+
     lists = dict(train=train, val=val, test=test)
     write_lists(root / 'splits', lists, dict(seed=seed, classes=list(NWPU_VHR10)))
     return {split: [images[name] for name in names] for split, names in lists.items()}
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Convert; 2 for a wrong input."""
+    """Convert; return 2 for a wrong input."""
     parser = argparse.ArgumentParser(
         description=__doc__, epilog=EPILOG, formatter_class=argparse.RawDescriptionHelpFormatter
     )
+
     parser.add_argument('dataset', choices=('dior', 'vhr10'))
     parser.add_argument('root', type=Path)
     parser.add_argument('--seed', type=int, default=0)
     args = parser.parse_args(arguments)
     classes = DIOR if args.dataset == 'dior' else NWPU_VHR10
+
     try:
         if args.dataset == 'dior':
             images = read_all_dior(args.root)
@@ -104,6 +111,7 @@ def main(arguments: list[str] | None = None) -> int:
     except (OSError, ValueError) as error:
         print(f'{Path(__file__).name}: {error}')
         return 2
+
     for split, found in images.items():
         boxes = sum(len(image.boxes) for image in found)
         print(f'{split:>6}: {len(found)} images, {boxes} boxes')

@@ -31,10 +31,11 @@ examples:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Draw; 2 for a wrong input."""
+    """Draw the share; return 2 for a wrong input."""
     parser = argparse.ArgumentParser(
         description=__doc__, epilog=EPILOG, formatter_class=argparse.RawDescriptionHelpFormatter
     )
+
     parser.add_argument('root', type=Path)
     parser.add_argument('--labels', default='ann_dir/train', help='folder under ROOT')
     parser.add_argument('--suffix', default='.png', help="end of the label maps' names")
@@ -43,6 +44,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument('--ignored', type=int, nargs='*', default=[255], help='values not counted')
     parser.add_argument('--workers', type=int, default=2)
     args = parser.parse_args(arguments)
+
     try:
         folder = args.root / args.labels
         if not folder.is_dir():
@@ -52,6 +54,7 @@ def main(arguments: list[str] | None = None) -> int:
         paths = [path for path in files_in(folder) if path.name.endswith(args.suffix)]
         if not paths:
             raise FileNotFoundError(f'{folder}: expected label maps *{args.suffix}, found none')
+
         counts = count_all(paths, args.workers)
         counts[:, args.ignored] = 0
         order = order_by_pixels(counts, args.seed)[: max(round(args.share * len(paths)), 1)]
@@ -60,6 +63,7 @@ def main(arguments: list[str] | None = None) -> int:
             str(value): round(float(counts[order, value].sum() / totals[value]), 4)
             for value in np.flatnonzero(totals)
         }
+
         name = f'train_{round(100 * args.share)}'
         names = sorted(paths[index].name.removesuffix(args.suffix) for index in order)
         record = dict(seed=args.seed, share=args.share, labels=args.labels, share_of_pixels=reached)
@@ -67,6 +71,7 @@ def main(arguments: list[str] | None = None) -> int:
     except (OSError, ValueError) as error:
         print(f'{Path(__file__).name}: {error}')
         return 2
+
     print(f'{len(names)} of {len(paths)} images  {args.root / "splits" / name}.txt')
     for value, share in reached.items():
         print(f'  label {value:>3}: {100 * share:5.1f} % of its pixels')

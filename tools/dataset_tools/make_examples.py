@@ -1,7 +1,7 @@
-"""Make small data sets, in the layouts of the public ones, of the imagery that ships.
+"""Make small data sets, in the layouts of the public ones, from the imagery that ships.
 
-For trying any downstream config in a minute. The images are real; most labels are derived from
-heights and colors: the scores say that everything runs, and nothing else.
+They serve to try any downstream config in a minute. The images are real; most labels are derived
+from heights and colors. The scores demonstrate the full pipeline; they are not a benchmark.
 """
 
 import argparse
@@ -14,7 +14,7 @@ ROOT = Path(__file__).resolve().parents[2]
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Make them and say where; 2 for a wrong input."""
+    """Make the examples and print their paths; return 2 for a wrong input."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument('out', type=Path, help='folder to make')
     parser.add_argument('names', nargs='*', metavar='DATASET', help=f'of {", ".join(LAYOUTS)}')

@@ -39,10 +39,11 @@ example:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Clip; what is there is not done again; 2 for a wrong input."""
+    """Clip what is missing; return 2 for a wrong input."""
     parser = argparse.ArgumentParser(
         description=__doc__, epilog=EPILOG, formatter_class=argparse.RawDescriptionHelpFormatter
     )
+
     parser.add_argument('dataset', choices=sorted(TRAIN))
     parser.add_argument('--images', type=Path, required=True)
     parser.add_argument('--labels', type=Path, required=True)
@@ -50,12 +51,14 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument('--dsm', type=Path)
     parser.add_argument('--dsm-suffix', default='', help="end of the heights' names")
     parser.add_argument('--dsm-scale', type=float, default=1.0, help='meters per unit (1)')
+
     parser.add_argument('--out', type=Path, required=True)
     parser.add_argument('--size', type=int, default=512, help='of a clip, in pixels (512)')
     parser.add_argument('--stride', type=int, help='between clips (their size)')
     parser.add_argument('--tolerance', type=int, default=0, help='of label colors (0)')
     parser.add_argument('--workers', type=int, default=2)
     args = parser.parse_args(arguments)
+
     try:
         jobs = make_jobs(args)
         made = args.out.glob('img_dir/*/*.png')
@@ -64,6 +67,7 @@ def main(arguments: list[str] | None = None) -> int:
     except (OSError, ValueError) as error:
         print(f'{Path(__file__).name}: {error}')
         return 2
+
     for split in ('train', 'val'):
         tiles = sum(job.split == split for job in jobs)
         clips = len(list((args.out / f'img_dir/{split}').glob('*.png')))
@@ -73,7 +77,7 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def settings(args: argparse.Namespace) -> dict[str, str | int | float | None]:
-    """What decides how the clips look."""
+    """Collect the settings that affect the clips."""
     return dict(
         dataset=args.dataset,
         size=args.size,
@@ -88,13 +92,14 @@ def settings(args: argparse.Namespace) -> dict[str, str | int | float | None]:
 
 
 def make_jobs(args: argparse.Namespace) -> list[TileJob]:
-    """One job for each tile that has an image.
+    """Make one job for each tile that has an image.
 
     Raises:
         FileNotFoundError: if a tile lacks labels or heights, or a folder is empty.
-        ValueError: for a tile that neither of the splits has, or two files of one.
+        ValueError: if a tile is in neither of the splits, or has two files.
     """
     images = find_tiles(args.images, args.dataset)
+
     others = {
         key: find_tiles(folder, args.dataset, suffix)
         for key, folder, suffix in (
@@ -104,6 +109,7 @@ def make_jobs(args: argparse.Namespace) -> list[TileJob]:
         )
         if folder is not None
     }
+
     jobs = []
     for name, image in images.items():
         if name not in TRAIN[args.dataset] + VAL[args.dataset]:
@@ -112,6 +118,7 @@ def make_jobs(args: argparse.Namespace) -> list[TileJob]:
         for key, files in others.items():
             if name not in files:
                 raise FileNotFoundError(f'{image}: found no {key} of tile {name}')
+
         jobs.append(
             TileJob(
                 name,
@@ -127,6 +134,7 @@ def make_jobs(args: argparse.Namespace) -> list[TileJob]:
                 args.dsm_scale,
             )
         )
+
     return jobs
 
 

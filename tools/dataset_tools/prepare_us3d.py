@@ -1,4 +1,4 @@
-"""Put US3D (Data Fusion Contest 2019, track 1) into training and validation, split by place."""
+"""Divide US3D (Data Fusion Contest 2019, track 1) into training and validation by place."""
 
 import argparse
 import re
@@ -31,11 +31,11 @@ HEIGHTS, COLORS = '_AGL.tif', '_RGB.tif'
 
 
 def find_views(root: Path) -> dict[Path, tuple[str, Path]]:
-    """The place and the heights of each image.
+    """Find the place and the heights of each image.
 
     Raises:
-        FileNotFoundError: if there is none, or one lacks its heights.
-        ValueError: for a file that is named otherwise.
+        FileNotFoundError: if there is no image, or one lacks its heights.
+        ValueError: if a file has another form of name.
     """
     heights = {path.name[: -len(HEIGHTS)]: path for path in files_below(root, HEIGHTS)}
     views = {}
@@ -53,10 +53,11 @@ def find_views(root: Path) -> dict[Path, tuple[str, Path]]:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Cut; what is there is not done again; 2 for a wrong input."""
+    """Cut what is missing; return 2 for a wrong input."""
     parser = argparse.ArgumentParser(
         description=__doc__, epilog=EPILOG, formatter_class=argparse.RawDescriptionHelpFormatter
     )
+
     parser.add_argument('root', type=Path)
     parser.add_argument('--out', type=Path, required=True)
     parser.add_argument('--size', type=int, default=512, help='of a cut, in pixels (512)')
@@ -64,12 +65,14 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument('--seed', type=int, default=0)
     parser.add_argument('--workers', type=int, default=2)
     args = parser.parse_args(arguments)
+
     try:
         views = find_views(args.root)
         by_city = {place: place.split('_')[0] for place, _ in views.values()}
         val = take_share(order_by_class(by_city, args.seed), args.val)
         lists = dict(train=sorted(set(by_city) - set(val)), val=val)
         write_lists(args.out / 'splits', lists, dict(seed=args.seed, val=args.val))
+
         made = args.out.glob('img_dir/*/*.tif')
         keep_settings(args.out / 'prepare_us3d.json', dict(size=args.size), made)
         jobs = [
@@ -80,6 +83,7 @@ def main(arguments: list[str] | None = None) -> int:
     except (OSError, ValueError) as error:
         print(f'{Path(__file__).name}: {error}')
         return 2
+
     for split, places in lists.items():
         cuts = len(list((args.out / f'img_dir/{split}').glob('*.tif')))
         print(f'{split:>6}: {len(places)} places, {cuts} cuts')

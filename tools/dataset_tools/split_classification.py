@@ -33,11 +33,11 @@ ENDINGS = ('.jpg', '.jpeg', '.png', '.tif', '.tiff', '.bmp')
 
 
 def find_images(root: Path, names: tuple[str, ...] | None) -> dict[str, str]:
-    """Class of each image, by its path under the root.
+    """Find the class of each image, by its path under the root.
 
     Raises:
         FileNotFoundError: if there are no images, or a class has none.
-        ValueError: if there is a folder of images that is no class.
+        ValueError: if a folder of images is not a class.
     """
     if not root.is_dir():
         raise FileNotFoundError(f'{root}: no such folder')
@@ -59,10 +59,11 @@ def find_images(root: Path, names: tuple[str, ...] | None) -> dict[str, str]:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Split; 2 for a wrong input."""
+    """Split; return 2 for a wrong input."""
     parser = argparse.ArgumentParser(
         description=__doc__, epilog=EPILOG, formatter_class=argparse.RawDescriptionHelpFormatter
     )
+
     parser.add_argument('root', type=Path)
     parser.add_argument('--dataset', choices=NAMES, help='checks the names of the classes')
     parser.add_argument('--test', type=float, default=0.2, help='share for testing (0.2)')
@@ -71,19 +72,23 @@ def main(arguments: list[str] | None = None) -> int:
     )
     parser.add_argument('--seed', type=int, default=0)
     args = parser.parse_args(arguments)
+
     try:
         names = NAMES.get(args.dataset)
         images = find_images(args.root, names)
         labels = {name: i for i, name in enumerate(names or sorted(set(images.values())))}
         ordered = order_by_class(images, args.seed)
+
         test = set(take_share(ordered, args.test))
         rest = {
             label: [path for path in paths if path not in test] for label, paths in ordered.items()
         }
+
         lists = {'train': take_share(rest, 1.0)}
         for share in args.shares:
             lists[f'train_{round(100 * share)}'] = take_share(rest, share)
         lists['test'] = sorted(test)
+
         record = dict(
             dataset=args.dataset,
             seed=args.seed,
@@ -91,6 +96,7 @@ def main(arguments: list[str] | None = None) -> int:
             shares=args.shares,
             classes=list(labels),
         )
+
         lines = {
             name: [f'{path} {labels[images[path]]}' for path in paths]
             for name, paths in lists.items()
@@ -99,6 +105,7 @@ def main(arguments: list[str] | None = None) -> int:
     except (OSError, ValueError) as error:
         print(f'{Path(__file__).name}: {error}')
         return 2
+
     for name, paths in lists.items():
         print(f'{len(paths):7d} images  {args.root / "splits" / name}.txt')
     return 0

@@ -25,7 +25,7 @@ PARTS = ('train', 'val', 'test')
 
 
 def split(root: Path, out: Path, part: str, tiling: Tiling) -> str:
-    """Cut one part, see :func:`~mssdf.preparation.benchmarks.dota.split_part`."""
+    """Cut one part; see :func:`~mssdf.preparation.benchmarks.dota.split_part`."""
     images, boxes = root / part / 'images', root / part / 'labelTxt'
     if not images.is_dir():
         return 'not there'
@@ -35,26 +35,30 @@ def split(root: Path, out: Path, part: str, tiling: Tiling) -> str:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Cut all parts; 2 for a wrong input."""
+    """Cut all parts; return 2 for a wrong input."""
     parser = argparse.ArgumentParser(
         description=__doc__, epilog=EPILOG, formatter_class=argparse.RawDescriptionHelpFormatter
     )
+
     parser.add_argument('root', type=Path)
     parser.add_argument('--out', type=Path, required=True)
     parser.add_argument('--size', type=int, default=1024, help='of a tile, in pixels (1024)')
     parser.add_argument('--overlap', type=int, default=200, help='of tiles, in pixels (200)')
     parser.add_argument('--workers', type=int, default=2)
     args = parser.parse_args(arguments)
+
     tiling = Tiling(args.size, args.overlap, args.workers)
     try:
         if not 0 <= args.overlap < args.size:
             raise ValueError(
                 f'--overlap: expected 0 to less than the size ({args.size}), found {args.overlap}'
             )
+
         if not any((args.root / part / 'images').is_dir() for part in PARTS):
             raise FileNotFoundError(
                 f'{args.root}: expected {"/images, ".join(PARTS)}/images, found none'
             )
+
         for part in PARTS:
             print(f'{part:>6}: {split(args.root, args.out, part, tiling)}', flush=True)
     except (OSError, ValueError, RuntimeError) as error:

@@ -34,7 +34,7 @@ example:
 
 @dataclass(frozen=True)
 class Area:
-    """Tiles to cut from three files."""
+    """A set of tiles to cut from three files."""
 
     files: tuple[Path, Path, Path]
     name: str
@@ -44,11 +44,11 @@ class Area:
 
 
 def cut_area(job: Area) -> str:
-    """Write tiles; ``'there'`` if they all are.
+    """Write tiles; return ``'there'`` if all of them exist.
 
     Raises:
         FileNotFoundError, OSError: if a file is missing or unreadable.
-        ValueError: for files of different sizes, images not of 8 bits, or a map of other values.
+        ValueError: if files differ in size, images are not of 8 bits, or the map has other values.
     """
     targets = [
         [
@@ -57,31 +57,37 @@ def cut_area(job: Area) -> str:
         ]
         for split, place in zip(job.splits, job.places, strict=True)
     ]
+
     if all(path.is_file() for paths in targets for path in paths):
         return 'there'
+
     first, second, changes = (
         read_image(str(path), nodata='ignore', colors=colors)[0]
         for path, colors in zip(job.files, (True, True, False), strict=True)
     )
+
     for other, path in ((second, job.files[1]), (changes, job.files[2])):
         if other.shape[:2] != first.shape[:2]:
             raise ValueError(
                 f'{path}: expected {first.shape[0]} x {first.shape[1]} pixels as in '
                 f'{job.files[0]}, found {other.shape[0]} x {other.shape[1]}'
             )
+
     for image, path in ((first, job.files[0]), (second, job.files[1])):
         if image.dtype != np.uint8 or image.shape[2] < 3:
             raise ValueError(
                 f'{path}: expected 3 bands of uint8, found {image.shape[2]} of {image.dtype}'
             )
+
     if changes.shape[2] == 3 and (changes == changes[..., :1]).all():
-        changes = changes[..., :1]  # black and white as colors
+        changes = changes[..., :1]  # black and white in three bands
     values = np.unique(changes)
     if changes.shape[2] != 1 or len(values) > 2 or 0 not in values:
         raise ValueError(
             f'{job.files[2]}: expected 1 band (or 3 alike) of 0 and one other value, found '
             f'{changes.shape[2]} bands of {values[:5].tolist()}'
         )
+
     label = (changes[..., 0] != 0).astype(np.uint8) * 255
     pairs = list(zip(job.places, targets, strict=True))
     for place, paths in track(pairs, len(pairs), 'tiles'):
@@ -91,10 +97,11 @@ def cut_area(job: Area) -> str:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Cut; what is there is not done again; 2 for a wrong input."""
+    """Cut what is missing; return 2 for a wrong input."""
     parser = argparse.ArgumentParser(
         description=__doc__, epilog=EPILOG, formatter_class=argparse.RawDescriptionHelpFormatter
     )
+
     parser.add_argument('first', type=Path)
     parser.add_argument('second', type=Path)
     parser.add_argument('changes', type=Path)
@@ -104,23 +111,27 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument('--val', type=float, default=0.0, help='share of the columns for val (0)')
     parser.add_argument('--name', help="start of the tiles' names (the first file's)")
     args = parser.parse_args(arguments)
+
     files = (args.first, args.second, args.changes)
     name = args.name or args.first.stem
     try:
         for path in files:
             if not path.is_file():
                 raise FileNotFoundError(f'{path}: no such file')
+
         header = read_header(str(args.first))
         height, width = header.height, header.width
-        # whole tiles only: shifted ones would overlap, across the border of the splits too
+        # Only complete tiles are cut, as shifted ones would overlap, also between the splits.
         places = [
             place
             for place in tile_places(height, width, args.size, args.size)
             if place[0] % args.size == 0 and place[1] % args.size == 0
         ]
+
         columns = width // args.size
         first_val = round(columns * (1 - args.val)) * args.size
         splits = ['val' if place[0] >= first_val else args.split for place in places]
+
         record = dict(
             files=[path.name for path in files], split=args.split, size=args.size, val=args.val
         )
@@ -130,6 +141,7 @@ def main(arguments: list[str] | None = None) -> int:
     except (*READ_ERRORS, ValueError) as error:
         print(f'{Path(__file__).name}: {error}')
         return 2
+
     for split in sorted(set(splits)):
         print(f'{split:>6}: {splits.count(split)} tiles')
     print(word)

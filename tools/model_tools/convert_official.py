@@ -1,6 +1,6 @@
 """Convert a ViT of the paper, of MAE, DINOv2 or timm to a backbone of ours.
 
-The result has the keys of mmpretrain's VisionTransformer behind 'backbone.' and drops in with
+The result has the keys of mmpretrain's VisionTransformer behind 'backbone.' and is loaded by
   init_cfg=dict(type='mssdf.StrictPretrained', checkpoint=DST)
 
 Every key is converted, or named as left out, or an error. The number of heads is not stored in
@@ -22,10 +22,11 @@ from mssdf.version import __version__
 
 
 def parse_args(arguments: list[str] | None) -> argparse.Namespace:
-    """The command line."""
+    """Read the command line."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
+
     parser.add_argument('src', metavar='SRC', help='file to convert')
     parser.add_argument('dst', metavar='DST', help='file to write')
     parser.add_argument(
@@ -34,6 +35,7 @@ def parse_args(arguments: list[str] | None) -> argparse.Namespace:
         default='auto',
         help='layout of SRC (default: auto, told by its keys)',
     )
+
     parser.add_argument(
         '--img-size',
         type=int,
@@ -42,6 +44,7 @@ def parse_args(arguments: list[str] | None) -> argparse.Namespace:
         help="pre-training size of the paper's checkpoints, which do not store their positions; "
         'others ignore it (default: 320)',
     )
+
     parser.add_argument(
         '--grid',
         type=int,
@@ -53,20 +56,24 @@ def parse_args(arguments: list[str] | None) -> argparse.Namespace:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Convert, and say what became of the keys; 2 for a wrong input."""
+    """Convert, and report on the keys; return 2 for a wrong input."""
     args = parse_args(arguments)
+
     try:
         if Path(args.dst).resolve() == Path(args.src).resolve():
             raise ValueError('DST: expected another file than SRC, found the same')
         if args.grid and min(args.grid) < 1:
             raise ValueError(f'--grid: expected numbers of 1 or more, found {args.grid}')
+
         grid = (args.grid[0], args.grid[1]) if args.grid else None
         weights = read_state_dict(args.src)
+
         try:
             source = detect_format(weights) if args.format == 'auto' else args.format
             converted = convert(weights, source, args.img_size, grid)
         except (KeyError, ValueError) as error:
             raise ValueError(f'{args.src}: {error.args[0]}') from None
+
         meta: dict[str, Any] = dict(source=source, mssdf_version=__version__)
         if grid is not None:
             meta['grid'] = list(grid)
@@ -74,6 +81,7 @@ def main(arguments: list[str] | None = None) -> int:
     except (CheckpointError, ValueError, OSError) as error:
         print(f'{Path(__file__).name}: {error}', file=sys.stderr)
         return 2
+
     shape = tuple(converted.state_dict['backbone.patch_embed.projection.weight'].shape)
     print(f'{path}: {len(converted.state_dict)} tensors from {source}, patch embedding {shape}')
     for note in converted.notes:

@@ -1,8 +1,8 @@
 """Convert a sharded checkpoint of training (a folder) into a full one (a file), or back.
 
 Both hold the same: weights, optimizer, schedules, position, log. Training resumes from either on
-any number of ranks; publish_model.py and the downstream configs take either. Nothing that a
-checkpoint contains is run.
+any number of ranks; publish_model.py and the downstream configs take either. No code in a
+checkpoint is run.
 
 Examples:
   python tools/model_tools/convert_sharded.py work_dirs/RUN/epoch_10.pth full.pth
@@ -27,7 +27,7 @@ from mssdf.utils.atomic_file import partial_file, partial_folder
 
 
 def parse_args(arguments: list[str] | None) -> argparse.Namespace:
-    """The command line."""
+    """Read the command line."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -37,10 +37,10 @@ def parse_args(arguments: list[str] | None) -> argparse.Namespace:
 
 
 def convert(src: str, dst: str) -> str:
-    """Write the other kind of checkpoint; return what it is.
+    """Write the other kind of checkpoint; return its description.
 
     Raises:
-        CheckpointError: if ``src`` is not a whole checkpoint, or ``dst`` is there already.
+        CheckpointError: if ``src`` is not a complete checkpoint, or ``dst`` exists already.
     """
     if Path(dst).exists():
         raise CheckpointError(f'{dst}: expected a new path, found something there')
@@ -61,7 +61,7 @@ def convert(src: str, dst: str) -> str:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Convert, and say what was written; 2 for a wrong input."""
+    """Convert, and report what was written; return 2 for a wrong input."""
     args = parse_args(arguments)
     try:
         kind = convert(args.src, args.dst)

@@ -1,8 +1,8 @@
-"""Make a checkpoint of training ready to hand out: the weights that others use, and a hash.
+"""Prepare a checkpoint of training for others: the weights that they use, and a hash.
 
-Keeps the backbone, the other modalities' patch embeddings, how the input is normalized, and of the
-config what the model is built from. Leaves out the optimizer, the schedules, the log, the teacher
-and, unless told otherwise, the decoders and heads. The result loads with
+Keeps the backbone, the other modalities' patch embeddings, the normalization of the input, and the
+part of the config that builds the model. Leaves out the optimizer, the schedules, the log, the
+teacher and, by default, the decoders and heads. The result loads with
 torch.load(FILE, weights_only=True).
 
 Example:
@@ -19,7 +19,7 @@ from mssdf.checkpoints.saving import save, summarize
 
 
 def parse_args(arguments: list[str] | None) -> argparse.Namespace:
-    """The command line."""
+    """Read the command line."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -32,7 +32,7 @@ def parse_args(arguments: list[str] | None) -> argparse.Namespace:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Publish, and say what was written and left out; 2 for a wrong input."""
+    """Publish, and report what was written and left out; return 2 for a wrong input."""
     args = parse_args(arguments)
     try:
         content, left_out = publish(read_checkpoint(args.src), args.src, args.keep_decoders)
