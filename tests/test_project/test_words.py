@@ -16,8 +16,6 @@ PENDING = (
     'configs',
     'mssdf/cli/configs.py',
     'mssdf/datasets',
-    'mssdf/engine/hooks/progress_hook.py',
-    'mssdf/engine/schedules.py',
     'mssdf/models',
     'mssdf/rasters',
     'tests/helpers',
@@ -109,7 +107,7 @@ def entries(text: str) -> Iterator[tuple[str, str, str]]:
 
 
 def first_words(text: str) -> list[str]:
-    return [word.strip('.,:;').lower() for word in text.split()[:2]] + ['']
+    return [*(word.strip('.,:;').lower() for word in text.split()[:2]), '', '']
 
 
 def questions(source: str) -> Iterator[str]:
