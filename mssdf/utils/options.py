@@ -22,8 +22,7 @@ def parse_options(kind: type[T], key: str, config: Mapping[str, Any] | None) -> 
         The options.
 
     Raises:
-        KeyError: if there is no such option.
-        ValueError: if the group is no mapping, or a value is refused.
+        ValueError: if there is no such option, the group is no mapping, or a value is refused.
     """
     return kind(**check_keys(kind, key, config))
 
@@ -40,16 +39,44 @@ def check_keys(kind: type, key: str, config: Mapping[str, Any] | None) -> dict[s
         The group as a dictionary of its own.
 
     Raises:
-        KeyError: if there is no such option.
-        ValueError: if the group is no mapping.
+        ValueError: if there is no such option, or the group is no mapping.
     """
     if config is not None and not isinstance(config, Mapping):
         raise ValueError(f'{key}: expected a dictionary, found {config!r}')
     known = [field.name for field in fields(kind)]
     unknown = sorted(set(config or ()) - set(known))
     if unknown:
-        raise KeyError(f'{key}: unknown key(s) {unknown}, expected some of {known}')
+        raise ValueError(f'{key}: expected keys among {known}, found {unknown}')
     return dict(config or {})
+
+
+def check_positive(key: str, value: float) -> None:
+    """Refuse a value of an option that is not above 0.
+
+    Args:
+        key: dotted name of the option, for the error.
+        value: value of the option.
+
+    Raises:
+        ValueError: if the value is 0, negative or NaN.
+    """
+    if not value > 0:
+        raise ValueError(f'{key}: expected a positive number, found {value!r}')
+
+
+def check_choice(key: str, value: Any, choices: tuple) -> None:
+    """Refuse a value of an option that is none of its choices.
+
+    Args:
+        key: dotted name of the option, for the error.
+        value: value of the option.
+        choices: values that are allowed.
+
+    Raises:
+        ValueError: for any other value.
+    """
+    if value not in choices:
+        raise ValueError(f'{key}: expected one of {choices}, found {value!r}')
 
 
 def move_old_keys(given: Mapping[str, Any], moved: Mapping[str, str]) -> dict[str, Any]:

@@ -58,7 +58,7 @@ def test_hidden_queries_equal_a_loop_over_windows(filled):
     data['valid']['rgb'][2, :, :50] = False
     batch = model.data_preprocessor(data)['inputs']
 
-    decoded = model._decode_batch(model.encode(batch), batch)
+    decoded = model.decode_batch(model.encode(batch), batch)
     expected = decode_by_loop(model, batch, filled)
     for name, one in decoded.items():
         hidden = batch.masks[name] & batch.patch_valid[name]
@@ -104,7 +104,7 @@ def test_joint_decoding_is_that_of_one_modality_with_all_heads(same):
     data = drop(tiny_batch(4, NAMES), 'dsm', [1])
     data['valid']['ms'][2, :, :40] = False
     batch = model.data_preprocessor(data)['inputs']
-    decoded = model._decode_batch(model.encode(batch), batch)
+    decoded = model.decode_batch(model.encode(batch), batch)
     positions = sincos_positions(batch.grid, 32)[0]
     hidden = {name: batch.masks[name] & batch.patch_valid[name] for name in NAMES}
     anywhere = torch.stack(list(hidden.values())).any(dim=0)

@@ -65,7 +65,7 @@ def outputs(model: MSSDF, batch: MaskedBatch) -> dict[str, Tensor]:
         batch.grid,
     )
     found['fused'] = fused[keep]
-    for name, one in model._decode_batch(encoded, batch).items():
+    for name, one in model.decode_batch(encoded, batch).items():
         found[f'asked_{name}'] = one.tokens[one.hidden]
     return found | model.decode(encoded, batch.grid)
 

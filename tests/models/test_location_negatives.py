@@ -8,6 +8,7 @@ import torch
 
 from mssdf.models.losses import location_info_nce
 from mssdf.models.selfsup.pairwise import PairwiseOptions, pairwise_terms
+from mssdf.models.selfsup.terms import PairwiseTerm
 
 from .tiny import ALL_LOSSES, drop, tiny_batch, tiny_model
 
@@ -164,7 +165,8 @@ def test_the_model_measures_flatness_in_meters():
     data = tiny_batch(3)
     data['valid']['dsm'][1, :, :20, :20] = False
     batch = model.data_preprocessor(data)['inputs']
-    found = model._flat_patches(batch)['dsm']
+    (pairs,) = (term for term in model.loss_terms if isinstance(term, PairwiseTerm))
+    found = pairs.flat_patches(batch)['dsm']
     for window in range(3):
         heights = data['inputs']['dsm'][window, 0].numpy()
         known = data['valid']['dsm'][window, 0].numpy()

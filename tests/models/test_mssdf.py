@@ -10,6 +10,7 @@ from mmpretrain.structures import DataSample
 
 from mssdf.models import MSSDF
 from mssdf.models.losses import NonFiniteLossError
+from mssdf.models.selfsup.terms import Needs, WindowTerm
 from mssdf.models.utils import sincos_positions
 
 from .tiny import ALL_LOSSES, drop, move, tiny_batch, tiny_config, tiny_model
@@ -83,12 +84,12 @@ def losses_of_first_window(data: dict) -> dict[str, torch.Tensor]:
     model = tiny_model(names, losses=ALL_LOSSES, seed=1)
     torch.manual_seed(7)
     batch = model.data_preprocessor(data)['inputs']
-    encoded = model.encode(batch)
-    decoded = model._decode_batch(encoded, batch)
-    predicted = model.predict(decoded)
-    targets, _ = model.teacher(batch.images, batch.patch_valid, batch.grid)
-    losses = model.window_losses(batch, encoded, decoded, predicted, targets)
-    return {name: value[0] for name, value in losses.items()}
+    forward = model.run(batch, Needs.of(model.loss_terms))
+    return {
+        term.names[0]: term.per_window(forward, batch)[0]
+        for term in model.loss_terms
+        if isinstance(term, WindowTerm)
+    }
 
 
 def test_a_windows_losses_do_not_depend_on_what_other_windows_lack():

@@ -64,5 +64,5 @@ def test_shares_on_another_grid_and_beyond_the_raster():
 def test_wrong_settings(config, message):
     with pytest.raises(ValueError, match=message):
         parse_options(WindowOptions, 'windows', dict(config, size=32))
-    with pytest.raises(KeyError, match='strid'):
+    with pytest.raises(ValueError, match='strid'):
         parse_options(WindowOptions, 'windows', dict(strid=3))

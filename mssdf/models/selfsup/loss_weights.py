@@ -3,6 +3,8 @@
 import math
 
 TERMS = ('rec', 'align', 'hsic', 'cls', 'pix', 'inst', 'disc')
+# the order in which terms are summed, of which the rounding depends
+SUMMED = ('rec', 'pix', 'disc', 'cls', 'align', 'hsic', 'inst')
 PAPER = dict(rec=1.0, align=0.5, hsic=0.2, cls=0.1, pix=0.0)
 
 

@@ -1,9 +1,12 @@
 """The teacher: a moving average of the student's encoder (method.md, section 5)."""
 
 from copy import deepcopy
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
+
+from mssdf.utils.options import check_choice
 
 from ..backbones.masked_vit import MaskedVisionTransformer
 from ..losses import normalize_targets
@@ -23,13 +26,14 @@ def encode_windows(
     Args:
         backbone: encoder.
         embedding: patch embeddings of the other modalities.
-        images: (B, C_m, H, W) of each modality, normalized.
-        patch_valid: (B, N) bool; patches without data are not attended to.
+        images: normalized images (B, C_m, H, W) of each modality.
+        patch_valid: mask (B, N) of each modality; patches without data are not attended to.
         grid: rows and columns of patches.
-        average_layers: see :meth:`~mssdf.models.MaskedVisionTransformer.encode`.
+        average_layers: number of last layers whose mean is returned, see
+            :meth:`~mssdf.models.MaskedVisionTransformer.encode`.
 
     Returns:
-        (B, N, D) patch tokens of each modality.
+        Patch tokens (B, N, D) of each modality.
     """
     names = list(images)
     tokens = torch.cat(
@@ -41,41 +45,66 @@ def encode_windows(
 
 
 MOMENTUM = 0.996  # where no schedule moves it
+NORMS = ('token', 'batch', None)
+
+
+@dataclass(frozen=True)
+class TeacherOptions:
+    """Options of the teacher.
+
+    Attributes:
+        target_norm: normalization of the targets, see
+            :func:`~mssdf.models.losses.normalize_targets`.
+        average_layers: number of last layers whose mean is the target.
+        checkpoint: file from which the student and the teacher both start: the encoder, and each
+            patch embedding that the file has.
+
+    Raises:
+        ValueError: for another normalization.
+    """
+
+    target_norm: str | None = 'token'
+    average_layers: int = 1
+    checkpoint: str | None = None
+
+    def __post_init__(self) -> None:
+        check_choice('teacher.target_norm', self.target_norm, NORMS)
 
 
 class EMATeacher(nn.Module):
-    """Patch embedding and encoder without gradient, always in eval mode.
+    """A patch embedding and an encoder without gradient, always in eval mode.
 
-    Not a ``BaseModule``: it has no weights of its own to initialize.
+    It is no ``BaseModule``: it has no weights of its own to initialize.
 
     Args:
-        backbone: the student's encoder, copied.
-        embedding: the student's patch embeddings, copied.
-        target_norm: see :func:`~mssdf.models.losses.normalize_targets`.
-        average_layers: number of last layers whose mean is the target.
+        backbone: encoder of the student, copied.
+        embedding: patch embeddings of the student, copied.
+        options: options of the teacher.
+
+    Attributes:
+        momentum: momentum of the next step, which a schedule moves.
+
+    Raises:
+        ValueError: if the encoder has fewer layers than are averaged.
     """
 
     def __init__(
         self,
         backbone: MaskedVisionTransformer,
         embedding: nn.Module,
-        target_norm: str | None = 'token',
-        average_layers: int = 1,
+        options: TeacherOptions | None = None,
     ) -> None:
         super().__init__()
-        if target_norm not in ('token', 'batch', None):
+        options = options or TeacherOptions()
+        if not 1 <= options.average_layers <= backbone.num_layers:
             raise ValueError(
-                f"teacher.target_norm must be 'token', 'batch' or None, found {target_norm!r}"
-            )
-        if not 1 <= average_layers <= backbone.num_layers:
-            raise ValueError(
-                f'teacher.average_layers must be within 1...{backbone.num_layers}, '
-                f'found {average_layers}'
+                f'teacher.average_layers: expected a number within 1...{backbone.num_layers}, '
+                f'found {options.average_layers}'
             )
         self.backbone = deepcopy(backbone)
         self.embedding = deepcopy(embedding)
-        self.target_norm = target_norm
-        self.average_layers = average_layers
+        self.target_norm = options.target_norm
+        self.average_layers = options.average_layers
         self.momentum = MOMENTUM
         self.requires_grad_(False)
         self.eval()
@@ -96,8 +125,8 @@ class EMATeacher(nn.Module):
         """Move towards the student by 1 - momentum.
 
         Args:
-            backbone: the student's encoder.
-            embedding: the student's patch embeddings.
+            backbone: encoder of the student.
+            embedding: patch embeddings of the student.
             momentum: momentum of this step; None takes ``self.momentum``.
         """
         momentum = self.momentum if momentum is None else momentum
@@ -111,15 +140,15 @@ class EMATeacher(nn.Module):
         patch_valid: dict[str, Tensor],
         grid: tuple[int, int],
     ) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
-        """See whole, unmasked windows.
+        """Encode whole, unmasked windows.
 
         Args:
-            images: (B, C_m, H, W) of each modality, normalized.
-            patch_valid: (B, N) bool; patches without data are not attended to.
+            images: normalized images (B, C_m, H, W) of each modality.
+            patch_valid: mask (B, N) of each modality; patches without data are not attended to.
             grid: rows and columns of patches.
 
         Returns:
-            Targets and features before normalization, each (B, N, D) per modality.
+            Targets, and features before their normalization, each (B, N, D) per modality.
         """
         features = encode_windows(
             self.backbone, self.embedding, images, patch_valid, grid, self.average_layers
