@@ -27,14 +27,14 @@ __all__ = [
 
 
 def patch_mean(values: Tensor, patch_size: int) -> Tensor:
-    """Means over patches.
+    """Average over patches.
 
     Args:
-        values: (B, H, W), float.
-        patch_size: side p of a patch in pixels; must divide H and W.
+        values: values (B, H, W), float.
+        patch_size: side p of a patch in pixels, which divides H and W.
 
     Returns:
-        (B, H/p, W/p).
+        Means (B, H/p, W/p).
     """
     batch, height, width = values.shape
     p = patch_size
@@ -44,7 +44,7 @@ def patch_mean(values: Tensor, patch_size: int) -> Tensor:
 
 
 def over_pixels(per_patch: Tensor, patch_size: int) -> Tensor:
-    """Repeat the value (B, h, w) of each patch over its pixels: (B, h * p, w * p)."""
+    """Spread the value (B, h, w) of each patch over its pixels: (B, h * p, w * p)."""
     lines = per_patch.repeat_interleave(patch_size, dim=2)
     return lines.repeat_interleave(patch_size, dim=1)
 
@@ -52,23 +52,23 @@ def over_pixels(per_patch: Tensor, patch_size: int) -> Tensor:
 def _check_patches(height: int, width: int, patch_size: int) -> None:
     if patch_size < 2 or height % patch_size or width % patch_size:
         raise ValueError(
-            f'patch_size must be at least 2 and divide the window: found patch_size={patch_size} '
-            f'for a window of {height} x {width} pixels'
+            'patch_size: expected at least 2 and a divisor of the window, found '
+            f'patch_size={patch_size} for a window of {height} x {width} pixels'
         )
 
 
 def sobel_magnitude(gray: Tensor, patch_size: int) -> Tensor:
-    """Magnitude of the 3 x 3 Sobel gradient, each patch by itself with a reflect-101 border.
+    """Compute the magnitude of the 3 x 3 Sobel gradient, each patch with a reflect-101 border.
 
     With that border the difference across a patch's edge is zero, and the smoothing there takes
     the inner neighbor twice. That lets the whole image be filtered at once.
 
     Args:
-        gray: (B, H, W) float.
+        gray: values (B, H, W), float.
         patch_size: side of a patch in pixels.
 
     Returns:
-        (B, H, W).
+        Magnitudes (B, H, W).
     """
     p = patch_size
     # (1, 2, 1) is (1, 1) twice; what is left unset here lies on the border of a patch, set below
@@ -99,19 +99,19 @@ def information_score(
     valid: Tensor | None = None,
     terms: Sequence[str] = ('gradient', 'variance'),
 ) -> Tensor:
-    """Information score S_m of every patch: mean Sobel magnitude plus population variance.
+    """Compute the score S_m of every patch: mean Sobel magnitude plus population variance.
 
     Source: method.md, section 2. Invalid pixels take the mean of their patch's valid ones, so
     that the edge of a hole is not an edge of the scene, and are left out of both terms.
 
     Args:
-        image: (B, C, H, W) intensities in 0...255; bands are averaged to gray first.
-        patch_size: side of a patch in pixels; must divide H and W.
-        valid: (B, 1, H, W) bool; all pixels if None.
-        terms: which terms to sum, of ``'gradient'`` and ``'variance'``.
+        image: intensities (B, C, H, W) in 0...255; bands are averaged to gray first.
+        patch_size: side of a patch in pixels, which divides H and W.
+        valid: mask (B, 1, H, W), true at pixels with data; None counts all pixels.
+        terms: names of the terms to sum, of ``'gradient'`` and ``'variance'``.
 
     Returns:
-        (B, N) float32; 0 for a patch without valid pixels.
+        Scores (B, N), float32; 0 for a patch without valid pixels.
 
     Raises:
         ValueError: if the patch size does not divide the window or a term is unknown.
@@ -119,7 +119,8 @@ def information_score(
     _check_patches(image.shape[-2], image.shape[-1], patch_size)
     unknown = set(terms) - {'gradient', 'variance'}
     if unknown or not terms:
-        raise ValueError(f"terms must be among 'gradient' and 'variance', found {list(terms)}")
+        raise ValueError(f"terms: expected some of 'gradient' and 'variance', found {list(terms)}")
+
     gray = to_gray(image)[:, 0]
     share = None
     if valid is not None:
@@ -129,31 +130,34 @@ def information_score(
     mean = patch_mean(gray, patch_size)
     if share is not None:
         mean = mean / share
+
     # around the patch's mean: squares keep their digits, and an invalid pixel at 0 is at the mean
     centered = gray - over_pixels(mean, patch_size)
     if share is not None:
         centered *= weight
+
     score = torch.zeros_like(mean)
     if 'variance' in terms:
         score += patch_mean(centered.square(), patch_size)
     if 'gradient' in terms:
         magnitude = sobel_magnitude(centered, patch_size)
         score += patch_mean(magnitude if share is None else magnitude.mul_(weight), patch_size)
+
     if share is not None:  # means over all pixels become means over the valid ones
         score = score / share
     return score.flatten(1)
 
 
 def valid_patches(valid: Tensor, patch_size: int, max_invalid: float = 0.5) -> Tensor:
-    """Which patches have data.
+    """Find the patches that have data.
 
     Args:
-        valid: (B, 1, H, W) bool.
+        valid: mask (B, 1, H, W), true at pixels with data.
         patch_size: side of a patch in pixels.
         max_invalid: largest share of invalid pixels of a patch that still counts.
 
     Returns:
-        (B, N) bool.
+        Mask (B, N), true at patches with data.
     """
     _check_patches(valid.shape[-2], valid.shape[-1], patch_size)
     share = patch_mean(as_weight(valid[:, 0]), patch_size).flatten(1)
@@ -166,19 +170,20 @@ def sampling_weights(
     quantiles: tuple[float, float] = (0.2, 0.8),
     weights: tuple[float, float, float] = (0.8, 0.5, 0.3),
 ) -> Tensor:
-    """Weight w(q) with which a patch is masked: flat regions more often (method.md, section 2).
+    """Weight w(q) the patches to be masked, flat regions more (method.md, section 2).
 
     Args:
-        score: (B, N).
-        valid: (B, N) bool; quantiles are taken over valid patches.
+        score: information scores (B, N).
+        valid: mask (B, N) of the patches that quantiles are taken over; None takes all.
         quantiles: lower and upper quantile of a sample's scores, linearly interpolated.
-        weights: below the lower, between, and above the upper quantile.
+        weights: weights below the lower, between, and above the upper quantile.
 
     Returns:
-        (B, N) float32.
+        Weights (B, N), float32.
     """
     if len(set(weights)) == 1:
         return torch.full_like(score, weights[0], dtype=torch.float32)
+
     known = score.float() if valid is None else score.float().masked_fill(~valid, torch.nan)
     # filled on the device: a copy from the host would wait for it
     levels = torch.stack([known.new_full((), level) for level in quantiles])
@@ -204,22 +209,24 @@ def sample_masks(
     other and count towards ``num_masked``; only a sample with more of them has more masked.
 
     Args:
-        score: (B, N) information score.
+        score: information scores (B, N).
         num_masked: number of masked patches of every sample, 0...N.
         generator: source of randomness, on the device of ``score``.
-        valid: (B, N) bool; all patches if None.
-        quantiles: see :func:`sampling_weights`.
-        weights: see :func:`sampling_weights`; all equal gives uniformly random masks.
+        valid: mask (B, N), true at patches with data; None counts all patches.
+        quantiles: quantiles of the scores, see :func:`sampling_weights`.
+        weights: weights between the quantiles, see :func:`sampling_weights`; equal ones give
+            uniformly random masks.
 
     Returns:
-        (B, N) bool, true where masked.
+        Mask (B, N), true where masked.
 
     Raises:
         ValueError: if ``num_masked`` is outside 0...N.
     """
     num_patches = score.shape[1]
     if not 0 <= num_masked <= num_patches:
-        raise ValueError(f'num_masked must be within 0...{num_patches}, found {num_masked}')
+        raise ValueError(f'num_masked: expected 0...{num_patches}, found {num_masked}')
+
     weight = sampling_weights(score, valid, quantiles, weights)
     order = exponential(tuple(weight.shape), weight.device, generator) / weight
     if valid is not None:
@@ -245,24 +252,27 @@ def mask_across_modalities(
     :func:`may_be_ragged`.
 
     Args:
-        masks: (M, B, N) bool, true where masked.
-        target: (B,) index of each sample's target modality.
+        masks: masks (M, B, N), true where masked.
+        target: index (B,) of each sample's target modality.
         ratio: share p of the target's visible patches that become masked, rounded: first those
             whose location is visible in another modality, then any.
         generator: source of randomness, on the device of ``masks``.
-        valid: (M, B, N) bool; all patches if None.
-        complementary: also make as many masked, valid patches of the target visible, first
+        valid: masks (M, B, N), true at patches with data; None counts all patches.
+        complementary: whether as many masked, valid patches of the target become visible, first
             where every other modality is hidden, so that the target keeps its number of visible
             patches.
 
     Returns:
-        (M, B, N) bool, changed in the target modality alone.
+        Masks (M, B, N), changed in the target modality alone.
     """
     if ratio == 0:
         return masks
+
     index = target.view(1, -1, 1).expand(1, *masks.shape[1:])  # (1, B, N)
     own = masks.gather(0, index)[0]  # (B, N)
     is_target = torch.zeros_like(masks).scatter_(0, index, True)
+
+    # a sample without another visible modality has nothing to infer from
     seen_elsewhere = (~masks & ~is_target).any(dim=0)
     several = seen_elsewhere.any(dim=1, keepdim=True)
     num_extra = (ratio * (~own).sum(dim=1, keepdim=True).double()).round() * several  # (B, 1)
@@ -298,16 +308,17 @@ def may_be_ragged(
     It needs the validity alone, so that the host can tell before the batch is copied.
 
     Args:
-        valid: (B, N) bool of each modality, true at patches with data.
-        target: the modality of which more is hidden, or ``'random'``.
+        valid: mask (B, N) of each modality, true at patches with data.
+        target: modality of which more is hidden, or ``'random'``.
         num_visible: number of visible patches before cross-modal masking.
         num_extra: number of patches that it hides of a window without holes.
         complementary: whether as many other patches become visible.
-        alone: (B,) bool, windows in which the target may be the only visible modality; those
-            without data of another if None.
+        alone: mask (B,) of windows in which the target may be the only visible modality; None
+            takes those without data of another.
 
     Returns:
-        Per modality: whether some sample may have another number of visible patches than most.
+        True for each modality of which some sample may have another number of visible patches
+        than most.
     """
     present = torch.stack([known.any(dim=1) for known in valid.values()])  # (M, B)
     several = present.sum(dim=0) > 1

@@ -142,30 +142,34 @@ class MaskingDataPreprocessor(MultiModalDataPreprocessor):
         """Prepare a collated batch.
 
         Args:
-            data: see :class:`MultiModalDataPreprocessor`.
-            training: leave out the score where equal weights make no use of it; it is 0 then.
+            data: collated batch, see :class:`MultiModalDataPreprocessor`.
+            training: whether the score is left out, and 0, where equal weights make no use of it.
                 Windows are masked in any case.
 
         Returns:
             ``inputs``: :class:`~mssdf.structures.MaskedBatch`; ``data_samples`` as given.
         """
         images, valid = self.prepare(data)
+
+        # sizes of the grid and of what the mask leaves
         height, width = next(iter(images.values())).shape[-2:]
         grid = (height // self.patch_size, width // self.patch_size)
         num_patches = grid[0] * grid[1]
         num_masked = int(self.mask_ratio * num_patches)
         num_visible = num_patches - num_masked
+        num_extra = round(self.cross_modal_ratio * num_visible) if self.target else 0
+
         # what decides on shapes is looked up before the copy: asking the device would wait for it
         complete = {name: bool(mask.all()) for name, mask in valid.items()}
         patch_valid = {
             name: valid_patches(mask, self.patch_size, self.max_invalid_per_patch)
             for name, mask in valid.items()
         }
-        num_extra = round(self.cross_modal_ratio * num_visible) if self.target else 0
         visible, ragged = self._lengths(patch_valid, num_visible, num_extra)
+
+        # from here on everything runs on the device
         images, valid, patch_valid = self.cast_data([images, valid, patch_valid])
         windows = Windows(images, valid, patch_valid, complete, visible, ragged, grid)
-
         source = self._source(next(iter(images.values())).device)
         scored = not training or len(set(self.weights)) > 1
         inputs = self._mask(windows, num_masked, num_extra, source, scored)

@@ -13,10 +13,10 @@ def unit(features: Tensor) -> Tensor:
     A head that starts at zero predicts zero vectors, which have no direction.
 
     Args:
-        features: (..., d).
+        features: vectors (..., d).
 
     Returns:
-        (..., d) float32; shorter than 1 where the length is far below 1e-3.
+        Vectors (..., d), float32; shorter than 1 where the length is far below 1e-3.
     """
     features = features.float()
     return features * (features.square().sum(dim=-1, keepdim=True) + 1e-6).rsqrt()
@@ -26,13 +26,13 @@ def info_nce(first: Tensor, second: Tensor, valid: Tensor, temperature: float = 
     """Tell the same location in the other modality from all other rows.
 
     Args:
-        first: (n, d) features of one modality.
-        second: (n, d) features of the other at the same locations.
-        valid: (n,) bool; other rows are neither anchors, positives nor negatives.
+        first: features (n, d) of one modality.
+        second: features (n, d) of the other at the same locations.
+        valid: mask (n,); other rows are neither anchors, positives nor negatives.
         temperature: divisor of the cosine similarities.
 
     Returns:
-        (n,) float32: mean of both directions' cross-entropies, 0 at invalid rows.
+        Mean (n,) of both directions' cross-entropies, float32, 0 at invalid rows.
     """
     logits = unit(first) @ unit(second).T / temperature
     logits = logits.masked_fill(~(valid[:, None] & valid[None, :]), HIDDEN)
@@ -56,15 +56,15 @@ def location_info_nce(
     is right: features that are a code of the location alone leave the loss at that of chance.
 
     Args:
-        first: (L, G, d) features of one modality at L locations of G windows.
-        second: (L, G, d) features of the other.
-        valid: (L, G) bool; other windows are neither anchors, positives nor negatives.
-        anchors: (A,) indices of the windows to compute the loss of; all G if None.
-        indistinct: (L, A, G) bool, pairs of windows that are no negatives of each other.
+        first: features (L, G, d) of one modality at L locations of G windows.
+        second: features (L, G, d) of the other.
+        valid: mask (L, G); other windows are neither anchors, positives nor negatives.
+        anchors: indices (A,) of the windows to compute the loss of; None takes all G.
+        indistinct: mask (L, A, G) of pairs of windows that are no negatives of each other.
         temperature: divisor of the cosine similarities.
 
     Returns:
-        (L, A) float32, mean of both directions' cross-entropies, and (L, A) bool, true where the
+        Mean (L, A) of both directions' cross-entropies, float32, and a mask (L, A), true where the
         anchor is valid and has a negative; the loss is 0 elsewhere.
     """
     count = first.shape[1]

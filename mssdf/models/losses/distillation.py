@@ -14,14 +14,14 @@ def normalize_targets(tokens: Tensor, valid: Tensor, mode: str | None = 'token')
     """Normalize the teacher's tokens of one modality.
 
     Args:
-        tokens: (B, N, D).
-        valid: (B, N) bool, the tokens that statistics over the batch are taken from.
-        mode: ``'token'``: each token by itself (LayerNorm without affine); ``'batch'``: each
-            dimension over the valid tokens of the batch on all ranks, so that what all tokens
-            share cannot be a target; None: as they are.
+        tokens: tokens (B, N, D).
+        valid: mask (B, N) of the tokens that statistics over the batch are taken from.
+        mode: ``'token'`` normalizes each token by itself (LayerNorm without affine); ``'batch'``
+            each dimension over the valid tokens of the batch on all ranks, so that what all tokens
+            share cannot be a target; None leaves them as they are.
 
     Returns:
-        (B, N, D) float32.
+        Tokens (B, N, D), float32.
 
     Raises:
         ValueError: for another mode.
@@ -33,6 +33,7 @@ def normalize_targets(tokens: Tensor, valid: Tensor, mode: str | None = 'token')
         return F.layer_norm(tokens, tokens.shape[-1:])
     if mode != 'batch':
         raise ValueError(f"target_norm must be 'token', 'batch' or None, found {mode!r}")
+
     weight = valid.unsqueeze(-1).float()
     count = sum_over_ranks(weight.sum()).clamp(min=1)
     mean = sum_over_ranks((tokens * weight).sum(dim=(0, 1))) / count
@@ -42,15 +43,15 @@ def normalize_targets(tokens: Tensor, valid: Tensor, mode: str | None = 'token')
 
 
 def masked_feature_loss(predicted: Tensor, target: Tensor, mask: Tensor) -> Tensor:
-    """Squared error per window, averaged over its masked, valid patches.
+    """Compute the squared error of each window over its masked, valid patches.
 
     Args:
-        predicted: (B, N, D).
-        target: (B, N, D), without gradient.
-        mask: (B, N) bool, true at masked, valid patches.
+        predicted: predicted features (B, N, D).
+        target: features (B, N, D) of the teacher, without gradient.
+        mask: mask (B, N), true at masked, valid patches.
 
     Returns:
-        (B,) float32; 0 for a window without such patches.
+        Mean error of each window (B,), float32; 0 for a window without such patches.
     """
     error = F.mse_loss(predicted.float(), target.float(), reduction='none').mean(dim=-1)
     return masked_mean(error, mask)

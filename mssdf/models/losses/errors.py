@@ -1,10 +1,10 @@
-"""What a loss that is not finite raises."""
+"""The error of a loss that is not finite."""
 
 from collections.abc import Sequence
 
 
 class NonFiniteLossError(FloatingPointError):
-    """A loss is NaN or infinite.
+    """A loss that is NaN or infinite.
 
     Args:
         terms: names of the terms that are not finite on this rank, with their values.

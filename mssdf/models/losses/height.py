@@ -12,27 +12,29 @@ KINDS = ('l1', 'smooth_l1', 'silog')
 def height_loss(
     predicted: Tensor, truth: Tensor, kind: str = 'smooth_l1', beta: float = 1.0
 ) -> Tensor:
-    """Mean error over the pixels whose height is known.
+    """Average the error over the pixels whose height is known.
 
     Args:
-        predicted: (B, 1, H, W) meters.
-        truth: (B, 1, H, W) meters, NaN where unknown.
+        predicted: predicted heights (B, 1, H, W) in meters.
+        truth: true heights (B, 1, H, W) in meters, NaN where unknown.
         kind: ``'l1'``, ``'smooth_l1'`` or ``'silog'``, the scale-invariant logarithmic error
             (arXiv 1406.2283, lambda 0.5) of heights one meter higher, so that ground at 0 m
             counts too.
-        beta: meters below which ``'smooth_l1'`` is quadratic.
+        beta: error in meters below which ``'smooth_l1'`` is quadratic.
 
     Returns:
-        Scalar float32; 0 if no height is known.
+        A scalar, float32; 0 if no height is known.
     """
     known = torch.isfinite(truth)
     count = known.sum().clamp(min=1)
     predicted, truth = predicted.float(), torch.where(known, truth.float(), 0.0)
+
     if kind == 'silog':
         error = predicted.clamp(min=0).log1p() - truth.clamp(min=0).log1p()
         error = error.masked_fill(~known, 0.0)
         mean_square, mean = error.square().sum() / count, error.sum() / count
         return (mean_square - 0.5 * mean.square()).clamp(min=1e-12).sqrt()
+
     beta = 0.0 if kind == 'l1' else beta
     error = F.smooth_l1_loss(predicted, truth, reduction='none', beta=beta)
     return error.masked_fill(~known, 0.0).sum() / count
@@ -40,13 +42,13 @@ def height_loss(
 
 @MODELS.register_module()
 class HeightLoss(nn.Module):
-    """:func:`height_loss` for a decode head of mmseg.
+    """A loss of heights for a decode head of mmseg, by :func:`height_loss`.
 
     Args:
-        kind: see there.
-        beta: likewise.
-        loss_weight: factor.
-        loss_name: key in the log.
+        kind: kind of the error.
+        beta: error in meters below which ``'smooth_l1'`` is quadratic.
+        loss_weight: factor of the loss.
+        loss_name: key of the loss in the log.
 
     Raises:
         ValueError: for another kind.
@@ -68,5 +70,5 @@ class HeightLoss(nn.Module):
         self.loss_name = loss_name
 
     def forward(self, predicted: Tensor, truth: Tensor) -> Tensor:
-        """The weighted loss of (B, 1, H, W) heights."""
+        """Compute the weighted loss of heights (B, 1, H, W) in meters."""
         return self.loss_weight * height_loss(predicted, truth, self.kind, self.beta)

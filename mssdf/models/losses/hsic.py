@@ -4,19 +4,20 @@ from torch import Tensor
 
 
 def linear_hsic(first: Tensor, second: Tensor, valid: Tensor, eps: float = 1e-8) -> Tensor:
-    """Linear HSIC of standardized features over d squared: the mean squared cross-correlation.
+    """Compute the linear HSIC of standardized features over d squared.
 
-    ``||X^T Y||_F^2 / (n - 1)^2 / d^2`` with X, Y centered and divided by their sample standard
-    deviations, per dimension: between 0 and 1, whatever the width and scale.
+    It is the mean squared cross-correlation ``||X^T Y||_F^2 / (n - 1)^2 / d^2`` with X, Y centered
+    and divided by their sample standard deviations, per dimension: between 0 and 1, whatever the
+    width and scale.
 
     Args:
-        first: (n, d) features of one modality.
-        second: (n, d) features of the other at the same locations.
-        valid: (n,) bool, the rows that count.
-        eps: added to the variances.
+        first: features (n, d) of one modality.
+        second: features (n, d) of the other at the same locations.
+        valid: mask (n,) of the rows that count.
+        eps: number added to the variances.
 
     Returns:
-        Scalar, float32; 0 with fewer than two valid rows.
+        A scalar, float32; 0 with fewer than two valid rows.
     """
     weight = valid.unsqueeze(-1).float()
     count = weight.sum()

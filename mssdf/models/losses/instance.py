@@ -16,14 +16,14 @@ def instance_loss(
     """Tell a window in one view from all other windows in another, over several pairs of views.
 
     Args:
-        views: (G, d) features of each view of the same G windows.
-        present: (G,) bool for each view, false where a window lacks the view's modality.
+        views: features (G, d) of each view of the same G windows.
+        present: mask (G,) of each view, false where a window lacks the view's modality.
         pairs: indices of the views to compare.
-        anchors: (A,) indices of the windows to compute the loss of; all G if None.
+        anchors: indices (A,) of the windows to compute the loss of; None takes all G.
         temperature: divisor of the cosine similarities.
 
     Returns:
-        Scalar float32: the mean over pairs of the sum over anchors divided by the number of all
+        A scalar, float32: the mean over pairs of the sum over anchors divided by the number of all
         windows that count; with anchors, a part whose sum over disjoint anchors is the loss. 0
         without windows that have both views.
     """
@@ -38,6 +38,7 @@ def instance_loss(
             everyone if anchors is None else anchors,
             temperature=temperature,
         )
+
         # a window counts if there is another one to tell it from
         count = torch.where(both.sum() > 1, both.sum(), 0)
         total = total + loss.sum() / count.clamp(min=1)

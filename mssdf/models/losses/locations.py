@@ -14,9 +14,10 @@ class Locations(NamedTuple):
     """Locations drawn from the batch of all ranks, the same on every rank.
 
     Attributes:
-        indices: (K',) into this rank's B * N; meaningless where another rank has the window.
-        valid: (K',) bool, false where there were not enough eligible ones.
-        mine: (K',) bool, true where the window is this rank's.
+        indices: indices (K',) into this rank's B * N; meaningless where another rank has the
+            window.
+        valid: mask (K',), false where there were not enough eligible locations.
+        mine: mask (K',), true where the window is this rank's.
     """
 
     indices: Tensor
@@ -24,16 +25,16 @@ class Locations(NamedTuple):
     mine: Tensor
 
     def rows(self, *values: Tensor) -> Tensor:
-        """Values at the locations, side by side, from the ranks that have them.
+        """Gather values at the locations, side by side, from the ranks that have them.
 
         Every rank computes the same loss from them, so that the gradients arrive summed over
         ranks; DDP's average over ranks then makes them those of the loss itself.
 
         Args:
-            *values: (B, N, d_i) of this rank's windows.
+            *values: values (B, N, d_i) of this rank's windows.
 
         Returns:
-            (K', sum of d_i) float32.
+            Values (K', sum of d_i), float32.
         """
         picked = [value.flatten(0, 1)[self.indices].float() for value in values]
         return sum_with_gradient(torch.where(self.mine.unsqueeze(1), torch.cat(picked, dim=1), 0.0))
@@ -44,9 +45,10 @@ def sample_locations(eligible: Tensor, count: int, noise: Tensor | None = None) 
     """Draw locations uniformly among the eligible ones of all ranks, without replacement.
 
     Args:
-        eligible: (B, N) bool, of this rank's windows.
-        count: K, how many to draw at most.
-        noise: (B, N) random numbers in 0...1 that decide, of this rank's windows; drawn if None.
+        eligible: mask (B, N) of this rank's windows.
+        count: largest number K of locations to draw.
+        noise: random numbers (B, N) in 0...1 for this rank's windows, which decide; None draws
+            them.
 
     Returns:
         K' = min(K, B * N * ranks) locations. The shapes do not depend on the values.

@@ -1,4 +1,4 @@
-"""L_cls: which modality does a window's cls token come from? (method.md, section 6)."""
+"""L_cls: the modality that a window's cls token comes from (method.md, section 6)."""
 
 import torch
 import torch.nn.functional as F
@@ -8,14 +8,14 @@ from .reduction import masked_mean
 
 
 def modality_loss(logits: Tensor, present: Tensor) -> Tensor:
-    """Cross-entropy per window, averaged over the modalities that it has.
+    """Average the cross-entropy of each window over the modalities that it has.
 
     Args:
-        logits: (B, M, M), row m from modality m's cls token.
-        present: (B, M) bool.
+        logits: logits (B, M, M), row m from modality m's cls token.
+        present: mask (B, M) of the modalities that a window has.
 
     Returns:
-        (B,) float32; 0 for a window without modalities.
+        Mean cross-entropy of each window (B,), float32; 0 for a window without modalities.
     """
     labels = torch.arange(logits.shape[1], device=logits.device).expand(logits.shape[:2])
     entropy = F.cross_entropy(logits.float().transpose(1, 2), labels, reduction='none')

@@ -20,17 +20,17 @@ def patchify(image: Tensor, patch_size: int) -> Tensor:
 def normalized_patches(
     image: Tensor, valid: Tensor, patch_size: int, floor: float = 1e-3
 ) -> tuple[Tensor, Tensor]:
-    """Patches less their own mean, over their own standard deviation, over valid pixels.
+    """Normalize each patch by the mean and the standard deviation of its valid pixels.
 
     Args:
-        image: (B, C, H, W).
-        valid: (B, 1, H, W) bool.
+        image: values (B, C, H, W).
+        valid: mask (B, 1, H, W), true at pixels with data.
         patch_size: side of a patch in pixels.
         floor: smallest deviation to divide by, in the unit of ``image``: below it a patch counts
             as flat, and its noise is not blown up.
 
     Returns:
-        (B, N, p * p, C) targets and (B, N, p * p, 1) bool.
+        Targets (B, N, p * p, C) and a mask (B, N, p * p, 1), true at pixels with data.
     """
     patches = patchify(image.float(), patch_size)
     weight = patchify(valid, patch_size)
@@ -61,16 +61,16 @@ def reconstruct(
     predicted and nothing else.
 
     Args:
-        predicted: (B, N, p * p * C) predictions of all patches.
-        image: (B, C, H, W).
-        valid: (B, 1, H, W) bool.
-        mask: (B, N) bool, true at patches to replace.
+        predicted: predictions (B, N, p * p * C) of all patches.
+        image: true values (B, C, H, W).
+        valid: mask (B, 1, H, W), true at pixels with data.
+        mask: mask (B, N), true at patches to replace.
         patch_size: side of a patch in pixels.
-        floor: see :func:`normalized_patches`.
-        target: what was predicted, see :func:`masked_pixel_loss`.
+        floor: smallest deviation of a patch, see :func:`normalized_patches`.
+        target: kind of what was predicted, see :func:`masked_pixel_loss`.
 
     Returns:
-        (B, C, H, W) float32.
+        Values (B, C, H, W), float32.
     """
     grid = (image.shape[-2] // patch_size, image.shape[-1] // patch_size)
     true = patchify(image.float(), patch_size)
@@ -82,7 +82,7 @@ def reconstruct(
 
 
 def _statistics(patches: Tensor, weight: Tensor, floor: float) -> tuple[Tensor, Tensor, Tensor]:
-    """Mean and deviation of each patch's valid pixels, and what is left without the mean."""
+    """Compute mean and deviation of each patch's valid pixels, and the rest without the mean."""
     count = (weight.sum(dim=2, keepdim=True) * patches.shape[-1]).clamp(min=1)
     mean = (patches * weight).sum(dim=(2, 3), keepdim=True) / count
     centered = (patches - mean) * weight
@@ -94,13 +94,14 @@ def raw_patches(image: Tensor, valid: Tensor, patch_size: int) -> tuple[Tensor, 
     """Cut patches as they are.
 
     Args:
-        image: (B, C, H, W), normalized over the data set; a height is relative to its window's
-            median, over its fixed scale.
-        valid: (B, 1, H, W) bool.
+        image: values (B, C, H, W), normalized over the data set; a height is relative to its
+            window's median, over its fixed scale.
+        valid: mask (B, 1, H, W), true at pixels with data.
         patch_size: side of a patch in pixels.
 
     Returns:
-        (B, N, p * p, C) float32 targets, 0 where invalid, and (B, N, p * p, 1) bool.
+        Targets (B, N, p * p, C), float32, 0 where invalid, and a mask (B, N, p * p, 1), true at
+        pixels with data.
     """
     weight = patchify(valid, patch_size)
     return patchify(image.float(), patch_size).masked_fill(~weight, 0.0), weight
@@ -111,12 +112,13 @@ def patch_range(image: Tensor, valid: Tensor, patch_size: int) -> tuple[Tensor, 
     """Find the lowest and highest valid value of each patch.
 
     Args:
-        image: (B, C, H, W).
-        valid: (B, 1, H, W) bool.
+        image: values (B, C, H, W).
+        valid: mask (B, 1, H, W), true at pixels with data.
         patch_size: side of a patch in pixels.
 
     Returns:
-        (B, N) float32 each; plus and minus infinity for a patch without valid pixels.
+        Lowest and highest values (B, N), float32; plus and minus infinity for a patch without
+        valid pixels.
     """
     patches = patchify(image.float(), patch_size)
     weight = patchify(valid, patch_size)
@@ -134,22 +136,22 @@ def masked_pixel_loss(
     target: str = 'normalized',
     locations: Tensor | None = None,
 ) -> Tensor:
-    """Error per window, averaged over the valid pixels of each masked, valid patch.
+    """Average the error of each window over the valid pixels of its masked, valid patches.
 
     Args:
-        predicted: (B, Q, p * p * C).
-        image: (B, C, H, W).
-        valid: (B, 1, H, W) bool.
-        mask: (B, Q) bool, true at predictions of masked, valid patches.
+        predicted: predictions (B, Q, p * p * C).
+        image: true values (B, C, H, W).
+        valid: mask (B, 1, H, W), true at pixels with data.
+        mask: mask (B, Q), true at predictions of masked, valid patches.
         patch_size: side of a patch in pixels.
-        floor: see :func:`normalized_patches`.
-        target: ``'normalized'``, the squared error of patches normalized by their own mean and
-            deviation, or ``'raw'``, the smooth L1 error of patches as they are: heights, whose
+        floor: smallest deviation of a patch, see :func:`normalized_patches`.
+        target: ``'normalized'`` for the squared error of patches normalized by their own mean and
+            deviation, or ``'raw'`` for the smooth L1 error of patches as they are: heights, whose
             size means something.
-        locations: (B, Q) patches that the predictions are of; all N in raster order if None.
+        locations: indices (B, Q) of the predicted patches; None stands for all N in raster order.
 
     Returns:
-        (B,) float32; 0 for a window without such patches.
+        Mean error of each window (B,), float32; 0 for a window without such patches.
     """
     with torch.no_grad():
         if target == 'raw':

@@ -1,4 +1,4 @@
-"""Land covers of two dates agree where nothing changed and differ where something did."""
+"""Agreement of the land covers of two dates where nothing changed."""
 
 import torch
 import torch.nn.functional as F
@@ -8,18 +8,20 @@ from torch import Tensor
 def semantic_consistency_loss(
     first: Tensor, second: Tensor, changed: Tensor, ignore_index: int = 255
 ) -> Tensor:
-    """Cosine similarity of the class distributions: towards 1 if unchanged, 0 if changed.
+    """Pull the class distributions together where nothing changed, and apart elsewhere.
 
+    Their cosine similarity goes towards 1 at unchanged pixels and towards 0 at changed ones.
     Source: arXiv 2108.06103, section III-D.
 
     Args:
-        first: (B, K, h, w) logits of the first date.
-        second: (B, K, h, w) logits of the second.
-        changed: (B, H, W) 0, 1 or ``ignore_index``; taken at the logits' resolution (nearest).
-        ignore_index: pixels that do not count.
+        first: logits (B, K, h, w) of the first date.
+        second: logits (B, K, h, w) of the second date.
+        changed: labels (B, H, W), 0, 1 or ``ignore_index``, taken at the logits' resolution
+            (nearest).
+        ignore_index: label of pixels that do not count.
 
     Returns:
-        Scalar float32, 0 if no pixel counts.
+        A scalar, float32; 0 if no pixel counts.
     """
     labels = F.interpolate(changed[:, None].float(), size=first.shape[2:], mode='nearest')[:, 0]
     similarity = F.cosine_similarity(

@@ -1,4 +1,4 @@
-"""A loss that is not finite stops training before the step."""
+"""The end of training at a loss that is not finite."""
 
 from collections.abc import Mapping, Sequence
 
@@ -18,7 +18,8 @@ def check_finite(mean_loss: Tensor, losses: Mapping[str, Tensor], files: Sequenc
         files: files of this rank's batch.
 
     Raises:
-        NonFiniteLossError: with the terms and files of this rank, on every rank.
+        NonFiniteLossError: if it is not finite; it names the terms and files of this rank, and is
+            raised on every rank.
     """
     if torch.isfinite(mean_loss):
         return

@@ -36,7 +36,7 @@ def refuse_ramps(ramps: dict | None) -> None:
     """Refuse the ramps of an earlier version's config, unless there are none.
 
     Raises:
-        ValueError: with what replaces them.
+        ValueError: if there are ramps; it says what replaces them.
     """
     wanted = {name: ramp for name, ramp in (ramps or {}).items() if ramp is not None}
     if wanted:

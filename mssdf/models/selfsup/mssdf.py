@@ -204,8 +204,8 @@ class MSSDF(Student):
         The log has means over the ranks, as one process with the whole batch would have it.
 
         Raises:
-            NonFiniteLossError: with the terms and files of this rank, on every rank, before the
-                step.
+            NonFiniteLossError: on every rank, before the step; it names the terms and files of
+                this rank.
         """
         values = {name: value for name, value in losses.items() if name != 'files'}
         loss, log = super().parse_losses(values)

@@ -1,4 +1,4 @@
-"""The terms between two modalities, over a bounded draw of locations (method.md, section 6)."""
+"""L_align and L_hsic over a bounded draw of locations (method.md, section 6)."""
 
 from dataclasses import dataclass, field
 from itertools import combinations
@@ -13,6 +13,7 @@ from mssdf.distributed import (
     rank_and_world_size,
     sum_over_ranks,
 )
+from mssdf.utils.options import check_choice, check_positive
 
 from ..losses.alignment import info_nce, location_info_nce
 from ..losses.hsic import linear_hsic
@@ -24,25 +25,29 @@ CHOICES = dict(features=('predicted', 'encoder'), negatives=('all', 'location'))
 
 @dataclass(frozen=True)
 class PairwiseOptions:
-    """Settings of L_align and L_hsic.
+    """Options of L_align and L_hsic.
 
     Attributes:
-        features: ``'predicted'`` takes the tokens predicted for all locations, as the paper;
-            ``'encoder'`` the encoder's tokens where both modalities are visible.
-        negatives: ``'all'`` takes negatives from everywhere, as the paper; ``'location'`` from the
-            same location of other windows, so that position tells nothing.
+        features: features that are compared: ``'predicted'`` for the tokens predicted for all
+            locations, as in the paper; ``'encoder'`` for the encoder's tokens where both
+            modalities are visible.
+        negatives: source of L_align's negatives: ``'all'`` for everywhere, as in the paper;
+            ``'location'`` for the same location of other windows, so that position tells nothing.
         num_locations: number of locations per window and step: with ``'all'`` on average, drawn
             from the whole batch; with ``'location'`` the same ones in all windows.
         max_rows: largest number of locations of the whole batch that ``'all'`` and L_hsic take.
         temperature: divisor of L_align's cosine similarities.
         projector: width of the projections that L_align compares, by a network for each modality;
             None compares the features themselves.
-        centered: compare what is left of L_align's features without their mean over the window,
-            so that knowing the window tells nothing either: with ``'location'``, negatives are
-            all of other windows.
-        flat: for heights, the range in meters within which a patch counts as flat. With
-            ``'location'``, windows that are both flat at a location are no negatives there: their
-            heights don't tell them apart.
+        centered: whether L_align's features are compared without their mean over the window, so
+            that knowing the window tells nothing either: with ``'location'``, all negatives are
+            of other windows.
+        flat: range in meters within which a patch of heights counts as flat, for each such
+            modality. With ``'location'``, windows that are both flat at a location are no
+            negatives there: their heights don't tell them apart.
+
+    Raises:
+        ValueError: for a value that is not allowed, naming its key.
     """
 
     features: str = 'predicted'
@@ -55,26 +60,16 @@ class PairwiseOptions:
     flat: dict[str, float] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        """Check the values.
-
-        Raises:
-            ValueError: for a value that is not allowed, naming its key.
-        """
         for name, choices in CHOICES.items():
-            if getattr(self, name) not in choices:
-                raise ValueError(
-                    f'pairwise.{name} must be one of {choices}, found {getattr(self, name)!r}'
-                )
+            check_choice(f'pairwise.{name}', getattr(self, name), choices)
         for name, least in (('num_locations', 1), ('max_rows', 2)):
             if getattr(self, name) < least:
                 raise ValueError(
                     f'pairwise.{name}: expected at least {least}, found {getattr(self, name)}'
                 )
-        if self.temperature <= 0 or (self.projector is not None and self.projector < 1):
-            raise ValueError(
-                'pairwise: expected a positive temperature and projector, found '
-                f'{self.temperature} and {self.projector}'
-            )
+        check_positive('pairwise.temperature', self.temperature)
+        if self.projector is not None:
+            check_positive('pairwise.projector', self.projector)
         if min(self.flat.values(), default=0) < 0:
             raise ValueError(f'pairwise.flat: expected meters of at least 0, found {self.flat}')
 
@@ -92,12 +87,13 @@ def pairwise_terms(
     """Compute L_align and L_hsic, averaged over the pairs of modalities that each window has.
 
     Args:
-        features: (B, N, D) features of each modality, which L_hsic compares.
-        eligible: (B, N) bool, locations of each modality that may be drawn.
-        options: settings of the terms.
-        noise: (B, N) random numbers in 0...1 from which the locations are drawn.
-        projected: (B, N, d) features of each modality that L_align compares; ``features`` if None.
-        flat: (B, N) bool, patches of a modality that are flat.
+        features: features (B, N, D) of each modality, which L_hsic compares.
+        eligible: mask (B, N) of each modality's locations that may be drawn.
+        options: options of the terms.
+        noise: random numbers (B, N) in 0...1 from which the locations are drawn.
+        projected: features (B, N, d) of each modality that L_align compares; None takes
+            ``features``.
+        flat: mask (B, N) of the patches of a modality that are flat.
         align: whether to compute ``'align'``.
         hsic: whether to compute ``'hsic'``.
 
@@ -109,27 +105,36 @@ def pairwise_terms(
     projected = features if projected is None else projected
     if options.centered:
         projected = {name: center(values, eligible[name]) for name, values in projected.items()}
-    pairs = list(combinations(features, 2))
-    both = {pair: eligible[pair[0]] & eligible[pair[1]] for pair in pairs}
+
+    # a window counts once, however many pairs of modalities it has
+    both = {
+        (first, second): eligible[first] & eligible[second]
+        for first, second in combinations(features, 2)
+    }
     pairs_of_window = torch.stack([mask.any(dim=1) for mask in both.values()]).sum(dim=0)
     share = 1.0 / pairs_of_window.clamp(min=1)  # (B,)
     if noise is None:
         noise = torch.rand(share.shape[0], next(iter(both.values())).shape[1], device=share.device)
 
+    by_location = align and options.negatives == 'location'
+    by_rows = (align and not by_location, hsic)
     found: dict[str, list[tuple[Tensor, Tensor]]] = {}
     for number, ((first, second), mask) in enumerate(both.items()):
         # each pair draws for itself: numbers shifted round the circle are as random
         shifted = (noise + number * GOLDEN) % 1.0
-        by_location = align and options.negatives == 'location'
+
+        # the same locations of all windows
         if by_location:
             pair = (projected[first], projected[second])
             level = [values for name, values in (flat or {}).items() if name in (first, second)]
             value = align_by_location(*pair, mask, share, shifted, options, level)
             found.setdefault('align', []).append(value)
-        if hsic or (align and not by_location):
+
+        # any locations of the batch, in one draw for both terms
+        if any(by_rows):
             values = (features[first], features[second], projected[first], projected[second])
-            wanted = (align and not by_location, hsic)
-            for name, value in terms_of_rows(values, mask, share, shifted, options, wanted).items():
+            rows = terms_of_rows(values, mask, share, shifted, options, by_rows)
+            for name, value in rows.items():
                 found.setdefault(name, []).append(value)
 
     return {
@@ -140,14 +145,14 @@ def pairwise_terms(
 
 
 def center(features: Tensor, eligible: Tensor) -> Tensor:
-    """Take from features what their window is as a whole.
+    """Subtract from features their mean over the window's eligible locations.
 
     Args:
-        features: (B, N, d), anything where not eligible.
-        eligible: (B, N) bool.
+        features: features (B, N, d), anything where not eligible.
+        eligible: mask (B, N) of the locations that count.
 
     Returns:
-        (B, N, d) float32: features less their mean over the window's eligible locations.
+        Features (B, N, d), float32.
     """
     features = features.float()
     weight = eligible.unsqueeze(-1)
@@ -167,13 +172,13 @@ def align_by_location(
     """Sum L_align over drawn locations, with negatives from the same location.
 
     Args:
-        first: (B, N, d) features of one modality.
-        second: (B, N, d) features of the other.
-        mask: (B, N) bool, locations that both have.
-        share: (B,) weight of each window.
-        noise: (B, N) random numbers; those of the first window of all ranks decide.
-        options: settings.
-        flat: (B, N) bool for each modality of which two flat patches are no negatives.
+        first: features (B, N, d) of one modality.
+        second: features (B, N, d) of the other.
+        mask: mask (B, N) of the locations that both have.
+        share: weight (B,) of each window.
+        noise: random numbers (B, N); those of the first window of all ranks decide.
+        options: options of the term.
+        flat: mask (B, N) of flat patches, for each modality of which two are no negatives.
 
     Returns:
         The weighted sum over this rank's anchors times the number of ranks, and the sum of the
@@ -215,12 +220,12 @@ def terms_of_rows(
     """Sum L_align with all negatives, and L_hsic, over rows drawn from the whole batch.
 
     Args:
-        values: (B, N, D) features of both modalities and (B, N, d) their projections.
-        mask: (B, N) bool, locations that both have.
-        share: (B,) weight of each window.
-        noise: (B, N) random numbers that decide on the draw.
-        options: settings.
-        wanted: whether to compute ``'align'``, and ``'hsic'``.
+        values: features (B, N, D) of both modalities, and their projections (B, N, d).
+        mask: mask (B, N) of the locations that both have.
+        share: weight (B,) of each window.
+        noise: random numbers (B, N) that decide on the draw.
+        options: options of the terms.
+        wanted: whether to compute ``'align'``, and whether ``'hsic'``.
 
     Returns:
         Weighted sum and sum of weights of each term, the same on every rank.

@@ -56,12 +56,14 @@ def scheduled_values(
         )
         for name, weight in configured.items()
     }
+
     found['masking.p'] = Scheduled(
         partial(setattr, preprocessor, 'cross_modal_ratio'),
         configured=preprocessor.cross_modal_ratio,
         log_name='p_cross',
         used=preprocessor.target is not None,
     )
+
     found['teacher.momentum'] = Scheduled(
         partial(setattr, teacher, 'momentum'),
         configured=MOMENTUM,

@@ -131,7 +131,7 @@ class Student(BaseSelfSupervisor):
         queries: Queries | None = None,
         length: int | None = None,
     ) -> dict[str, Tensor]:
-        """Fuse the visible tokens and decode every modality.
+        """Decode every modality from the fused visible tokens.
 
         Args:
             encoded: output of :meth:`encode`.
