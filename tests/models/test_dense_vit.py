@@ -4,7 +4,12 @@ import pytest
 import torch
 from mmpretrain.models import VisionTransformer
 
-from mssdf.models import DenseVisionTransformer, MultiModalVisionTransformer, SimpleFPN
+from mssdf.models import (
+    DenseVisionTransformer,
+    MaskedVisionTransformer,
+    MultiModalVisionTransformer,
+    SimpleFPN,
+)
 from mssdf.models.utils.window_attention import merge_windows, partition_windows
 
 from .tiny import ARCH
@@ -88,6 +93,40 @@ def test_activation_checkpointing_changes_nothing(plain):
         sum(level.square().mean() for level in dense(torch.randn(2, 3, 64, 64))).backward()
         gradients.append([parameter.grad for parameter in dense.parameters()])
     assert same(*gradients)
+
+
+FAMILY = [
+    MaskedVisionTransformer,
+    DenseVisionTransformer,
+    lambda **extra: MultiModalVisionTransformer(dict(rgb=3), **extra),
+]
+
+
+@pytest.mark.parametrize('build', FAMILY)
+@pytest.mark.parametrize('size', [(64, 64), (32, 96)])
+def test_encode_means_the_same_in_all_of_them(build, size):
+    """Patch tokens with positions in, the normed tokens of the last layer out."""
+    torch.manual_seed(3)
+    vit = build(arch=ARCH, img_size=64, out_type='raw')
+    plain = VisionTransformer(arch=ARCH, img_size=64, out_type='raw')
+    plain.load_state_dict(vit.state_dict())
+    image = torch.randn(2, 3, *size)
+    patches, grid = vit.embed(image)
+    torch.testing.assert_close(vit.encode(vit.add_positions(patches, grid)), plain(image)[-1])
+    torch.testing.assert_close(vit(image), plain(image))
+
+
+def test_layers_with_windows_ask_for_the_grid(plain):
+    dense = DenseVisionTransformer(**settings(window_size=2, global_blocks=[2]))
+    patches, grid = dense.embed(torch.randn(1, 3, 64, 64))
+    tokens = dense.add_positions(patches, grid)
+    expected = dense.levels(patches, grid)[-1]
+    torch.testing.assert_close(dense.encode(tokens, grid=grid), expected)
+    with pytest.raises(ValueError, match='window_size: expected a grid .* found no grid'):
+        dense.encode(tokens)
+    mask = torch.ones(tokens.shape[:2], dtype=torch.bool)
+    with pytest.raises(ValueError, match='window_size: .* no key mask with it, found a key mask'):
+        dense.encode(tokens, mask, grid=grid)
 
 
 @pytest.mark.parametrize(

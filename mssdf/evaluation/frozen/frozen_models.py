@@ -66,7 +66,7 @@ class FrozenViT:
             assert self.embedding is not None
             patches = self.embedding(modality, image, self.vit.patch_embed)
         side = image.shape[-1] // patch
-        tokens = self.vit.encode(patches, (side, side))[-1]  # (B, E + N, D)
+        tokens = self.vit.encode(self.vit.add_positions(patches, (side, side)))  # (B, E + N, D)
         extra = self.vit.num_extra_tokens
         pooled = dict(mean=tokens[:, extra:].mean(dim=1))
         if extra:

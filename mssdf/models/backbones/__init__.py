@@ -3,5 +3,11 @@
 from .dense_vit import DenseVisionTransformer
 from .masked_vit import MaskedVisionTransformer
 from .multi_modal_vit import MultiModalVisionTransformer
+from .token_vit import TokenVisionTransformer
 
-__all__ = ['DenseVisionTransformer', 'MaskedVisionTransformer', 'MultiModalVisionTransformer']
+__all__ = [
+    'DenseVisionTransformer',
+    'MaskedVisionTransformer',
+    'MultiModalVisionTransformer',
+    'TokenVisionTransformer',
+]

@@ -132,8 +132,8 @@ class MultiModalVisionTransformer(DenseVisionTransformer):
             [self.embedding(name, part, self.patch_embed) for name, part in parts.items()]
         )  # (M * B, N, D)
         weights = self.present(parts)
-        outputs = self.encode(patches, grid)
-        fused = [self._fuse(index, tokens, weights) for index, tokens in enumerate(outputs)]
+        levels = self.levels(patches, grid)
+        fused = [self._fuse(index, tokens, weights) for index, tokens in enumerate(levels)]
         return tuple(self._format_output(tokens, grid) for tokens in fused)
 
     def _fuse(self, index: int, tokens: Tensor, weights: Tensor) -> Tensor:

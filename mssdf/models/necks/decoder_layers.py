@@ -1,6 +1,7 @@
 """The stack of transformer layers that both decoders are made of."""
 
 from mmengine.model import BaseModule
+from mmpretrain.models.backbones.vision_transformer import TransformerEncoderLayer
 from torch import Tensor, nn
 
 from ..utils.attention import EncoderLayer
@@ -27,9 +28,9 @@ class DecoderLayers(BaseModule):
             raise ValueError(
                 f'num_heads: expected a divisor of embed_dims={embed_dims}, found {num_heads}'
             )
-        norm_cfg = dict(type='LN', eps=1e-6)
+        hidden, norm = int(mlp_ratio * embed_dims), dict(type='LN', eps=1e-6)
         self.layers = nn.ModuleList(
-            EncoderLayer(embed_dims, num_heads, int(mlp_ratio * embed_dims), norm_cfg=norm_cfg)
+            EncoderLayer(TransformerEncoderLayer(embed_dims, num_heads, hidden, norm_cfg=norm))
             for _ in range(num_layers)
         )
         self.norm = nn.LayerNorm(embed_dims, eps=1e-6)

@@ -1,6 +1,6 @@
 """Helpers shared by the models."""
 
-from .attention import EncoderLayer, checkpoint_layers, safe_key_mask, take_key_masks
+from .attention import EncoderLayer, checkpoint_layers, safe_key_mask
 from .ema import update_ema
 from .positions import gather_tokens, sincos_positions, visible_indices
 
@@ -10,7 +10,6 @@ __all__ = [
     'gather_tokens',
     'safe_key_mask',
     'sincos_positions',
-    'take_key_masks',
     'update_ema',
     'visible_indices',
 ]
