@@ -52,11 +52,11 @@ class MultiModalRasterDataset(WindowDataset):
         scenes: None looks for files ``NAME<suffix>`` in a folder (see ``index``). Else a list of
             ``dict(name=…, rgb='a.tif', dsm=dict(path='b.tif', bands=[1]))``, or the path of a JSON,
             YAML or CSV file of that content.
-        windows: where windows are cut and which are used; the keys of
+        windows: places of windows and the condition of their use; the keys of
             :class:`~mssdf.rasters.windows.WindowOptions`.
         reading: attempts and limits of reading; the keys of
             :class:`~mssdf.datasets.options.ReadingOptions`.
-        index: where scenes are looked for, and where their index is kept; the keys of
+        index: folders of scenes and of their index; the keys of
             :class:`~mssdf.datasets.options.IndexOptions`.
         seed: number that, with the epoch and the index, decides everything random about a sample.
         pipeline: transforms, or their configs.

@@ -33,7 +33,7 @@ def _check_share(max_failed_share: float) -> None:
 
 @dataclass(frozen=True)
 class ReadingOptions:
-    """How rasters are read, and how many may fail; the config's group ``reading``.
+    """The attempts and limits of reading rasters; the config's group ``reading``.
 
     Attributes:
         attempts: number of attempts, 1...10, before a read counts as failed. A file that has failed
@@ -63,7 +63,7 @@ class ReadingOptions:
 
 @dataclass(frozen=True)
 class IndexOptions:
-    """Where scenes are looked for, and where their index is kept; the config's group ``index``.
+    """The folders of scenes and of their index; the config's group ``index``.
 
     Attributes:
         folder: sub-folder of ``data_root`` with the files ``NAME<suffix>``, where scenes are not
@@ -79,7 +79,7 @@ class IndexOptions:
 
 @dataclass(frozen=True)
 class ShardReadingOptions:
-    """How shards are read, and how many may fail; the group ``reading`` of a dataset of shards.
+    """The limits of reading shards; the group ``reading`` of a dataset of shards.
 
     Attributes:
         max_failed_share: largest share of shards, and of reads, that may fail before an error stops
@@ -107,7 +107,7 @@ class ShardReadingOptions:
 
 @dataclass(frozen=True)
 class ShardIndexOptions:
-    """Where shards and their index lie; the group ``index`` of a dataset of shards.
+    """The folders of shards and of their index; the group ``index`` of a dataset of shards.
 
     Attributes:
         folder: sub-folder of ``data_root`` with the shards and their index.

@@ -1,4 +1,4 @@
-"""What a sampler hands to a dataset: which sample, in which epoch."""
+"""The index that a sampler hands to a dataset: a sample and its epoch."""
 
 from typing import NamedTuple
 

@@ -44,7 +44,7 @@ class ShardDataset(WindowDataset):
             effect.
         reading: limits of reading, and options of object storage; the keys of
             :class:`~mssdf.datasets.options.ShardReadingOptions`.
-        index: where shards and their index lie; the keys of
+        index: folders of shards and of their index; the keys of
             :class:`~mssdf.datasets.options.ShardIndexOptions`.
         seed: number that, with the epoch and the index, decides everything random about a sample.
         pipeline: transforms, or their configs.
@@ -119,6 +119,7 @@ class ShardDataset(WindowDataset):
             max_open_files=self.reading.max_open_files,
             threads=self.reading.storage_threads,
         )
+
         index = self._reader.index
         self._check_window(index.window)
         self._bands: dict[str, NDArray[np.int64] | None] = {}
@@ -140,6 +141,7 @@ class ShardDataset(WindowDataset):
             self._bands[name] = None if bands == stored else np.array(bands) - 1
             self.num_bands[name] = len(bands)
             self.dtypes[name] = settings.dtype or index.dtypes[name]
+
         self._ends = np.cumsum(index.samples)
         paths = [self._reader.path(shard) for shard in range(len(index.files))]
         self._failures = FailureLog(paths, self.reading.max_failed_share)
@@ -161,7 +163,7 @@ class ShardDataset(WindowDataset):
         return int(self._ends[-1])
 
     def __getitems__(self, indices: Sequence[int | SampleIndex]) -> list[Any]:
-        """The samples of a batch, which a data loader asks for at once.
+        """Read the samples of a batch, which a data loader asks for at once.
 
         Their windows are asked for before the first one is waited for: from object storage, whose
         answers take long to begin, by several threads; from a disk by advice to the system.
@@ -181,11 +183,11 @@ class ShardDataset(WindowDataset):
             self._ahead.clear()
 
     def read_window(self, index: int) -> dict[str, Any] | None:
-        """Images and validity of a window, without the pipeline.
+        """Read images and validity of a window, without the pipeline.
 
         Returns:
-            The pipeline's input less ``rng``; None when the shard is unreadable (which counts), or
-            the window has none of the modalities.
+            The pipeline's input without ``rng``; None if the shard is unreadable, which is counted,
+            or the window has none of the modalities.
         """
         self.full_init()
         self._set_up_process()
@@ -220,6 +222,7 @@ class ShardDataset(WindowDataset):
         except BrokenShardError as error:
             self._failures.note(self._reader.path(shard), error)
             return None
+
         images: dict[str, NDArray] = {}
         valid: dict[str, NDArray[np.bool_]] = {}
         for name, bands in self._bands.items():
@@ -229,10 +232,11 @@ class ShardDataset(WindowDataset):
                 # A copy: it may be written to, and the mapped file may be closed.
                 images[name] = np.array(planes, dtype=self.dtypes[name])
                 valid[name] = stored['valid'][name]
-            else:
+            else:  # a batch has all modalities of the config
                 size = self._reader.index.window
                 images[name] = np.zeros((self.num_bands[name], *size), dtype=self.dtypes[name])
                 valid[name] = np.zeros(size, dtype=bool)
+
         if not any(name in stored['images'] for name in self._bands):
             return None
         files = {name: stored['files'][name] for name in self._bands if name in stored['files']}

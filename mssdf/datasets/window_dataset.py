@@ -78,26 +78,26 @@ class WindowDataset(Dataset, ABC):
 
     @abstractmethod
     def __len__(self) -> int:
-        """Samples per epoch."""
+        """Count the samples of an epoch."""
 
     @abstractmethod
     def _choose(self, index: int, rng: np.random.Generator, first: bool) -> Any:
-        """Which window a sample is: at first that of the index, after a failure another one."""
+        """Choose the window of a sample: first that of the index, after a failure another one."""
 
     @abstractmethod
     def _read(self, chosen: Any) -> dict[str, Any] | None:
-        """The pipeline's input less ``rng``; None when the window cannot be had."""
+        """Read the pipeline's input without ``rng``; None if the window cannot be had."""
 
     @abstractmethod
     def _name(self, chosen: Any) -> str:
-        """What an error calls a window."""
+        """Name a window for an error."""
 
     def __getitem__(self, index: int | SampleIndex) -> Any:
-        """One sample.
+        """Read and transform a sample.
 
         Args:
-            index: with :class:`SampleIndex` the sample is a function of (seed, epoch, index); with
-                a plain int the epoch is drawn from NumPy's global state.
+            index: number of the sample and its epoch, of which the sample is a function together
+                with the seed; for a number alone the epoch is drawn from NumPy's global state.
         """
         self.full_init()
         self._set_up_process()
@@ -106,6 +106,8 @@ class WindowDataset(Dataset, ABC):
         else:
             epoch = int(np.random.randint(2**31))
         index = self._check_index(int(index))
+
+        # all draws are of the sample's own generator: no worker's state has a part in it
         rng = np.random.default_rng([self.seed, epoch, index])
         failed_before = self._failures.reads['failed']
         unread = 0
@@ -118,6 +120,7 @@ class WindowDataset(Dataset, ABC):
             sample = self.pipeline(dict(results, rng=rng))
             if sample is not None:
                 return sample
+
         raise RuntimeError(
             f'no usable sample in {MAX_DRAWS} draws (index {index}, epoch {epoch}): '
             f'{self._failures.reads["failed"] - failed_before} reads failed, {unread} windows were '

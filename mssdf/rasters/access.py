@@ -47,7 +47,7 @@ def is_network(path: str) -> bool:
 
 
 def local_part(path: str) -> str:
-    """The local file that a path leads to: itself, or an archive; '' if it leads to a server."""
+    """Find the local file of a path: itself, or an archive; '' if it leads to a server."""
     if is_network(path):
         return ''
     if not SYSTEM.match(path):
@@ -61,7 +61,7 @@ def local_part(path: str) -> str:
 
 
 def drivers_of(path: str) -> list[str]:
-    """Names of the GDAL drivers that may open a path."""
+    """List the names of the GDAL drivers that may open a path."""
     drivers = DRIVERS.get(PurePath(path).suffix.lower())
     chosen = list(drivers) if drivers else list(_self_contained())
     return [*chosen, 'VRT'] if allowed('vrt') and 'VRT' not in chosen else chosen

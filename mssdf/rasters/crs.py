@@ -67,7 +67,7 @@ def same_coordinates(first: str, second: str) -> bool:
 
 @lru_cache(maxsize=1024)
 def horizontal_crs(wkt: str) -> str:
-    """Well-known text of the horizontal part of a CRS, of two dimensions.
+    """Extract the well-known text of the horizontal part of a CRS, of two dimensions.
 
     PROJ may forget the code by which an authority knows the part.
 
@@ -79,7 +79,7 @@ def horizontal_crs(wkt: str) -> str:
 
 
 def meters_per_unit(wkt: str) -> float | None:
-    """Meters per unit of a plane CRS, projected or local; None for degrees and for no plane.
+    """Look up the meters per unit of a plane CRS; None for degrees and for no plane.
 
     Raises:
         CRSError: when the text is no CRS.
@@ -100,7 +100,7 @@ def is_local(wkt: str) -> bool:
 
 
 def turn_in_units(wkt: str) -> float | None:
-    """Length of a full turn of longitude in units of a geographic CRS; None for any other.
+    """Compute a full turn of longitude in units of a geographic CRS; None for any other.
 
     Raises:
         CRSError: when the text is no CRS.
@@ -114,7 +114,7 @@ def turn_in_units(wkt: str) -> float | None:
 
 
 def describe_crs(wkt: str) -> str:
-    """A CRS in a few words, for messages."""
+    """Describe a CRS in a few words, for messages."""
     if not wkt:
         return 'no CRS'
     crs = CRS.from_wkt(wkt)
@@ -124,7 +124,7 @@ def describe_crs(wkt: str) -> str:
 
 @lru_cache(maxsize=1024)
 def _horizontal(wkt: str) -> dict[str, Any]:
-    """The horizontal part of a CRS, of two dimensions, as PROJ's JSON."""
+    """Extract the horizontal part of a CRS, of two dimensions, as PROJ's JSON."""
     part = _as_json(wkt)
     while part['type'] in ('CompoundCRS', 'BoundCRS'):
         part = part['components'][0] if part['type'] == 'CompoundCRS' else part['source_crs']
@@ -142,7 +142,7 @@ def _as_json(wkt: str) -> dict[str, Any]:
 
 
 def _flat(part: dict[str, Any]) -> dict[str, Any]:
-    """A CRS less its heights, and with them the name by which an authority knows it."""
+    """Strip a CRS of its heights, and of the name by which an authority knows it with them."""
     axes = part['coordinate_system']['axis']
     if len(axes) < 3 or axes[2]['direction'] not in ('up', 'down'):
         return part
@@ -189,7 +189,7 @@ def _plain(name: str) -> str:
 
 
 def _meridian(base: Mapping[str, Any]) -> float:
-    """Longitude of the prime meridian in radians."""
+    """Read the longitude of the prime meridian in radians."""
     frame = base.get('datum') or base.get('datum_ensemble') or {}
     meridian = base.get('prime_meridian') or frame.get('prime_meridian') or {}
     longitude = meridian.get('longitude', 0.0)
@@ -199,7 +199,7 @@ def _meridian(base: Mapping[str, Any]) -> float:
 
 
 def _projection(part: Mapping[str, Any]) -> dict[str, float]:
-    """Method and parameters of a projection, those of zero left out; radians, meters and ratios."""
+    """Read method and non-zero parameters of a projection, in radians, meters and ratios."""
     conversion = part.get('conversion')
     if conversion is None:
         return {}
@@ -215,11 +215,11 @@ def _projection(part: Mapping[str, Any]) -> dict[str, float]:
 
 
 def _unit(unit: str | Mapping[str, Any]) -> float:
-    """A unit in radians, meters or one."""
+    """Convert a unit to radians, meters or one."""
     return UNITS[unit] if isinstance(unit, str) else float(unit['conversion_factor'])
 
 
 def _directions(part: Mapping[str, Any]) -> tuple[str, ...]:
-    """Directions of GDAL's x and y."""
+    """Find the directions of GDAL's x and y."""
     found = tuple(axis['direction'] for axis in part['coordinate_system']['axis'][:2])
     return ('east', 'north') if found == ('north', 'east') else found

@@ -1,4 +1,4 @@
-"""Files that cannot be read: named once, counted, and too many of them stop the training."""
+"""Failures of reading: files are named once and counted, and too many stop the training."""
 
 import logging
 import os
@@ -20,11 +20,11 @@ class UnreadableDataError(RuntimeError):
 
 
 class FailureLog:
-    """Counts failed files and reads, across the workers of one data loader.
+    """A count of failed files and reads, across the workers of one data loader.
 
     Args:
-        paths: all files that may be read.
-        max_failed_share: of the files, and of the reads, that may fail.
+        paths: paths of all files that may be read.
+        max_failed_share: largest share of the files, and of the reads, that may fail, 0...1.
     """
 
     def __init__(self, paths: Sequence[str], max_failed_share: float) -> None:
@@ -39,20 +39,20 @@ class FailureLog:
         self._reads = torch.zeros(MAX_WORKERS, 3, dtype=torch.int64).share_memory_()
 
     def count_read(self) -> None:
-        """A read is about to happen. Each worker has a row of its own: no lock is needed."""
-        self._reads.numpy()[self._row(), 0] += 1
+        """Count a read that is about to happen."""
+        self._reads.numpy()[self._row(), 0] += 1  # a row per worker needs no lock
 
     def note(self, path: str, reason: object, *, read: bool = True) -> None:
-        """A file could not be read.
+        """Count a file that could not be read, and name it the first time.
 
         Args:
-            path: of the file.
-            reason: what was wrong.
+            path: path of the file.
+            reason: cause of the failure.
             read: whether this was one of the reads that :meth:`count_read` counts; files that
                 cannot be opened at the start are none.
 
         Raises:
-            UnreadableDataError: when too many have failed.
+            UnreadableDataError: if too many have failed.
         """
         if read:
             self._reads.numpy()[self._row(), 1] += 1
@@ -62,7 +62,7 @@ class FailureLog:
         self.check()
 
     def note_recovery(self, path: str, attempt: int, reason: object) -> None:
-        """A file was read after all; counted, and named the first time."""
+        """Count a file that was read at a later attempt, and name it the first time."""
         self._reads.numpy()[self._row(), 2] += 1
         self._name_once(
             self._recoverer, path, f'{path} was read at attempt {attempt}, before that: {reason}'
@@ -90,7 +90,7 @@ class FailureLog:
 
     @property
     def reads(self) -> dict[str, int]:
-        """How many reads there were, how many failed and how many were good at a later attempt."""
+        """Numbers of reads: all, failed, and recovered at a later attempt."""
         counts = self._reads.sum(dim=0).tolist()
         return dict(zip(('all', 'failed', 'recovered'), counts, strict=True))
 

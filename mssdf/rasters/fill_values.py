@@ -36,7 +36,7 @@ def count_fills(
         values: (H, W), those stored times ``scale`` plus ``offset``.
         valid: (H, W).
         scale: factor that the values were multiplied by.
-        offset: what was added to them.
+        offset: number that was added to them.
 
     Returns:
         Number of pixels by value as stored, less those without any.
@@ -99,7 +99,7 @@ def _find(raster: DatasetReader, source: BandSource) -> dict[float, float]:
 
 
 def _windows(height: int, width: int) -> Iterator[tuple[int, int, int, int]]:
-    """Windows that cover a raster, or as many as are read of a large one."""
+    """List windows that cover a raster, or as many as are read of a large one."""
     count = int((SAMPLED // SIDE**2) ** 0.5)
     whole = height * width <= SAMPLED
     rows, cols = (
@@ -132,7 +132,7 @@ def _has_blank_edge(raster: DatasetReader, source: BandSource) -> bool:
 
 
 def describe_fills(found: Mapping[str, Mapping[float, float]], option: str) -> str | None:
-    """Say which files take fill values for heights, and what leaves them out.
+    """Describe which files take fill values for heights, and the setting that leaves them out.
 
     Args:
         found: shares of :func:`find_fills` by path.

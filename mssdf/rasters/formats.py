@@ -12,7 +12,7 @@ SAMPLE_DTYPES = ('uint8', 'uint16', 'int16')
 
 
 def common_dtype(dtypes: Iterable[str]) -> str:
-    """Name of the type of samples that holds the values of all files."""
+    """Find the type of samples that holds the values of all files."""
     common = np.result_type(*dtypes)
     return common.name if common.name in SAMPLE_DTYPES else 'float32'
 
@@ -24,7 +24,7 @@ def some(paths: Sequence[str], number: int = 10) -> str:
 
 
 def differing_types(kinds: Iterable[tuple[str, str]]) -> str | None:
-    """Say which types the files have.
+    """Describe which types the files have.
 
     Args:
         kinds: type and path of each file.
@@ -45,7 +45,7 @@ def differing_types(kinds: Iterable[tuple[str, str]]) -> str | None:
 
 
 def converted_units(sources: Iterable[BandSource]) -> str | None:
-    """Say which files have heights that are converted to meters; None where none has.
+    """Describe which files have heights that are converted to meters; None where none has.
 
     Args:
         sources: files of a modality.
@@ -71,7 +71,7 @@ def check_units(where: str, option: str, sources: Iterable[BandSource]) -> None:
 
     Args:
         where: name of the modality, for messages.
-        option: how the user says in which unit the files are.
+        option: setting by which the user names the unit of the files.
         sources: files of the modality; those that declare no unit fit any other.
 
     Raises:
@@ -93,7 +93,7 @@ def check_lengths(source: BandSource, option: str) -> None:
 
     Args:
         source: raster that must have heights.
-        option: how the user says in which unit they are.
+        option: setting by which the user names their unit.
 
     Raises:
         ValueError: when it has colors, or a unit that is no length.

@@ -16,7 +16,7 @@ def refuse_points(header: RasterHeader) -> None:
         header: header of the raster file.
 
     Raises:
-        ValueError: with the points found and the command that makes a grid of them.
+        ValueError: if points alone place a file; the error names the command that makes a grid.
     """
     if header.points:
         raise ValueError(

@@ -1,4 +1,4 @@
-"""How the pixels of one raster lie on those of another of the same CRS."""
+"""The map from the pixels of one raster to those of another of the same CRS."""
 
 import math
 from dataclasses import dataclass
@@ -35,10 +35,14 @@ class GridMap:
 
 
 def map_grids(reference: RasterHeader, source: RasterHeader) -> GridMap:
-    """The map from the pixels of ``reference`` to those of ``source``.
+    """Compute the map from the pixels of ``reference`` to those of ``source``.
+
+    Args:
+        reference: header of the raster whose grid the windows lie on.
+        source: header of the raster that is read.
 
     Raises:
-        ValueError: when a file has no grid, the CRS differ, one grid is turned against the other,
+        ValueError: if a file has no grid, the CRS differ, one grid is turned against the other,
             or they do not overlap.
     """
     check_pixel_grids(reference, source)
@@ -55,6 +59,8 @@ def map_grids(reference: RasterHeader, source: RasterHeader) -> GridMap:
             f'{describe_crs(reference.crs)}, found {describe_crs(source.crs)}; '
             f'reproject one of them, for instance with gdalwarp'
         )
+
+    # x' = xx · x + xy · y + x0, y' = yx · x + yy · y + y0
     to_source = ~Affine(*source.transform)
     to_world = Affine(*reference.transform)
     xx = to_source.a * to_world.a + to_source.b * to_world.d
@@ -69,12 +75,15 @@ def map_grids(reference: RasterHeader, source: RasterHeader) -> GridMap:
             f'{source.path}: expected a grid that compares with that of its reference '
             f'{reference.path} {reference.transform}, found {source.transform}'
         )
+
+    # resampling works axis by axis, so that the grids must be parallel to within the tolerance
     skew = max(abs(xy) * reference.height, abs(yx) * reference.width)
     if skew > TOLERANCE * max(1.0, abs(xx), abs(yy)):
         raise ValueError(
             f'{source.path}: expected a grid parallel to that of its reference {reference.path} '
             f'{reference.transform}, found {source.transform}'
         )
+
     rows = _map_axis(yy, y0, reference.height)
     cols = _map_axis(xx, x0, reference.width)
     for scale, offset, size, limit in (
@@ -107,7 +116,7 @@ def _middle_x(header: RasterHeader) -> float:
 
 
 def _map_axis(scale: float, offset: float, size: int) -> tuple[float, float]:
-    """Snap an axis to whole pixels where it is so close that decimals must be the cause."""
+    """Round an axis to whole pixels where it is so close that decimals must be the cause."""
     nearest = float(round(offset))
     ends = (offset - nearest, scale * size + offset - nearest - size)
     return (1.0, nearest) if max(map(abs, ends)) <= TOLERANCE else (scale, offset)

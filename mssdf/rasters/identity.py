@@ -32,7 +32,7 @@ BESIDE_STEM = (
 
 
 def raster_facts(path: str, listing: Listing = list_folder) -> list[FileFacts]:
-    """Facts that change whenever a raster's pixels, mask, overviews or georeference do.
+    """Collect facts that change whenever a raster's pixels, mask or georeference do.
 
     Args:
         path: local file, or one of GDAL's virtual paths.
@@ -55,7 +55,7 @@ def is_complete(facts: list[FileFacts]) -> bool:
 
 
 def bytes_of(facts: list[FileFacts]) -> int:
-    """Size of all files together."""
+    """Sum the sizes of all files in bytes."""
     return sum(size or 0 for _, size, _ in facts)
 
 
@@ -82,7 +82,7 @@ def _facts(name: str, place: str) -> FileFacts:
 
 
 def side_files(path: str, listing: Listing = list_folder) -> Iterator[str]:
-    """Files beside a raster that GDAL reads with it, whatever the case of their endings."""
+    """Find files beside a raster that GDAL reads with it, whatever the case of their endings."""
     folder, name = os.path.split(path)
     names = listing(folder)
     stem, extension = os.path.splitext(name)
@@ -100,7 +100,7 @@ def _world_files(extension: str) -> tuple[str, ...]:
 
 
 def _parts(path: str) -> list[str]:
-    """Sources of a VRT; further files of a format that keeps its pixels in several."""
+    """List the sources of a VRT, or further files of a format that has several."""
     suffix = PurePath(path).suffix.lower()
     if suffix == VIRTUAL or (allowed('vrt') and is_virtual(path)):
         return references_of(path)

@@ -38,7 +38,7 @@ SAVE_SECONDS = 30.0
 
 
 def scene_identity(scene: SceneFiles) -> str:
-    """What an entry is filed under."""
+    """Make the name that an entry is filed under."""
     return json.dumps([scene.name, sorted((m, f.path, f.bands) for m, f in scene.files.items())])
 
 
@@ -48,13 +48,13 @@ def scene_key(
     windows: WindowOptions,
     listing: Listing = list_folder,
 ) -> str | None:
-    """A digest of all that decides an entry; None when a file is missing or on a server.
+    """Compute a digest of all that decides an entry; None if a file is missing or on a server.
 
     Args:
         scene: files of the scene.
         modalities: settings of the modalities.
-        windows: where windows are cut, and which of them are used.
-        listing: lists a folder, for the files beside a raster.
+        windows: options that decide which windows are kept.
+        listing: function that lists a folder, for the files beside a raster.
     """
     facts: list[Any] = [VERSION, asdict(windows), os.environ.get(ALLOW, '')]
     for modality, file in scene.files.items():
@@ -69,11 +69,11 @@ def scene_key(
 
 
 class IndexCache:
-    """Indexed scenes in one JSON file; without a folder nothing is kept.
+    """A file of indexed scenes, in JSON; without a folder nothing is kept.
 
     Args:
-        folder: where the file lies; made when missing.
-        name: tells apart datasets and settings that share the folder.
+        folder: folder of the file, made if it is missing; None keeps nothing.
+        name: text that tells apart datasets and settings that share the folder.
     """
 
     def __init__(self, folder: str | None, name: str) -> None:
@@ -83,6 +83,7 @@ class IndexCache:
         self._changed = False
         if folder is None:
             return
+
         digest = hashlib.sha256(name.encode()).hexdigest()[:16]
         self.path = Path(folder, f'windows-{digest}.json')
         try:
@@ -100,7 +101,7 @@ class IndexCache:
             )
 
     def get(self, identity: str, key: str) -> IndexedScene | None:
-        """The scene, when its files and the settings are those of the entry."""
+        """Look up a scene; None unless its files and the settings are those of the entry."""
         entry = self._entries.get(identity)
         try:
             return _decode_scene(entry) if entry is not None and entry['key'] == key else None
@@ -108,7 +109,7 @@ class IndexCache:
             return None  # torn or tampered with: the scene is indexed again
 
     def put(self, identity: str, key: str, scene: IndexedScene) -> None:
-        """Keep a scene; written to the file every half minute."""
+        """Keep a scene; the file is written every half minute."""
         self._entries[identity] = dict(key=key, **_encode_scene(scene))
         self._changed = True
         if time.monotonic() - self._saved > SAVE_SECONDS:
@@ -156,6 +157,7 @@ def _decode_scene(entry: Mapping[str, Any]) -> IndexedScene:
         header = RasterHeader.from_dict(state['header'])
         state = {k: tuple(v) if isinstance(v, list) else v for k, v in state.items()}
         sources[modality] = BandSource(**{**state, 'header': header})
+
     return IndexedScene(
         name=entry['name'],
         reference=entry['reference'],

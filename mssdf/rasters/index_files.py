@@ -29,7 +29,7 @@ def read_index(path: Path, modalities: Collection[str]) -> list[tuple[str, Any]]
         modalities: names that may head a column of a CSV file, beside ``name``.
 
     Raises:
-        ValueError: with file and line, where it cannot be read.
+        ValueError: if it cannot be read; the error names file and line.
     """
     suffix = path.suffix.lower()
     if suffix not in SUFFIXES:
@@ -75,7 +75,7 @@ def _read_yaml(path: Path, text: str) -> Any:
 
 
 def _read_table(path: Path, text: str, modalities: Collection[str]) -> list[tuple[str, Any]]:
-    """Rows by the names of their columns, without blank rows and blank cells behind the last."""
+    """Read rows by the names of their columns, without blank rows and cells behind the last."""
     known = {'name', *modalities}
     lines = text.splitlines()
     first = next((line for line in lines if line.strip() and not _says_nothing(line)), '')
@@ -129,7 +129,7 @@ def _head(where: str, cells: list[str], known: Collection[str]) -> list[str]:
 
 
 def path_in_index(where: str, value: str, base: str) -> str:
-    """The path that an index names, which is the index's choice and not the user's.
+    """Resolve a path that an index names, which is the index's choice and not the user's.
 
     Args:
         where: place of the entry, for messages.
@@ -153,9 +153,12 @@ def path_in_index(where: str, value: str, base: str) -> str:
                 'reads it'
             )
         return value
+
     path = os.path.join(base, value)
     if '\\' in value and not os.path.exists(path):
         path = os.path.join(base, value.replace('\\', '/'))
+
+    # an index may come from anywhere: what it names must not lead out of its folder
     root = base or os.curdir
     if not allowed('outside') and not lies_below(path, root):
         raise ValueError(

@@ -17,7 +17,7 @@ LEAST_BITS = 9
 def nodata_as(
     dtype: np.dtype, given: float | str | None, stored: float | None, bits: int = 0
 ) -> float | None:
-    """A nodata value as pixels of the type can hold it.
+    """Convert a nodata value to one that pixels of the type can hold.
 
     Args:
         dtype: type of the pixels.
@@ -43,7 +43,7 @@ def nodata_as(
 
 
 def nodata_slack(dtype: np.dtype, value: float | None, bits: int, max_error: float) -> float:
-    """Distance from a nodata value within which a pixel stands for it.
+    """Compute the distance from a nodata value within which a pixel stands for it.
 
     Args:
         dtype: type of the pixels.
@@ -64,7 +64,7 @@ def nodata_slack(dtype: np.dtype, value: float | None, bits: int, max_error: flo
 
 
 def _spacing_at(value: float, bits: int) -> float:
-    """Distance of the two numbers of so many bits around a value; 0 when it is one of them."""
+    """Compute the gap between the numbers of so many bits around a value; 0 if it is one."""
     if bits not in MANTISSA or value == 0:
         return 0.0
     lowest, beyond = EXPONENTS[bits]

@@ -58,7 +58,7 @@ def _open(path: str, drivers: list[str]) -> DatasetReader:
 
 
 def damaged_header(path: str, error: Exception) -> UnreadableFileError:
-    """The error for a header that rasterio cannot make sense of."""
+    """Make the error for a header that rasterio cannot make sense of."""
     # A UnicodeDecodeError holds all the text that it is about.
     what = error.reason if isinstance(error, UnicodeDecodeError) else str(error)[:200]
     return UnreadableFileError(path, f'a damaged header: {type(error).__name__}: {what}')

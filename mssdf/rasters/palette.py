@@ -15,7 +15,7 @@ COLORS = (1, 2, 3)
 
 
 def read_palette(path: str, raster: DatasetReader) -> tuple[int, ...]:
-    """Colors of a raster whose only band, alpha apart, holds indices.
+    """Read the colors of a raster whose only band, alpha apart, holds indices.
 
     Args:
         path: file, for messages.
@@ -50,7 +50,7 @@ def _pack(colors: Mapping[int, Sequence[int]]) -> tuple[int, ...]:
 
 @lru_cache(maxsize=64)
 def _unpack(palette: tuple[int, ...]) -> NDArray[np.uint8]:
-    """Colors (N, 4)."""
+    """Unpack colors (N, 4)."""
     return np.array(palette, dtype='>u4').view(np.uint8).reshape(-1, 4)
 
 

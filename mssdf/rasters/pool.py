@@ -1,4 +1,4 @@
-"""Open rasters, kept per process and bounded in number."""
+"""A pool of open rasters, kept per process and bounded in number."""
 
 import os
 from collections import OrderedDict
@@ -33,13 +33,13 @@ def set_gdal_options() -> None:
 
 
 class RasterPool:
-    """Rasters by path; the least recently used one is closed when there are too many.
+    """A pool of rasters by path; the least recently used one is closed if there are too many.
 
     A handle is never used by another process than its own: after a fork the child opens its own,
     as both would move one and the same file position.
 
     Args:
-        max_open: the largest number of open files.
+        max_open: largest number of open files.
     """
 
     def __init__(self, max_open: int = 64) -> None:
@@ -51,14 +51,15 @@ class RasterPool:
         self._pid = os.getpid()
 
     def get(self, path: str, expected: RasterHeader | None = None) -> DatasetReader:
-        """The open raster of a path.
+        """Return the open raster of a path.
 
         Args:
-            path: of the file.
-            expected: what its header said; looked at when the file is opened.
+            path: path of the file.
+            expected: header of the file when it was indexed, which is compared when it is opened;
+                None compares nothing.
 
         Raises:
-            UnreadableFileError: when it is no longer the raster that it was.
+            UnreadableFileError: if it is no longer the raster that it was.
         """
         if self._pid != os.getpid():
             self._rasters = OrderedDict()

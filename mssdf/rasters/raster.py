@@ -40,16 +40,22 @@ LARGEST_VIRTUAL_RATIO = 200
 
 @dataclass(frozen=True)
 class RasterHeader:
-    """What the first bytes of a raster say; enough to check grids without opening it again.
+    """The header of a raster, enough to check grids without opening it again.
 
     Attributes:
+        path: path of the file.
         crs: well-known text of the coordinate reference system, '' for none.
-        transform: the affine coefficients (a, b, c, d, e, f) from pixel to world coordinates.
-        dtypes, nodata, scales, offsets: one entry per band of the file.
+        transform: affine coefficients (a, b, c, d, e, f) from pixel to world coordinates.
+        height: number of rows.
+        width: number of columns.
+        dtypes: type of each band of the file.
+        nodata: nodata value of each band, None for none.
+        scales: scale of each band.
+        offsets: offset of each band.
         alpha: number of the band tagged as alpha, None for none.
-        masks: one entry per band: ``'all'`` for a mask that all bands share (internal or
+        masks: kind of mask of each band: ``'all'`` for a mask that all bands share (internal or
             ``.msk``), ``'own'`` for one of the band alone, ``''`` for none; alpha apart.
-        units: one entry per band, as GDAL says; '' for none.
+        units: unit of each band by GDAL, '' for none.
         bits: bits of a pixel of each band in the file, 0 for all of its type's.
         max_error: largest error of a lossy compression (LERC).
         palette: colors of the indices, see :func:`~mssdf.rasters.palette.read_palette`.
@@ -90,12 +96,12 @@ class RasterHeader:
         return 2 if self.alpha == 1 else 1
 
     def to_dict(self) -> dict[str, Any]:
-        """As JSON can hold it (NaN as a nodata value included)."""
+        """Convert to what JSON can hold (NaN as a nodata value included)."""
         return asdict(self)
 
     @classmethod
     def from_dict(cls, state: dict[str, Any]) -> 'RasterHeader':
-        """The inverse of :meth:`to_dict`."""
+        """Convert back from what :meth:`to_dict` returns."""
         fields: dict[str, Any] = {
             key: tuple(value) if isinstance(value, list) else value for key, value in state.items()
         }
@@ -137,6 +143,7 @@ def _header_of(path: str, raster: DatasetReader) -> RasterHeader:
     alpha = None
     if ColorInterp.alpha in interpretations:
         alpha = interpretations.index(ColorInterp.alpha) + 1
+
     return RasterHeader(
         path=path,
         crs=raster.crs.to_wkt() if raster.crs else '',
@@ -169,7 +176,7 @@ def _placing_points(raster: DatasetReader) -> str:
 
 
 def _mask_kind(flags: Sequence[MaskFlags]) -> str:
-    """Kind of a band's mask: GDAL gives one that belongs to the band alone no flag at all."""
+    """Tell the kind of a band's mask; GDAL gives one of the band alone no flag at all."""
     if MaskFlags.per_dataset in flags:
         return '' if MaskFlags.alpha in flags else 'all'
     return '' if flags else 'own'
@@ -186,6 +193,8 @@ def _check_header(path: str, raster: DatasetReader) -> None:
         )
     if not is_local(path):
         return
+
+    # the size that the header claims must fit the bytes that there are
     if raster.driver != 'GTiff':
         _check_size(path, raster)
     height, width = raster.block_shapes[0]
@@ -222,18 +231,21 @@ def _check_size(path: str, raster: DatasetReader) -> None:
 
 @dataclass(frozen=True)
 class BandSource:
-    """The bands of one file that make up a modality, and how to tell their valid pixels.
+    """The bands of one file that make up a modality, with the rule for their valid pixels.
 
     Attributes:
+        header: header of the file.
         bands: numbers of the bands, from 1.
         nodata: raw nodata value per band, already of the file's type; None for none.
         slack: distance per band from the nodata value within which pixels stand for it.
         any_band: whether nodata in one band makes the pixel invalid (else: in all of them).
-        alpha: number of the alpha band to use as a mask, None for none.
+        alpha: number of the alpha band that serves as a mask, None for none.
         masks: numbers of the bands whose masks are read.
-        scale, offset: per band, None when all are 1 and 0; they bring heights to meters.
-        dtype: of the pixels handed out.
-        declared, units: unit per band in the file and as handed out, '' for none.
+        scale: scale per band, None if all are 1 and the offsets 0; brings heights to meters.
+        offset: offset per band, None with ``scale``.
+        dtype: type of the pixels handed out.
+        declared: unit per band in the file, '' for none.
+        units: unit per band as handed out, '' for none.
         meters: meters per unit of each band, 1 where nothing is converted.
     """
 
@@ -308,7 +320,7 @@ def make_source(
     """Decide how a modality is read from a file.
 
     Args:
-        header: of the file.
+        header: header of the file.
         bands: band numbers from 1; None takes all but an alpha band.
         nodata: None takes the file's, a number replaces it, ``'ignore'`` does without.
         nodata_rule: ``'any'``: nodata in one band makes the pixel invalid; ``'all'``: only in
@@ -326,6 +338,8 @@ def make_source(
             units that contradict each other.
     """
     path = header.path
+
+    # the bands, all of one type that NumPy and the network know
     chosen = _choose_bands(header, bands)
     stored = (header.index_band,) if header.palette else chosen
     dtypes = {header.dtypes[band - 1] for band in stored}
@@ -335,12 +349,17 @@ def make_source(
             f'{path}: expected bands {list(chosen)} of one real type, found {sorted(dtypes)}'
         )
     raw = np.dtype(dtypes.pop())
+
+    # values: scaled to what the file says, heights to meters
     alone = len(chosen) == 1 and raw.itemsize > 1
     scale, offset, units = _scaling(header, stored, 'ignore' if header.palette else unit, alone)
     scaled = any(s != 1 for s in scale) or any(o != 0 for o in offset)
     kept = raw.name if raw.name in KEPT_DTYPES and not scaled else 'float32'
+
+    # validity: nodata values, and masks unless they are data
     values, slack = _nodata_of(header, stored, raw, nodata)
     is_data = header.alpha in data_bands or (header.alpha in chosen and not header.palette)
+
     return BandSource(
         header=header,
         bands=chosen,
@@ -361,7 +380,7 @@ def make_source(
 def _scaling(
     header: RasterHeader, stored: tuple[int, ...], unit: str | None, alone: bool
 ) -> tuple[tuple[float, ...], tuple[float, ...], BandUnits]:
-    """Scales and offsets per band that bring values to what the file says, heights to meters."""
+    """Find scales and offsets per band that bring values to the file's unit, heights to meters."""
     scale = tuple(header.scales[band - 1] for band in stored)
     offset = tuple(header.offsets[band - 1] for band in stored)
     if header.palette:  # of indices they say nothing
@@ -383,7 +402,7 @@ def _scaling(
 def _nodata_of(
     header: RasterHeader, stored: tuple[int, ...], raw: np.dtype, nodata: float | str | None
 ) -> tuple[tuple[float | None, ...], tuple[float, ...]]:
-    """Nodata value of each band, and how far a pixel may be from it."""
+    """Find the nodata value of each band, and the distance within which pixels stand for it."""
     bits = [header.bits[band - 1] for band in stored]
     values = tuple(
         nodata_as(raw, nodata, header.nodata[band - 1], size)
@@ -397,14 +416,14 @@ def _nodata_of(
 
 
 def _masks_of(header: RasterHeader, stored: tuple[int, ...]) -> tuple[int, ...]:
-    """Numbers of the bands whose masks say what is valid; one for a mask that bands share."""
+    """List the bands whose masks say what is valid; one for a mask that bands share."""
     kinds = {band: header.masks[band - 1] for band in stored}
     shared = [band for band, kind in kinds.items() if kind == 'all'][:1]
     return tuple(shared + [band for band, kind in kinds.items() if kind == 'own'])
 
 
 def _choose_bands(header: RasterHeader, bands: Sequence[int] | None) -> tuple[int, ...]:
-    """Numbers of the bands to hand out, of the colors for a file with a palette."""
+    """Choose the bands to hand out; for a file with a palette they are colors."""
     if bands is not None:
         chosen = tuple(bands)
     elif header.palette:
@@ -418,6 +437,7 @@ def _choose_bands(header: RasterHeader, bands: Sequence[int] | None) -> tuple[in
                 f'its palette of colors, found {list(chosen)}; its indices are no measurements'
             )
         return chosen
+
     outside = [band for band in chosen if not 1 <= band <= header.count]
     if outside or not chosen:
         raise ValueError(
@@ -433,9 +453,9 @@ def read_values(
     """Read raw values and validity of a window that lies inside the raster.
 
     Args:
-        raster: the open file.
-        source: what to read from it.
-        window: row, column, height, width in its pixels.
+        raster: open file.
+        source: bands to read, and the rule for their valid pixels.
+        window: row, column, height, width in pixels of the file.
 
     Returns:
         Values (C, H, W) as stored, with whatever stands at invalid pixels, and validity (H, W).
@@ -462,7 +482,7 @@ def read_values(
 def read_validity(
     raster: DatasetReader, source: BandSource, window: tuple[int, int, int, int]
 ) -> NDArray[np.bool_]:
-    """Validity alone, without decoding the bands where a mask says it all."""
+    """Read validity alone, without decoding the bands where a mask says it all."""
     if source.judges_values:
         return read_values(raster, source, window)[1]
     row, col, height, width = window
@@ -475,7 +495,7 @@ def read_validity(
 
 
 def value_validity(values: NDArray, source: BandSource) -> NDArray[np.bool_] | None:
-    """Validity (H, W) by the values (C, H, W) alone; None when every value is good."""
+    """Judge validity (H, W) by the values (C, H, W) alone; None if every value is good."""
     valid = None
     if source.floating:
         valid = measured(values)
@@ -487,7 +507,7 @@ def value_validity(values: NDArray, source: BandSource) -> NDArray[np.bool_] | N
 
 
 def measured(values: NDArray) -> NDArray[np.bool_] | None:
-    """Where (H, W) all bands (C, H, W) are numbers that can be measurements; None for everywhere.
+    """Mark pixels (H, W) of which all bands (C, H, W) can be measurements; None for all of them.
 
     NaN, infinities and what is beyond :data:`~mssdf.utils.limits.LARGEST_VALUE` are not.
     """

@@ -18,7 +18,7 @@ class RasterReader:
 
     Args:
         max_open: largest number of open files.
-        retries: how often a read is tried.
+        retries: policy of further attempts.
     """
 
     def __init__(self, max_open: int, retries: RetryPolicy) -> None:

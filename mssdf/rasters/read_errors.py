@@ -53,7 +53,7 @@ def is_lasting(path: str, error: BaseException) -> bool:
 
 
 def read_reason(path: str, error: BaseException) -> str:
-    """Say in one line why a file could not be read."""
+    """Describe in one line why a file could not be read."""
     if isinstance(error, UnreadableFileError):
         return str(error.reason)
     lasting = lasting_reason(path)

@@ -8,7 +8,7 @@ _pid = 0
 
 
 def reader_threads() -> ThreadPoolExecutor:
-    """The threads of this process; they stay until it ends and must not be shut down.
+    """Return the threads of this process; they stay until it ends and must not be shut down.
 
     A thread that ends gives back what PROJ and SQLite keep for it after Python has joined it. A
     data loader that forks just then hands its workers a lock that nobody will open, and they wait

@@ -18,13 +18,14 @@ RESAMPLINGS = ('auto', 'average', 'bilinear', 'nearest')
 
 @dataclass(frozen=True)
 class AxisTaps:
-    """Which source pixels make up each output pixel of one axis, and with which weight.
+    """The source pixels that make up each output pixel of one axis, with their weights.
 
     Attributes:
-        start, stop: the source pixels needed, clipped to the raster.
-        index: (n, K) positions relative to ``start``.
-        weight: (n, K); a row sums to 1 less what lies outside of the raster.
-        nearest: (n,) position of the pixel that holds the output pixel's center, -1 outside.
+        start: first source pixel that is needed, inside the raster.
+        stop: end of the source pixels that are needed, inside the raster.
+        index: positions (n, K) relative to ``start``.
+        weight: weights (n, K); a row sums to 1 without what lies outside of the raster.
+        nearest: position (n,) of the pixel that holds the output pixel's center, -1 outside.
     """
 
     start: int
@@ -44,10 +45,10 @@ def choose_resampling(name: str, grid: GridMap) -> str:
 def axis_taps(
     start: int, size: int, scale: float, offset: float, limit: int, method: str
 ) -> AxisTaps:
-    """The taps of output pixels ``start`` … ``start + size`` of one axis.
+    """Compute the taps of output pixels ``start`` … ``start + size`` of one axis.
 
     Args:
-        start: the first output pixel, on the reference grid.
+        start: first output pixel, on the reference grid.
         size: number of output pixels.
         scale: source pixels per reference pixel (negative where the axes run opposite).
         offset: source coordinate of the reference grid's origin.
@@ -58,6 +59,8 @@ def axis_taps(
     """
     center = (np.arange(start, start + size) + 0.5) * scale + offset  # (n,)
     inside = np.floor(center).astype(np.intp)
+
+    # each output pixel draws on K neighboring source pixels from ``first`` on
     if method == 'nearest':
         first, taps = inside, 1
     else:
@@ -66,6 +69,7 @@ def axis_taps(
         first = np.floor(center - radius + 1e-6).astype(np.intp)
         taps = int((np.ceil(center + radius - 1e-6).astype(np.intp) - first).max())
     index = first[:, None] + np.arange(max(1, taps))  # (n, K)
+
     if method == 'average':
         low, high = (center - radius)[:, None], (center + radius)[:, None]
         weight = np.minimum(index + 1, high) - np.maximum(index, low)
@@ -73,10 +77,13 @@ def axis_taps(
         weight = 1 - np.abs(index + 0.5 - center[:, None]) / radius
     else:
         weight = np.ones(index.shape)
+
     weight = np.clip(weight, 0, None)
     weight[weight < 1e-6] = 0
     weight /= weight.sum(axis=1, keepdims=True)
     weight[(index < 0) | (index >= limit)] = 0
+
+    # only what is needed and lies in the raster will be read: count from its first pixel
     used = index[weight > 0]
     if used.size == 0:
         return AxisTaps(0, 0, index * 0, weight.astype(np.float32), np.full(size, -1))
@@ -87,7 +94,7 @@ def axis_taps(
 
 
 def apply_taps(values: NDArray, rows: AxisTaps, cols: AxisTaps) -> NDArray[np.float32]:
-    """Weighted sums of (C, h, w) values: (C, H, W) float32."""
+    """Compute weighted sums of values (C, h, w): (C, H, W) float32."""
     values = _apply_last(np.asarray(values, dtype=np.float32).swapaxes(1, 2), rows)
     return _apply_last(values.swapaxes(1, 2), cols)
 
@@ -112,9 +119,9 @@ def read_on_grid(
     at least half of its footprint is, and otherwise when the source pixel at its center is.
 
     Args:
-        raster: the open file.
-        source: what to read from it.
-        grid: from reference pixels to those of the file.
+        raster: open file.
+        source: bands to read, and the rule for their valid pixels.
+        grid: map from reference pixels to those of the file.
         window: row, column, height, width in reference pixels.
         resampling: one of :data:`RESAMPLINGS`.
 
@@ -146,7 +153,7 @@ def validity_on_grid(
     window: tuple[int, int, int, int],
     resampling: str = 'auto',
 ) -> NDArray[np.bool_]:
-    """The validity that :func:`read_on_grid` returns, cheaper where masks say it all."""
+    """Read the validity that :func:`read_on_grid` returns, cheaper where masks say it all."""
     if not grid.aligned:
         return read_on_grid(raster, source, grid, window, resampling)[1]
     inner, place = _clip(source, grid, window)
@@ -159,7 +166,7 @@ def validity_on_grid(
 def _clip(
     source: BandSource, grid: GridMap, window: tuple[int, int, int, int]
 ) -> tuple[tuple[int, int, int, int] | None, tuple[slice, slice]]:
-    """The part of an aligned window inside the raster, and where it lies in the window."""
+    """Find the part of an aligned window inside the raster, and its place in the window."""
     starts, sizes, places = [], [], []
     limits = (source.header.height, source.header.width)
     for start, size, offset, limit in zip(window[:2], window[2:], grid.offset, limits, strict=True):
@@ -207,11 +214,14 @@ def _read_resampled(
     if not (height and width):
         shape = (len(source.bands), *window[2:])
         return np.zeros(shape, dtype=source.dtype), np.zeros(shape[1:], dtype=bool)
+
     values, known = read_values(raster, source, (rows.start, cols.start, height, width))
     values = scale_values(values, source)
     if method == 'nearest':
         valid = _pick_nearest(known, rows, cols)
         return values[:, rows.index[:, :1], cols.index[:, 0]], valid
+
+    # invalid pixels are zero and have no weight, so that the sum is that of the valid ones
     values = np.where(known, values, 0)
     if known.all():  # the weight of what is known is then a product of the axes'
         weight = np.outer(rows.weight.sum(axis=1), cols.weight.sum(axis=1))

@@ -16,7 +16,7 @@ def _say_nothing(path: str, attempt: int, reason: str) -> None:
 
 @dataclass(frozen=True)
 class RetryPolicy:
-    """How often a read is tried, how long to wait in between, and who hears of a recovery.
+    """A number of attempts at a read, the wait in between, and a listener for recoveries.
 
     Attributes:
         attempts: number of attempts in all, 1...10.

@@ -31,16 +31,16 @@ def build_scenes(
     cache: IndexCache,
     retries: RetryPolicy,
 ) -> list[IndexedScene | UnreadableFileError]:
-    """Index scenes, in their order; what is in the cache is not read again.
+    """Build the index of scenes, in their order; what is in the cache is not read again.
 
     New entries are written to the cache at intervals, and at the end even if an error ends it.
 
     Args:
         scenes: files of the scenes.
         modalities: settings of the modalities.
-        windows: where windows are cut, and which of them are used.
+        windows: options that decide which windows are kept.
         cache: scenes indexed before.
-        retries: how often a read is tried.
+        retries: policy of further attempts at a read.
 
     Returns:
         The indexed scene, or the error of its first unreadable file, for each scene.

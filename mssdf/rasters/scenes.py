@@ -1,4 +1,4 @@
-"""Which files make up which scene: by a folder's layout, a list, or an index file."""
+"""The files of each scene, by a folder's layout, a list, or an index file."""
 
 import os
 from collections.abc import Callable, Mapping, Sequence
@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from mssdf.utils.folders import has_suffix, is_hidden
+from mssdf.utils.options import check_keys
 
 from .index_files import path_in_index, read_index
 from .raster import MASKS, NODATA_RULES
@@ -16,10 +17,10 @@ from .units import check_unit
 
 @dataclass(frozen=True)
 class ModalitySettings:
-    """How the files of one modality are found and read; the config's keys.
+    """The settings of one modality, by which its files are found and read; the config's keys.
 
     Attributes:
-        suffix: what follows NAME in the file names of the HR-Pairs layout.
+        suffix: part of the file names of the HR-Pairs layout that follows NAME.
         bands: band numbers from 1; None takes all but an alpha band.
         resampling: ``'auto'``, ``'average'``, ``'bilinear'`` or ``'nearest'``, where the grid is
             not the reference's.
@@ -45,19 +46,14 @@ class ModalitySettings:
         """Check a modality's part of the config.
 
         Raises:
-            KeyError: on a key that does not exist.
-            ValueError: on a value that is not allowed.
+            KeyError: if a key does not exist.
+            ValueError: if a value is not allowed.
         """
-        config = dict(config or {})
         where = f'modalities.{name}'
-        unknown = sorted(set(config) - set(cls.__dataclass_fields__))
-        if unknown:
-            raise KeyError(
-                f'{where}: unknown key(s) {unknown}, expected some of '
-                f'{sorted(cls.__dataclass_fields__)}'
-            )
+        config = check_keys(cls, where, config)
         if config.get('bands') is not None:
             config['bands'] = _check_bands(where, config['bands'])
+
         settings = cls(**config)
         for key, allowed in (
             ('resampling', RESAMPLINGS),
@@ -69,6 +65,7 @@ class ModalitySettings:
                 raise ValueError(
                     f'{where}.{key}: expected one of {allowed}, found {getattr(settings, key)!r}'
                 )
+
         nodata = settings.nodata
         if isinstance(nodata, bool) or not (
             nodata is None or nodata == 'ignore' or isinstance(nodata, int | float)
@@ -95,15 +92,19 @@ class SceneFiles:
 
 
 def resolve_data_root(data_root: str | os.PathLike | None) -> str:
-    """The config's folder or, when it is empty, that of the variable ``MSSDF_DATA``; may be ''."""
+    """Return the config's folder or, if it is empty, that of the variable ``MSSDF_DATA``."""
     return os.path.expanduser(str(data_root or os.environ.get('MSSDF_DATA') or ''))
 
 
 def require_folder(folder: str | os.PathLike, expected: str) -> Path:
-    """The folder as a Path.
+    """Return a folder as a path.
+
+    Args:
+        folder: path of the folder, which may be ''.
+        expected: words for the files that should be in it, for the error.
 
     Raises:
-        FileNotFoundError: with what was expected there and how to say where it is.
+        FileNotFoundError: if it is not there.
     """
     path = Path(folder)
     if str(folder) and path.is_dir():
@@ -117,7 +118,7 @@ def require_folder(folder: str | os.PathLike, expected: str) -> Path:
 def scan_folder(
     data_root: str, folder: str, modalities: Mapping[str, ModalitySettings]
 ) -> list[SceneFiles]:
-    """Scenes of the HR-Pairs layout: ``data_root/folder/NAME<suffix>``, sorted by NAME.
+    """Find scenes of the HR-Pairs layout, ``data_root/folder/NAME<suffix>``, sorted by NAME.
 
     Where one suffix ends like another (``.tif`` and ``_dsm.tif``), the longest decides. Suffixes
     may stand in capitals; hidden files do not count.
@@ -134,6 +135,7 @@ def scan_folder(
             f'modalities: expected a suffix of its own for each, as scenes are not listed; '
             f'found {suffixes}'
         )
+
     layout = ', '.join(f'NAME{suffix}' for suffix in suffixes.values())
     root = require_folder(Path(data_root, folder) if data_root else '', f'files {layout}')
     by_length = sorted(suffixes.items(), key=lambda item: -len(item[1] or ''))
@@ -146,6 +148,7 @@ def scan_folder(
                 if suffix and has_suffix(entry.name, suffix) and len(entry.name) > len(suffix):
                     _add_file(found.setdefault(entry.name[: -len(suffix)], {}), modality, entry)
                     break
+
     if not found:
         raise FileNotFoundError(f'{root}: expected files {layout}, found none')
     return [
@@ -168,7 +171,7 @@ def list_scenes(
     data_root: str,
     modalities: Mapping[str, ModalitySettings],
 ) -> list[SceneFiles]:
-    """Scenes from the config's list, or from a JSON, YAML or CSV file of the same content.
+    """Parse scenes of the config's list, or of a JSON, YAML or CSV file of the same content.
 
     Relative paths count from ``data_root``; in an index file, without one, from the file's folder,
     below which its paths must lie.
@@ -219,6 +222,7 @@ def _parse_scene(
     unknown = sorted(str(key) for key in entry if key not in modalities and key != 'name')
     if unknown:
         raise KeyError(f'{where}: {unknown} are no modalities, expected {list(modalities)}')
+
     files = {}
     for modality in modalities:
         value = entry.get(modality)
@@ -234,6 +238,7 @@ def _parse_scene(
             path=locate(f'{where}.{modality}', str(value['path']), base),
             bands=None if bands is None else _check_bands(f'{where}.{modality}', bands),
         )
+
     if not files:
         raise ValueError(f'{where}: expected a file for one of {list(modalities)}, found none')
     first = next(iter(files.values())).path

@@ -58,7 +58,7 @@ class VerticalAxis:
 
 
 def meters_per_unit(name: str) -> float | None:
-    """Meters per unit of length; None for a name that is none."""
+    """Look up the meters per unit of length; None for a name that is none."""
     name = name.casefold().replace('u.s.', 'us')
     plain = ' '.join(re.sub(r'[_\-./,()\[\]]', ' ', name).split())
     return METERS.get(plain, METERS.get(name.strip()))
@@ -66,7 +66,7 @@ def meters_per_unit(name: str) -> float | None:
 
 @lru_cache(maxsize=1024)
 def vertical_axis(wkt: str) -> VerticalAxis | None:
-    """The axis of heights of a CRS; None where it has none or cannot be read."""
+    """Find the axis of heights of a CRS; None where it has none or cannot be read."""
     if not wkt:
         return None
     try:
@@ -81,7 +81,7 @@ def vertical_axis(wkt: str) -> VerticalAxis | None:
 
 
 def _parts(crs: Mapping[str, Any]) -> list[Mapping[str, Any]]:
-    """A CRS and what it is made of."""
+    """Yield a CRS and those that it is made of."""
     found = [crs]
     for part in (*crs.get('components', ()), crs.get('source_crs')):
         if isinstance(part, Mapping):

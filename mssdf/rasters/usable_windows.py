@@ -37,7 +37,7 @@ class WindowJudge:
     Attributes:
         scene: opened scene; its windows are filled in.
         modalities: settings of the modalities.
-        windows: where windows are cut, and which of them are used.
+        windows: options that decide which windows are kept.
         reader: reader of the scene's files.
     """
 

@@ -35,7 +35,7 @@ def is_virtual(path: str) -> bool:
 
 
 def references_of(path: str) -> list[str]:
-    """Names of the files that a VRT refers to, each once, as GDAL would open them.
+    """List the files that a VRT refers to, each once, by the names that GDAL would open.
 
     Args:
         path: local VRT.
@@ -82,7 +82,7 @@ def _names(element: ElementTree.Element, attributes: Mapping[str, str]) -> Itera
 
 
 def _files_in(name: str, folder: str) -> list[str]:
-    """The file that a source names; of the name of a part of a file, all that it may mean.
+    """List the files that a source may name: one, or several for the name of a part of a file.
 
     Args:
         name: name as it stands.

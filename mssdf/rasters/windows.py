@@ -20,7 +20,7 @@ COARSE_ERROR = 0.08
 
 @dataclass(frozen=True)
 class WindowOptions:
-    """Where windows are cut, and which of them are used; the config's group ``windows``.
+    """The places of windows and the condition of their use; the config's group ``windows``.
 
     Attributes:
         size: side of a window in pixels of the reference grid.

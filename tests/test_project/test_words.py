@@ -15,7 +15,6 @@ FOLDERS = ('mssdf', 'tools', 'scripts', 'configs', 'tests/helpers')
 PENDING = (
     'configs',
     'mssdf/cli/configs.py',
-    'mssdf/datasets',
     'mssdf/models/backbones',
     'mssdf/models/change',
     'mssdf/models/data_preprocessors',
@@ -26,7 +25,6 @@ PENDING = (
     'mssdf/models/necks',
     'mssdf/models/tta',
     'mssdf/models/utils',
-    'mssdf/rasters',
     'tests/helpers',
     'tools/test.py',
     'tools/train.py',

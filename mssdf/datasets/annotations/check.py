@@ -28,7 +28,7 @@ def check_annotations(config: Mapping[str, Any]) -> None:
 
     Raises:
         FileNotFoundError: if a file is missing.
-        ValueError: with the file, the line or the annotation, what was expected and found.
+        ValueError: if an annotation does not fit; the error names the file, and the line or entry.
     """
     for leaf in _leaves(config):
         dataset = _unread(leaf)
@@ -51,7 +51,7 @@ def _leaves(config: Any) -> Iterator[Mapping[str, Any]]:
 
 
 def _unread(config: Mapping[str, Any]) -> Any:
-    """The dataset before it reads anything; None if it cannot be built, which building tells."""
+    """Build the dataset without reading; None if it cannot be built, which building tells."""
     try:
         return DATASETS.build(dict(config, lazy_init=True))
     except Exception:  # whatever a constructor raises

@@ -13,7 +13,7 @@ def check_list(dataset: Any) -> None:
         dataset: mmpretrain's ``CustomDataset``.
 
     Raises:
-        ValueError: with the line and what was expected.
+        ValueError: if a line does not fit; the error names it.
     """
     path = Path(dataset.ann_file)
     if not dataset.ann_file or not dataset.with_label or not path.is_file():

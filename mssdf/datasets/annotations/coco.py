@@ -32,7 +32,7 @@ def check_coco(dataset: Any) -> None:
         dataset: dataset that knows its ``ann_file``, its classes and what it filters.
 
     Raises:
-        ValueError: with the file, the entry and what was expected.
+        ValueError: if an entry does not fit; the error names it and the file.
     """
     path = Path(dataset.ann_file)
     if not path.is_file():  # building tells
@@ -85,6 +85,7 @@ def _check_entries(path: Path, name: str, entries: Sequence[Any]) -> None:
                 f'{path}: {name}[{number}]: expected the keys {list(KEYS[name])}, found no '
                 f'{lacking[0]}'
             )
+
         for key in SIZES:
             if key in KEYS[name] and not (_is_number(entry[key]) and entry[key] > 0):
                 raise ValueError(
@@ -95,6 +96,7 @@ def _check_entries(path: Path, name: str, entries: Sequence[Any]) -> None:
                 raise ValueError(
                     f'{path}: {name}[{number}]: expected {key} as a number, found {entry[key]!r}'
                 )
+
         if entry['id'] in seen:
             raise ValueError(f'{path}: {name}: expected each id once, found {entry["id"]} again')
         seen.add(entry['id'])

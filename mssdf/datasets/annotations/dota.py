@@ -18,7 +18,7 @@ def check_dota(dataset: Any) -> None:
         dataset: dataset that knows its ``ann_file`` (a folder) and its classes.
 
     Raises:
-        ValueError: with the file, the line and what was expected.
+        ValueError: if a line does not fit; the error names it and the file.
     """
     if not dataset.ann_file:
         return
@@ -39,7 +39,7 @@ def check_raw(paths: Sequence[Path]) -> None:
     mmrotate's splitter leaves out lines that it does not understand.
 
     Raises:
-        ValueError: with the file, the line and what was expected.
+        ValueError: if a line does not fit; the error names it and the file.
     """
     for path in paths:
         for number, line in _boxes(path):

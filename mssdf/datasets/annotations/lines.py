@@ -5,7 +5,7 @@ from pathlib import Path
 
 
 def read_lines(path: Path) -> list[str]:
-    """Lines of a UTF-8 file, without their ends.
+    """Read the lines of a UTF-8 file, without their ends.
 
     Raises:
         ValueError: for another encoding, or a byte order mark, which readers take for text.
@@ -21,5 +21,5 @@ def read_lines(path: Path) -> list[str]:
 
 
 def shown(names: Sequence[str], most: int = 6) -> str:
-    """The first of some names, for an error."""
+    """Join the first of some names, for an error."""
     return ', '.join(names[:most]) + (', ...' if len(names) > most else '')

@@ -25,7 +25,7 @@ def check_xml(dataset: Any) -> None:
 
     Raises:
         FileNotFoundError: if an XML is missing.
-        ValueError: with the file and what was expected.
+        ValueError: if an object does not fit; the error names the file.
     """
     listed = Path(dataset.ann_file)
     tag, keys = BOXES[dataset.ann_type]
@@ -43,9 +43,9 @@ def read_objects(
 
     Args:
         xml: file.
-        tag: of a box, such as ``bndbox``.
-        keys: of its numbers, in the order wanted.
-        names: that objects may have; lower and upper case are one.
+        tag: name of the element of a box, such as ``bndbox``.
+        keys: names of the elements of its numbers, in the order wanted.
+        names: classes that objects may have; lower and upper case are one.
 
     Returns:
         Width and height as stated (0, 0 if they are not), and each object's name, as in

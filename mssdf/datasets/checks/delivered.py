@@ -96,6 +96,8 @@ def compare_bands(path: str, image: NDArray, loader: str) -> None:
             f'{path}: expected {_size(expected)} pixels from {loader}, found an array of '
             f'{_size(image.shape)}; {HINT}'
         )
+
+    # a band of the file that is nowhere in the image was lost, or changed on the way
     bands, valid = _read(path, header)
     lost = [
         number
@@ -112,7 +114,7 @@ def compare_bands(path: str, image: NDArray, loader: str) -> None:
 
 
 def _read(path: str, header: ImageHeader) -> tuple[list[NDArray], NDArray[np.bool_]]:
-    """The bands (H, W) that are data, and where alpha lets them be seen."""
+    """Read the bands (H, W) that are data, and the pixels that alpha lets be seen."""
     with open_raster(path) as raster:
         bands = list(raster.read())
     valid = np.ones(bands[0].shape, np.bool_)

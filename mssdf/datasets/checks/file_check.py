@@ -48,7 +48,7 @@ def check_files(dataset: Any, num_samples: int) -> None:
 
 
 def leaves_of(dataset: Any) -> Iterator[Any]:
-    """The datasets that a dataset is made of; itself if it wraps none."""
+    """Collect the datasets that a dataset is made of; itself if it wraps none."""
     inner = getattr(dataset, 'datasets', None) or [getattr(dataset, 'dataset', None)]
     for each in inner:
         if each is None:
@@ -80,7 +80,7 @@ def check_dates(leaf: Any) -> None:
 
 
 def _names(folder: str, ending: str) -> set[str]:
-    """Names without their ending, below a folder; hidden files are none."""
+    """List names without their ending, below a folder; hidden files are none."""
     return {
         path.relative_to(folder).as_posix().removesuffix(ending)
         for path in Path(folder).rglob(f'*{ending}')
@@ -113,7 +113,7 @@ def _check_counts(found: Iterable[SampleFiles]) -> None:
 
 
 def _spread(length: int, number: int) -> list[int]:
-    """Indices evenly spread over a length."""
+    """Choose indices evenly spread over a length."""
     if not length:
         return []
     return np.unique(np.linspace(0, length - 1, number).round().astype(int)).tolist()

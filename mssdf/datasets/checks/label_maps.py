@@ -1,4 +1,4 @@
-"""Label maps of a built dataset, as its pipeline loads them and as their files hold them."""
+"""The label maps of a built dataset, as its pipeline loads them and as their files hold them."""
 
 from collections.abc import Iterable, Iterator
 from typing import Any
@@ -43,12 +43,12 @@ def leaf_of(dataset: Any, index: int) -> tuple[Any, int]:
 
 
 def transforms_of(dataset: Any) -> list[Any]:
-    """Steps of the pipeline of an innermost dataset; none if it has no pipeline."""
+    """Return the steps of the pipeline of an innermost dataset; none if it has no pipeline."""
     return list(getattr(getattr(dataset, 'pipeline', None), 'transforms', ()))
 
 
 def label_loader(dataset: Any) -> Any:
-    """The step of an innermost dataset's pipeline that loads label maps; None without one."""
+    """Find the step of an innermost dataset's pipeline that loads label maps; None without one."""
     for step in transforms_of(dataset):
         if isinstance(step, LOADERS) and getattr(step, 'with_seg', True):
             return step

@@ -55,6 +55,8 @@ def check_sample_files(leaf: Any, info: dict[str, Any]) -> SampleFiles:
     )
     if not images:
         return found
+
+    # everything of a sample must have the size of its first image
     first, header, _ = images[0]
     for path, other, _ in images[1:]:
         _check_size(path, other, first, header)
@@ -74,7 +76,7 @@ def check_sample_files(leaf: Any, info: dict[str, Any]) -> SampleFiles:
 
 
 def _images(leaf: Any, info: dict[str, Any]) -> Iterator[tuple[str, ImageHeader, bool]]:
-    """Path and header of each image, and whether all of its bands are read, however many."""
+    """Yield path and header of each image, and whether all of its bands are read."""
     loader = next((step for step in transforms_of(leaf) if isinstance(step, LoadRasters)), None)
     first = ''
     if loader is None:
@@ -83,6 +85,7 @@ def _images(leaf: Any, info: dict[str, Any]) -> Iterator[tuple[str, ImageHeader,
                 yield path, _read(path, first), False
                 first = first or path
         return
+
     for source in loader.sources:
         path = source.path(info)
         if not _is_local(path) or (source.missing == 'nodata' and not os.path.exists(path)):
@@ -99,7 +102,7 @@ def _images(leaf: Any, info: dict[str, Any]) -> Iterator[tuple[str, ImageHeader,
 
 
 def _labels(leaf: Any, info: dict[str, Any], image: str) -> Iterator[tuple[str, ImageHeader]]:
-    """Path and header of each label map."""
+    """Yield path and header of each label map."""
     loader = label_loader(leaf)
     for key in LABELS:
         if loader is None or not _is_local(path := info.get(key)):

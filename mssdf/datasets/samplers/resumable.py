@@ -58,18 +58,18 @@ class ResumableSampler(Sampler[SampleIndex]):
         return (SampleIndex(int(index), epoch) for index in mine[start:])
 
     def _count(self) -> int:
-        """Length of the order."""
+        """Compute the length of the order."""
         return len(self.dataset)
 
     def _order(self) -> NDArray[np.int64]:
-        """All ranks' indices of the epoch."""
+        """Return all ranks' indices of the epoch."""
         size = len(self.dataset)
         if not self.shuffle:
             return np.arange(size)
         return np.random.default_rng([self.seed, self.epoch]).permutation(size)
 
     def __len__(self) -> int:
-        """Samples of a whole epoch on this rank, wherever the next one begins."""
+        """Count the samples of a full epoch on this rank, wherever the next one begins."""
         return self.num_samples
 
     def set_epoch(self, epoch: int) -> None:
@@ -80,7 +80,7 @@ class ResumableSampler(Sampler[SampleIndex]):
         """Let the next iteration, and only it, leave out the first samples of this rank.
 
         Args:
-            num_samples: how many were consumed before an interruption.
+            num_samples: number of samples consumed before an interruption.
         """
         if not 0 <= num_samples <= self.num_samples:
             raise ValueError(

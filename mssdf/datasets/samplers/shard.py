@@ -27,12 +27,12 @@ class ShardSampler(ResumableSampler):
     out, others in each epoch (with ``round_up`` the first ones are repeated instead).
 
     Args:
-        dataset: with ``chunk_sizes``, the number of windows of each shard, such as
+        dataset: dataset with ``chunk_sizes``, the number of windows of each shard, such as
             ``mssdf.ShardDataset``.
         shuffle: else in order.
         seed: None agrees on one among the ranks.
-        round_up: see above.
-        streams: how many are interleaved; at most as many as there are shards.
+        round_up: whether the first samples are repeated so that all ranks get the same number.
+        streams: number of streams that are interleaved; at most as many as there are shards.
         buffer: shards among whose windows a stream shuffles.
     """
 
@@ -53,6 +53,7 @@ class ShardSampler(ResumableSampler):
                 f'sampler: expected a dataset of shards (mssdf.ShardDataset), found '
                 f'{type(dataset).__name__}'
             )
+
         self.chunk_sizes: NDArray[np.int64] = np.asarray(dataset.chunk_sizes)
         self.streams = min(streams, len(self.chunk_sizes)) if shuffle else 1
         self.buffer = buffer

@@ -5,10 +5,10 @@ from types import ModuleType
 
 
 def require_litdata() -> ModuleType:
-    """LitData's package.
+    """Import LitData's package.
 
     Raises:
-        ImportError: with the command that installs it.
+        ImportError: if it is not installed; the error has the command that installs it.
     """
     # Read when the package is imported: no look-up of newer versions at every start.
     os.environ.setdefault('LITDATA_DISABLE_VERSION_CHECK', '1')

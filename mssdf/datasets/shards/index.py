@@ -43,7 +43,7 @@ class ShardIndex:
 
     @classmethod
     def parse(cls, text: str | bytes, where: str) -> 'ShardIndex':
-        """From the text of the file.
+        """Parse the text of the file.
 
         Raises:
             ValueError: when it is no such file, or of another version.
@@ -53,6 +53,7 @@ class ShardIndex:
             version = content['version']
             if version != VERSION:
                 raise ValueError(f'expected version {VERSION}, found {version!r}')
+
             shards = content['shards']
             for shard in shards:
                 _check_name(shard['file'])
@@ -85,8 +86,8 @@ def write_index(
     """Write ``index.json``, which LitData reads, and ``mssdf_shards.json``, each atomically.
 
     Args:
-        folder: where the shards lie.
-        infos: of the shards; their order decides that of the samples.
+        folder: folder of the shards.
+        infos: descriptions of the shards; their order decides that of the samples.
         modalities: name to ``dict(bands=number, dtype=name)`` and whatever else shall be kept.
             One that no shard has is allowed.
 
@@ -95,6 +96,7 @@ def write_index(
     """
     folder = Path(folder)
     _check(folder, infos, modalities)
+
     chunks = [
         dict(chunk_bytes=info.bytes, chunk_size=info.samples, dim=None, filename=info.file)
         for info in infos
@@ -112,6 +114,7 @@ def write_index(
             dict(file=i.file, samples=i.samples, bytes=i.bytes, sha256=i.sha256) for i in infos
         ],
     )
+
     # LitData keeps a cached copy of object storage apart by this mark, which therefore changes with
     # the content and with nothing else.
     theirs = dict(chunks=chunks, config=infos[0].config, updated_at=_mark(infos))
@@ -131,6 +134,7 @@ def _check(
                 f'modalities.{name}: expected dict(bands=number, dtype=one of {DTYPES}), found '
                 f'{dict(entry)}'
             )
+
     seen: set[str] = set()
     first = infos[0]
     for info in infos:
@@ -140,6 +144,8 @@ def _check(
         seen.add(info.file)
         if not path.is_file() or path.stat().st_size != info.bytes:
             raise ValueError(f'{path}: expected a shard of {info.bytes} bytes, which is not there')
+
+        # one index describes the encoding, the size and the modalities of all shards
         if (info.config, info.window) != (first.config, first.window):
             raise ValueError(
                 f'{path}: expected windows of {first.window} encoded as in {first.file}, found '

@@ -34,7 +34,7 @@ def check_litdata_index(text: str | bytes, ours: ShardIndex, where: str) -> None
         where: address of the file, for messages.
 
     Raises:
-        ValueError: with the key, what was expected and what was found.
+        ValueError: if a key does not fit; the error names it.
     """
     try:
         content = json.loads(text)
@@ -44,6 +44,7 @@ def check_litdata_index(text: str | bytes, ours: ShardIndex, where: str) -> None
         mark = content['updated_at']
     except (KeyError, TypeError, ValueError) as error:
         raise ValueError(f'{where}: expected an index of LitData, found {error!r}') from None
+
     for key, values in EXPECTED.items():
         if config.get(key) not in values:
             _refuse(where, f'config.{key}', values[0], config.get(key))
@@ -51,6 +52,7 @@ def check_litdata_index(text: str | bytes, ours: ShardIndex, where: str) -> None
         _refuse(where, 'config.data_spec', LEAF, spec)
     if not isinstance(mark, str) or not MARK.fullmatch(mark):
         _refuse(where, 'updated_at', 'a hash', mark)
+
     expected = list(zip(ours.files, ours.samples, ours.sizes, strict=True))
     for theirs, mine in zip(found, expected, strict=False):
         if theirs != mine:

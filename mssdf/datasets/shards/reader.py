@@ -35,7 +35,7 @@ class ShardReader:
 
     Args:
         folder: path, or address such as ``s3://BUCKET/FOLDER``.
-        cache_dir: where the index of object storage is kept; None takes LitData's.
+        cache_dir: folder that the index of object storage is kept in; None takes LitData's.
         storage_options: for object storage: arguments of boto3's client, such as ``endpoint_url``.
         max_open_files: shards that stay mapped, per process, while memory allows.
         threads: reads from object storage at a time, per process.
@@ -67,16 +67,16 @@ class ShardReader:
         self._pid: int | None = None
 
     def path(self, shard: int) -> str:
-        """File or address of a shard."""
+        """Return the file or address of a shard."""
         name = self.index.files[shard]
         return f'{self.folder}/{name}' if self.remote else os.path.join(self.folder, name)
 
     def read(self, shard: int, number: int) -> dict[str, Any]:
-        """A window, see :func:`~mssdf.datasets.shards.decode_sample`.
+        """Read a window, as :func:`~mssdf.datasets.shards.decode_sample` returns it.
 
         Args:
             shard: number of the shard in the index.
-            number: of the window, counted from the first of all shards.
+            number: number of the window, counted from the first of all shards.
 
         Raises:
             BrokenShardError: when it cannot be read, whatever the reason.
@@ -100,7 +100,7 @@ class ShardReader:
         return dict(self.__dict__, _dataset=None, _pool=None, _pid=None)
 
     def _check_size(self, shard: int) -> None:
-        """LitData would wait for minutes for a file that is missing or cut off."""
+        """Refuse a file that is missing or cut off; LitData would wait for it for minutes."""
         path, expected = self.path(shard), self.index.sizes[shard]
         try:
             found = os.stat(path).st_size
@@ -169,7 +169,7 @@ class ShardReader:
         return index
 
     def _fetch(self, name: str) -> bytes:
-        """Content of one of the two index files."""
+        """Read the content of one of the two index files."""
         where = f'{self.folder}/{name}'
         if not self.remote:
             path = Path(self.folder, name)

@@ -65,6 +65,7 @@ def encode_sample(sample: Mapping[str, Any]) -> bytes:
             f'{where}: expected one image at least and validity of images alone, found images '
             f'{sorted(sample["images"])}, valid {sorted(sample["valid"])}'
         )
+
     parts: list[bytes] = []
     arrays = {}
     for modality, image in sample['images'].items():
@@ -75,6 +76,7 @@ def encode_sample(sample: Mapping[str, Any]) -> bytes:
         entry['image'] = _append(parts, planes.astype(planes.dtype.newbyteorder('<')).tobytes())
         entry['valid'] = None if valid is None else _append(parts, np.packbits(valid).tobytes())
         arrays[modality] = entry
+
     header = dict(
         scene=str(sample['scene']),
         window=[row, col, height, width],
@@ -90,10 +92,10 @@ def encode_sample(sample: Mapping[str, Any]) -> bytes:
 
 
 def decode_sample(data: bytes | memoryview) -> dict[str, Any]:
-    """A window from its bytes.
+    """Decode a window from its bytes.
 
     Args:
-        data: what :func:`encode_sample` gave.
+        data: bytes that :func:`encode_sample` returned.
 
     Returns:
         The sample, with ``images`` in views (C, H, W) of the bytes, which cannot be written to, and
@@ -112,6 +114,7 @@ def decode_sample(data: bytes | memoryview) -> dict[str, Any]:
     if zlib.crc32(view[CHECKED:]) != checksum:
         raise BrokenSampleError('expected the checksum of the sample as written, found another')
     header = json.loads(bytes(body[:length]))
+
     arrays, blobs = header.pop('arrays'), body[length:]
     height, width = header['window'][2:]
     images, valid = {}, {}
@@ -130,6 +133,7 @@ def decode_sample(data: bytes | memoryview) -> dict[str, Any]:
             bits = np.frombuffer(_part(blobs, entry['valid']), dtype=np.uint8)
             flat = np.unpackbits(bits, count=height * width).view(bool)
             valid[modality] = flat.reshape(height, width)
+
     return dict(
         header,
         images=images,
@@ -142,7 +146,7 @@ def decode_sample(data: bytes | memoryview) -> dict[str, Any]:
 def _check(
     where: str, image: NDArray, valid: NDArray[np.bool_] | None, size: tuple[int, int]
 ) -> tuple[NDArray, NDArray[np.bool_] | None]:
-    """The image with zeros where it is invalid, and its validity if it has an invalid pixel."""
+    """Check an image and make it zero where it is invalid; validity is None if all is valid."""
     if image.ndim != 3 or image.shape[1:] != size or image.dtype.name not in DTYPES:
         raise ValueError(
             f'{where}: expected (C, H, W) = (…, {size[0]}, {size[1]}) of one of {DTYPES}, found '

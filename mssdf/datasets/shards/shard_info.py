@@ -1,4 +1,4 @@
-"""What the index of a data set has to know about each of its shards."""
+"""A description of each shard, for the index of a data set."""
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
@@ -25,7 +25,7 @@ class ShardInfo:
         window: height and width of each window, in pixels.
         modalities: those that any window has.
         config: LitData's description of how the file is encoded.
-        sha256: of the file.
+        sha256: digest of the file.
     """
 
     file: str
@@ -37,12 +37,12 @@ class ShardInfo:
     sha256: str
 
     def to_dict(self) -> dict[str, Any]:
-        """As plain dicts, lists, strings and numbers."""
+        """Convert to plain dicts, lists, strings and numbers."""
         return dict(asdict(self), window=list(self.window))
 
     @classmethod
     def from_dict(cls, content: Mapping[str, Any]) -> 'ShardInfo':
-        """From what :meth:`to_dict` gave.
+        """Convert back from what :meth:`to_dict` returns.
 
         Raises:
             KeyError: on a key that is missing or does not exist.

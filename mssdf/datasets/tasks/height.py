@@ -17,7 +17,7 @@ class HeightDataset(BaseSegDataset):
         data_prefix: folders ``img_path`` and ``depth_map_path``, under ``data_root``.
         img_suffix: ending of the images.
         depth_map_suffix: ending of the heights.
-        **kwargs: see mmseg's BaseSegDataset.
+        **kwargs: arguments of mmseg's BaseSegDataset.
 
     Raises:
         FileNotFoundError: if a folder or a file is missing.
@@ -36,7 +36,7 @@ class HeightDataset(BaseSegDataset):
         super().__init__(data_prefix=data_prefix, img_suffix=img_suffix, **kwargs)
 
     def load_data_list(self) -> list[dict]:
-        """One dictionary of paths per image."""
+        """Make one dictionary of paths per image."""
         keys = ('img_path', 'depth_map_path')
         suffixes = dict(zip(keys, (self.img_suffix, self.depth_map_suffix), strict=True))
         folders = {key: self.data_prefix[key] for key in keys}

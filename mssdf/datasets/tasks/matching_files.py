@@ -10,7 +10,7 @@ from mssdf.utils.folders import files_below, in_any_case, list_folder
 def match_files(
     folders: Mapping[str, str], suffixes: Mapping[str, str], optional: tuple[str, ...] = ()
 ) -> list[dict[str, str]]:
-    """One dictionary of paths per sample, sorted by name.
+    """Make one dictionary of paths per sample, sorted by name.
 
     Args:
         folders: folder of each key; the first one tells the samples. Subfolders are searched, too,
@@ -30,12 +30,14 @@ def match_files(
     found = files_below(root, suffixes[first])
     if not found:
         raise FileNotFoundError(f'{root}: expected files *{suffixes[first]}, found none ({first})')
+
     used = []
     for key in others:
         if Path(folders[key]).is_dir():
             used.append(key)
         elif key not in optional:
             raise FileNotFoundError(f'{folders[key]}: no such folder ({key})')
+
     samples = []
     listing = cache(list_folder)
     for path in found:

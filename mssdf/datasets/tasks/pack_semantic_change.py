@@ -1,4 +1,4 @@
-"""Hand images and labels of two dates to a model."""
+"""The packing of images and labels of two dates for a model."""
 
 from mmengine.structures import PixelData
 from mmseg.datasets.transforms import PackSegInputs

@@ -17,7 +17,7 @@ class SECONDDataset(BaseCDDataset):
     Args:
         data_prefix: folders ``img_path``, ``img_path2``, ``seg_map_path`` and ``seg_map_path2``,
             under ``data_root``.
-        **kwargs: see mmseg's BaseCDDataset.
+        **kwargs: arguments of mmseg's BaseCDDataset.
 
     Raises:
         FileNotFoundError: if a folder or a file is missing.
@@ -47,7 +47,7 @@ class SECONDDataset(BaseCDDataset):
         )
 
     def load_data_list(self) -> list[dict]:
-        """One dictionary of paths per pair."""
+        """Make one dictionary of paths per pair."""
         keys = ('img_path', 'img_path2', 'seg_map_path', 'seg_map_path2')
         suffixes: dict[str, str] = dict.fromkeys(keys[:2], str(self.img_suffix))
         suffixes |= dict.fromkeys(keys[2:], str(self.seg_map_suffix))

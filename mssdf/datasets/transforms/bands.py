@@ -1,4 +1,4 @@
-"""What is done to the bands of an image of any number of them."""
+"""Transforms of the bands of an image of any number of them."""
 
 from collections.abc import Sequence
 
@@ -10,7 +10,9 @@ from mssdf.registry import TRANSFORMS
 
 @TRANSFORMS.register_module()
 class NormalizeBands(BaseTransform):
-    """Normalize each band; nodata (NaN) becomes 0. The data preprocessor then does nothing.
+    """A normalization of each band; nodata (NaN) becomes 0.
+
+    It takes the place of the data preprocessor's, which then does nothing.
 
     Modified key: ``img`` (H, W, C) to float32.
 
@@ -66,7 +68,9 @@ class NormalizeBands(BaseTransform):
 
 @TRANSFORMS.register_module()
 class DropBands(BaseTransform):
-    """Make bands nodata, as if their modality were missing; before ``NormalizeBands``.
+    """A transform that makes bands nodata, as if their modality were missing.
+
+    It stands before ``NormalizeBands``.
 
     Modified key: ``img`` (H, W, C), float32.
 

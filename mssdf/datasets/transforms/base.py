@@ -1,4 +1,4 @@
-"""What the transforms share."""
+"""Checks and helpers that the transforms share."""
 
 from collections.abc import Callable
 from typing import Any
@@ -10,7 +10,7 @@ Results = dict[str, Any]
 
 
 def check_probability(name: str, value: float) -> float:
-    """The value.
+    """Check and return a probability.
 
     Raises:
         ValueError: when it is no probability.
@@ -21,13 +21,13 @@ def check_probability(name: str, value: float) -> float:
 
 
 def window_shape(results: Results) -> tuple[int, int]:
-    """Height and width, common to all modalities."""
+    """Return height and width, common to all modalities."""
     height, width = next(iter(results['valid'].values())).shape
     return height, width
 
 
 def present(results: Results) -> list[str]:
-    """The modalities with any valid pixel."""
+    """List the modalities with any valid pixel."""
     return [modality for modality, valid in results['valid'].items() if np.any(valid)]
 
 

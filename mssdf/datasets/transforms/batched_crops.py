@@ -51,7 +51,7 @@ def draw_colors(count: int, settings: CropSettings, generator: torch.Generator) 
 
 
 def change_colors(images: Tensor, valid: Tensor, factors: Tensor) -> Tensor:
-    """Multiply brightness and stretch contrast about the mean of each window's valid pixels.
+    """Scale brightness, and stretch contrast about the mean of each window's valid pixels.
 
     Args:
         images: windows (B, C, H, W) of 0...255.

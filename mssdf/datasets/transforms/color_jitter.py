@@ -14,7 +14,7 @@ LUMA = np.array([0.299, 0.587, 0.114])
 
 @TRANSFORMS.register_module()
 class MultiModalColorJitter:
-    """Change brightness, contrast and saturation of one modality; the others stay as they are.
+    """A random change of brightness, contrast and saturation of one modality.
 
     Brightness b multiplies, contrast c stretches about the mean gray of the valid pixels,
     saturation s stretches each pixel about its own gray; b, c and s are drawn from 1 ± the given
@@ -23,8 +23,8 @@ class MultiModalColorJitter:
 
     Args:
         brightness, contrast, saturation: half-widths of the factors' ranges; 0 leaves as is.
-        modality: with red, green and blue, in this order.
-        prob: of any change.
+        modality: name of the modality with red, green and blue, in this order.
+        prob: probability of any change.
     """
 
     def __init__(
@@ -101,6 +101,8 @@ def jitter(
     whole = np.count_nonzero(valid) == valid.size
     inside = None if whole else valid.astype(np.uint8)
     mean = float(np.dot(LUMA, cv2.mean(image, mask=inside)[:3]))
+
+    # what takes the place of 0 … 255 in other types than uint8
     low = high = 0.0
     if image.dtype != np.uint8:
         pixels = image if whole else image[valid]
@@ -110,6 +112,7 @@ def jitter(
     matrix = contrast * brightness * saturate
     # In values above ``low``: x' = matrix · x + (1 - contrast) · gray.
     shift = (1 - contrast) * gray + low - matrix.sum(axis=1) * low
+
     out = cv2.transform(image, np.column_stack([matrix, shift]))
     if image.dtype != np.uint8:
         low_, high_ = (out.dtype.type(value) for value in (low, high))

@@ -14,7 +14,7 @@ TURNS = {1: cv2.ROTATE_90_COUNTERCLOCKWISE, 2: cv2.ROTATE_180, 3: cv2.ROTATE_90_
 
 
 def _apply(results: Results, change: Callable[[NDArray], NDArray]) -> Results:
-    """One change of rows and columns for everything."""
+    """Apply one change of rows and columns to everything."""
     for part in ('images', 'valid'):
         results[part] = {
             modality: map_planes(change, array) for modality, array in results[part].items()
@@ -24,10 +24,10 @@ def _apply(results: Results, change: Callable[[NDArray], NDArray]) -> Results:
 
 @TRANSFORMS.register_module()
 class MultiModalRandomFlip:
-    """Flip all modalities and validities alike.
+    """A random flip of all modalities and validities alike.
 
     Args:
-        prob: of a flip, for each direction by itself.
+        prob: probability of a flip, for each direction by itself.
         directions: ``'horizontal'`` (left to right), ``'vertical'`` or both.
     """
 
@@ -56,7 +56,7 @@ class MultiModalRandomFlip:
 
 @TRANSFORMS.register_module()
 class MultiModalRandomRotate90:
-    """Turn all modalities and validities counterclockwise by 0, 90, 180 or 270 degrees, as likely.
+    """A turn of all modalities and validities by 0, 90, 180 or 270 degrees, each as likely.
 
     A window that is not square is turned by 0 or 180 degrees only, so that its shape stays.
     """

@@ -10,7 +10,7 @@ from .two_dates import read_labels
 
 @TRANSFORMS.register_module()
 class LoadBinaryMask(BaseTransform):
-    """Load a mask of two values, such as 0 and 255, as the labels 0 and 1.
+    """A loader of masks of two values, such as 0 and 255, as the labels 0 and 1.
 
     In the place of mmseg's ``LoadAnnotations``, which takes 255 for unknown.
 
@@ -55,7 +55,7 @@ class LoadBinaryMask(BaseTransform):
 
 @TRANSFORMS.register_module()
 class LoadChange(LoadBinaryMask):
-    """Load a map of what changed between two dates.
+    """A loader of maps of what changed between two dates.
 
     Args:
         changed: value of changed pixels in the file (255 in LEVIR-CD and WHU-CD); unchanged ones

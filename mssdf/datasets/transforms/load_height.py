@@ -10,7 +10,7 @@ from .load_rasters import read_image
 
 @TRANSFORMS.register_module()
 class LoadHeight(BaseTransform):
-    """Load a map of heights in meters, NaN where they are not known.
+    """A loader of maps of heights in meters, NaN where they are not known.
 
     Key: ``depth_map_path`` (mmseg's name); without it, as where an inferencer predicts, nothing is
     loaded. Added key: ``gt_depth_map`` (H, W) float32,
@@ -47,12 +47,14 @@ class LoadHeight(BaseTransform):
         values, valid = read_image(path, nodata=self.nodata, unit=unit)
         if values.shape[2] != 1:
             raise ValueError(f'{path}: expected heights in 1 band, found {values.shape[2]} bands')
+
         shape = results.get('ori_shape')
         if shape is not None and values.shape[:2] != tuple(shape):
             raise ValueError(
                 f'{path}: expected {shape[0]} x {shape[1]} pixels as in '
                 f'{results.get("img_path")}, found {values.shape[0]} x {values.shape[1]}'
             )
+
         heights = values[..., 0].astype(np.float32)
         if self.scale is not None:
             heights *= np.float32(self.scale)

@@ -60,7 +60,7 @@ class RasterSource:
         return source
 
     def path(self, results: Mapping[str, Any]) -> str | None:
-        """Where the file should be, None if the sample does not say."""
+        """Find the path of the file; None if the sample does not name it."""
         path = results.get(self.key)
         if path is None:
             return None
@@ -115,7 +115,7 @@ def read_image(
 
 @TRANSFORMS.register_module()
 class LoadRasters(BaseTransform):
-    """Load an image from one or several rasters, their bands behind each other.
+    """A loader of images from one or several rasters, their bands behind each other.
 
     Required keys: those that ``sources`` name (``img_path``). Added keys: ``img`` (H, W, C),
     float32 with NaN at nodata; ``img_shape``, ``ori_shape``.
@@ -166,6 +166,8 @@ class LoadRasters(BaseTransform):
             first, shape = first or str(path), part.shape[:2]
         if not shape:
             raise FileNotFoundError(f'{results.get("img_path")}: none of its files exists')
+
+        # a missing file has the bands of the config, all of them nodata
         image = np.concatenate(
             [
                 np.full((*shape, len(source.bands or ())), np.nan, np.float32)

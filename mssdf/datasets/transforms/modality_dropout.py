@@ -11,10 +11,10 @@ from .base import Results, check_probability, present
 
 @TRANSFORMS.register_module()
 class ModalityDropout:
-    """Make modalities missing at random, but never all of those present.
+    """A transform that makes modalities missing at random, but never all of those present.
 
     Args:
-        prob: of each modality by name (0 for those not named), or one for all of them.
+        prob: probability of each modality by name (0 for those not named), or one for all of them.
     """
 
     def __init__(self, prob: float | Mapping[str, float]) -> None:
@@ -34,12 +34,14 @@ class ModalityDropout:
             prob = [self.prob.get(modality, 0.0) for modality in names]
         else:
             prob = [self.prob] * len(names)
+
         # As many draws whatever is present: what follows must not depend on it.
         draws, kept = rng.random(len(names)), rng.random()
         there = present(results)
         dropped = [m for m, u, p in zip(names, draws, prob, strict=True) if u < p and m in there]
         if there and len(dropped) == len(there):
             dropped.remove(dropped[int(kept * len(dropped))])
+
         for part in ('images', 'valid'):
             results[part] = {
                 m: np.zeros_like(array) if m in dropped else array

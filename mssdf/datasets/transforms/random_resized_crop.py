@@ -16,7 +16,7 @@ MAX_DRAWS = 10
 
 @TRANSFORMS.register_module()
 class MultiModalRandomResizedCrop:
-    """Cut the same random part out of all modalities and validities and resize it.
+    """A random part of the window, cut out of all modalities and validities and resized.
 
     Values are interpolated bilinearly (averaged over areas where the part is larger than the
     output), invalid pixels left out; validity goes by the nearest pixel. Heights keep their unit.
@@ -59,6 +59,7 @@ class MultiModalRandomResizedCrop:
                 break
         else:
             part = (..., slice(0, height), slice(0, width))
+
         resized = {
             modality: resize(image[part], results['valid'][modality][part], self.size)
             for modality, image in results['images'].items()
@@ -68,7 +69,7 @@ class MultiModalRandomResizedCrop:
         return results
 
     def _draw(self, rng: np.random.Generator, height: int, width: int) -> tuple[int, int, int, int]:
-        """Top, left, rows, columns of a part; its shape is clipped to the window's."""
+        """Draw top, left, rows, columns of a part; its shape is clipped to the window's."""
         area = height * width * rng.uniform(*self.scale)
         ratio = math.exp(rng.uniform(math.log(self.ratio[0]), math.log(self.ratio[1])))
         rows = min(height, max(1, round(math.sqrt(area / ratio))))

@@ -26,7 +26,7 @@ def read_labels(path: str) -> NDArray[np.uint8]:
 
 
 def several_bands(path: str, bands: int) -> str:
-    """Say that a file is no label map, as it has several bands."""
+    """Describe that a file is no label map, as it has several bands."""
     return (
         f'{path}: expected a label map of 1 band (indices), found {bands} '
         '(colors? tools/dataset_tools/convert_masks.py converts them)'
@@ -52,7 +52,7 @@ def check_kept(path: str, values: NDArray, labels: NDArray[np.uint8]) -> None:
 
 @TRANSFORMS.register_module()
 class LoadSemanticChange(BaseTransform):
-    """Load the land covers of two dates; what changed follows from them.
+    """A loader of the land covers of two dates; what changed follows from them.
 
     Required keys: ``seg_map_path`` and ``seg_map_path2``: label maps of 0 (unchanged), 1 ... K,
     255 (unknown). Added keys: ``gt_first``, ``gt_second`` and ``gt_seg_map`` (1 where either is
@@ -80,12 +80,14 @@ class LoadSemanticChange(BaseTransform):
                     f'{wrong[:5].tolist()}'
                 )
             maps.append(labels)
+
         first, second = maps
         if first.shape != second.shape:
             raise ValueError(
                 f'{results["seg_map_path2"]}: expected {first.shape} pixels as at the first date, '
                 f'found {second.shape}'
             )
+
         changed = ((first > 0) | (second > 0)).astype(np.uint8)
         changed[(first == IGNORE) | (second == IGNORE)] = IGNORE
         for name, labels in (('gt_seg_map', changed), ('gt_first', first), ('gt_second', second)):
@@ -99,7 +101,7 @@ class LoadSemanticChange(BaseTransform):
 
 @TRANSFORMS.register_module()
 class RandomSwapDates(BaseTransform):
-    """Let the second date come first: an image of 2C bands and the labels of both dates.
+    """A random swap of the two dates of an image of 2C bands, and of their labels.
 
     Modified keys: ``img``; ``gt_first`` and ``gt_second``, if there.
 
@@ -111,7 +113,7 @@ class RandomSwapDates(BaseTransform):
         self.prob = prob
 
     def transform(self, results: dict) -> dict:
-        """Swap, or not."""
+        """Reverse the dates with the given probability."""
         if np.random.random() >= self.prob:
             return results
         image = results['img']
