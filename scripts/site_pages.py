@@ -1,4 +1,4 @@
-"""Pages of the site that are made while MkDocs builds it: Python modules and command lines.
+"""Pages of the site that are made while MkDocs builds it: modules, command lines, the tutorial.
 
 ``mkdocs.yml`` names this file under ``hooks``. Sources are parsed, never imported, so that the site
 is built without torch.
@@ -7,6 +7,7 @@ is built without torch.
 from __future__ import annotations
 
 import ast
+import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 ROOT = Path(__file__).resolve().parents[1]
 API = 'reference/api'
 COMMANDS = 'reference/command-lines.md'
+TUTORIAL = 'guide/tutorial.ipynb'
 
 
 def on_config(config: MkDocsConfig) -> MkDocsConfig:
@@ -32,6 +34,8 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
     from mkdocs.structure.files import File
 
     files.append(File.generated(config, COMMANDS, content=command_lines()))
+    tutorial = Path(TUTORIAL).with_suffix('.md').as_posix()
+    files.append(File.generated(config, tutorial, content=notebook_page(ROOT / 'docs' / TUTORIAL)))
     for name, page in package_pages().items():
         files.append(File.generated(config, page, content=package_page(name)))
     return files
@@ -56,6 +60,18 @@ def package_page(name: str) -> str:
 
     blocks = [f'# {name}', markdown(ast.get_docstring(package) or '')]
     blocks += [f'::: {name}.{module}' for module in modules]
+    return '\n\n'.join(blocks) + '\n'
+
+
+def notebook_page(path: Path) -> str:
+    """Turn a notebook into Markdown: its texts, and its code in fences.
+
+    Args:
+        path: notebook without outputs.
+    """
+    cells = json.loads(path.read_text())['cells']
+    texts = [(cell['cell_type'], ''.join(cell['source'])) for cell in cells]
+    blocks = [f'```python\n{text}\n```' if kind == 'code' else text for kind, text in texts]
     return '\n\n'.join(blocks) + '\n'
 
 

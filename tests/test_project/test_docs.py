@@ -1,6 +1,9 @@
 """What the documentation tells users to write works as it stands there."""
 
+import importlib
 import re
+import shlex
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -45,13 +48,60 @@ def test_our_checkpoint_in_your_config(library, checkpoint, tmp_path, monkeypatc
 
 
 PAGES = [ROOT / 'README.md', ROOT / 'CONTRIBUTING.md', *sorted((ROOT / 'docs').rglob('*.md'))]
+# made while the site is built (scripts/site_pages.py)
+GENERATED = ('reference/command-lines.md',)
+
+
+def blocks(text: str, language: str) -> list[str]:
+    """Fenced blocks of one language."""
+    return re.findall(rf'^```{language}\n(.*?)^```', text, re.M | re.S)
+
+
+def commands(text: str) -> list[list[str]]:
+    """Words of the shell commands that start a script of ours, environment variables left out."""
+    lines = '\n'.join(blocks(text, '(?:bash|shell)')).replace('\\\n', ' ').splitlines()
+    split = [shlex.split(line, comments=True) for line in lines]
+    words = [[word for word in line if not re.match(r'[A-Z_]+=', word)] for line in split]
+    ours = [line[1:] if line[:1] == ['python'] else line for line in words]
+    return [line for line in ours if line and re.match(r'(tools|scripts|\.ci)/', line[0])]
+
+
+@cache
+def shared_options() -> str:
+    """Sources of the package that add options to several scripts."""
+    texts = (path.read_text() for path in (ROOT / 'mssdf').rglob('*.py'))
+    return ''.join(text for text in texts if 'add_argument(' in text)
 
 
 @pytest.mark.parametrize('path', PAGES, ids=lambda path: path.relative_to(ROOT).as_posix())
 def test_links_and_named_files_exist(path):
     text = path.read_text()
     for target in re.findall(r'\]\(([^)#]+)(?:#[^)]*)?\)', text):
-        if '://' not in target:
+        if '://' not in target and not target.endswith(GENERATED):
             assert (path.parent / target).exists(), f'{path.name}: {target}'
     for script in re.findall(r'(?:tests/)?tools/[a-z_/]+\.(?:py|sh)', text):
         assert (ROOT / script).exists() or 'its tools' in text, f'{path.name}: {script}'
+
+
+@pytest.mark.parametrize('path', PAGES, ids=lambda path: path.relative_to(ROOT).as_posix())
+def test_names_imported_from_the_package_exist(path):
+    lines = '\n'.join(blocks(path.read_text(), 'python'))
+    for module, names in re.findall(r'^from (mssdf[\w.]*) import (.+)$', lines, re.M):
+        for name in names.split(', '):
+            assert hasattr(importlib.import_module(module), name), f'{path.name}: {module}.{name}'
+
+
+@pytest.mark.parametrize('path', PAGES, ids=lambda path: path.relative_to(ROOT).as_posix())
+def test_shell_commands_name_scripts_and_options_that_exist(path):
+    for script, *words in commands(path.read_text()):
+        assert (ROOT / script).is_file(), f'{path.name}: {script}'
+        source = (ROOT / script).read_text() + shared_options()
+        if script.endswith('.sh'):  # passes its arguments on
+            name = 'test' if 'dist_test' in script else 'train'
+            source += (ROOT / f'tools/{name}.py').read_text()
+        for word in words:
+            if word.startswith('--'):
+                option = word.partition('=')[0]
+                if 'BooleanOptionalAction' in source:
+                    option = option.replace('--no-', '--')
+                assert option in source, f'{path.name}: {script} {option}'
