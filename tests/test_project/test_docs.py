@@ -105,3 +105,28 @@ def test_shell_commands_name_scripts_and_options_that_exist(path):
                 if 'BooleanOptionalAction' in source:
                     option = option.replace('--no-', '--')
                 assert option in source, f'{path.name}: {script} {option}'
+
+
+def test_paths_in_contributing_exist():
+    """The walk through the project and the places of new parts, but for names to be chosen."""
+    text = (ROOT / 'CONTRIBUTING.md').read_text()
+    tops = 'mssdf|tests|docs|configs|tools|scripts|requirements'
+    paths = re.findall(rf'`((?:{tops})/[\w./-]*)`', text)
+    assert len(paths) > 30
+    assert not [path for path in paths if not exists(path)]
+
+
+def exists(path: str) -> bool:
+    """True for a path that is there, and for one with a name in capitals, in a folder that is."""
+    parts = Path(path).parts
+    known = [part for part in parts if not Path(part).stem.isupper()]
+    return (ROOT / Path(*known)).exists()
+
+
+def test_the_walk_names_functions_that_are_there():
+    section = (ROOT / 'CONTRIBUTING.md').read_text().split('## Find your way')[1].split('\n## ')[0]
+    steps = re.findall(r'`(mssdf/[\w/]+\.py)`: ([^|]+)', section)
+    assert len(steps) == 4
+    for path, step in steps:
+        for name in re.findall(r'`(\w+)`', step):
+            assert f'def {name}(' in (ROOT / path).read_text(), f'{path}: {name}'
