@@ -1,6 +1,6 @@
 """Test a trained model: scores, predictions, pictures.
 
-Usage: ``python tools/test.py CONFIG WEIGHTS [--data-root DIR] [--out DIR] [--pictures N] [--tta]``
+Usage: ``python tools/test.py CONFIG WEIGHTS [--with OVERLAY ...] [--out DIR] [--tta]``
 """
 
 from __future__ import annotations
@@ -17,7 +17,8 @@ from typing import Any
 
 from mssdf.cli.building import FirstIteration, one_line_before
 from mssdf.cli.config_check import check_config
-from mssdf.cli.configs import drop_initializers, find_config, read_config
+from mssdf.cli.configs import default_work_dir, drop_initializers, read_config
+from mssdf.cli.overlays import OVERLAYS
 from mssdf.cli.processes import LAUNCHERS, is_main, say, set_up_cpu_processes
 from mssdf.errors import UsageError
 
@@ -34,11 +35,12 @@ def parse_args(arguments: list[str] | None = None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description='Test a trained model.')
     parser.add_argument('config', help='path of a config; also relative to the configs folder')
     parser.add_argument('weights', help='checkpoint of the trained model')
+    parser.add_argument('--with', **OVERLAYS)
     parser.add_argument(
         '--data-root', help='data_root of every dataset of the config (also: variable MSSDF_DATA)'
     )
     parser.add_argument(
-        '--work-dir', help='where scores and logs go (default: ./work_dirs/CONFIG_NAME)'
+        '--work-dir', help='where scores and logs go (default: ./work_dirs/CONFIG+OVERLAY)'
     )
     parser.add_argument('--out', metavar='DIR', help='save the predictions there')
     parser.add_argument(
@@ -65,13 +67,13 @@ def load_config(args: argparse.Namespace) -> Any:
     Raises:
         UsageError: if the config cannot be read or an option does not fit it.
     """
-    config = read_config(args.config, args.data_root, args.cfg_options)
+    config = read_config(args.config, args.data_root, args.cfg_options, overlays=args.overlays)
     if not config.get('test_dataloader') or not config.get('test_evaluator'):
         raise UsageError(f'{args.config}: expected test_dataloader and test_evaluator, found none')
     drop_initializers(config.model)  # the weights hold everything
     config.work_dir = args.work_dir or config.get('work_dir')
     if not config.work_dir:
-        config.work_dir = str(Path('work_dirs') / find_config(args.config).stem)
+        config.work_dir = default_work_dir(args.config, args.overlays)
     config.launcher = args.launcher
     config.load_from, config.resume = None, False
     leave_out_training(config)
@@ -178,7 +180,13 @@ def write_scores(scores: dict[str, Any], config: Any, args: argparse.Namespace) 
     from mssdf.utils.atomic_file import write_atomically
 
     plain = {key: as_json(value) for key, value in scores.items()}
-    content = dict(config=args.config, weights=args.weights, tta=args.tta, scores=plain)
+    content = dict(
+        config=args.config,
+        overlays=args.overlays,
+        weights=args.weights,
+        tta=args.tta,
+        scores=plain,
+    )
     path = Path(config.work_dir) / 'scores.json'
     write_atomically(path, json.dumps(content, indent=1).encode())
 

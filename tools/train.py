@@ -1,6 +1,6 @@
 """Train what a config describes.
 
-Usage: ``python tools/train.py CONFIG [--resume] [--work-dir DIR] [--cfg-options KEY=VALUE ...]``
+Usage: ``python tools/train.py CONFIG [--with OVERLAY ...] [--resume] [--cfg-options K=V ...]``
 """
 
 from __future__ import annotations
@@ -16,7 +16,8 @@ from typing import Any
 
 from mssdf.cli.building import FirstIteration, one_line_before
 from mssdf.cli.config_check import check_config
-from mssdf.cli.configs import drop_initializers, find_config, read_config, require_checkpoint
+from mssdf.cli.configs import default_work_dir, drop_initializers, read_config, require_checkpoint
+from mssdf.cli.overlays import OVERLAYS
 from mssdf.cli.precision import drop_amp_without_gpu, use_amp
 from mssdf.cli.processes import LAUNCHERS, say, set_up_cpu_processes
 from mssdf.engine.interruption import StopRequest, TrainingInterrupted
@@ -29,8 +30,9 @@ def parse_args(arguments: list[str] | None = None) -> argparse.Namespace:
 
     parser = argparse.ArgumentParser(description='Train what a config describes.')
     parser.add_argument('config', help='path of a config; also relative to the configs folder')
+    parser.add_argument('--with', **OVERLAYS)
     parser.add_argument(
-        '--work-dir', help='where logs and checkpoints go (default: ./work_dirs/CONFIG_NAME)'
+        '--work-dir', help='where logs and checkpoints go (default: ./work_dirs/CONFIG+OVERLAY)'
     )
     parser.add_argument(
         '--resume',
@@ -78,11 +80,13 @@ def load_config(args: argparse.Namespace) -> Any:
     Raises:
         UsageError: if the config cannot be read or an option does not fit it.
     """
-    config = read_config(args.config, args.data_root, args.cfg_options, args.checkpoint)
+    config = read_config(
+        args.config, args.data_root, args.cfg_options, args.checkpoint, args.overlays
+    )
     if args.work_dir:
         config.work_dir = args.work_dir
     elif not config.get('work_dir'):
-        config.work_dir = str(Path('work_dirs') / find_config(args.config).stem)
+        config.work_dir = default_work_dir(args.config, args.overlays)
     if args.amp:
         use_amp(config, args.amp)
     if args.auto_scale_lr:

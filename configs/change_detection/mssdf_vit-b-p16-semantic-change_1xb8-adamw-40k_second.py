@@ -3,3 +3,5 @@ _base_ = [
     '../_base_/datasets/second.py',
     '../_base_/schedules/change_adamw-40k.py',
 ]
+
+model = dict(land_cover_head=dict(num_classes=_base_.num_classes))

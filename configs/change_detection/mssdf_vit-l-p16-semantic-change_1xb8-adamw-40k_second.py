@@ -1,5 +1,3 @@
-_base_ = [
-    '../_base_/models/semantic-change_vit-l-p16.py',
-    '../_base_/datasets/second.py',
-    '../_base_/schedules/change_adamw-40k.py',
-]
+_base_ = ['./mssdf_vit-b-p16-semantic-change_1xb8-adamw-40k_second.py']
+
+model = _base_.large

@@ -1,5 +1,3 @@
-_base_ = [
-    '../_base_/models/siamese-upernet_vit-l-p16.py',
-    '../_base_/datasets/second_binary.py',
-    '../_base_/schedules/change_adamw-40k.py',
-]
+_base_ = ['./mssdf_vit-b-p16-siamese-upernet_1xb8-adamw-40k_second-binary.py']
+
+model = _base_.large

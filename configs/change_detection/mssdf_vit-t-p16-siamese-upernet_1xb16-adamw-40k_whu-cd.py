@@ -1,5 +1,3 @@
-_base_ = [
-    '../_base_/models/siamese-upernet_vit-t-p16.py',
-    '../_base_/datasets/whu-cd.py',
-    '../_base_/schedules/change_adamw-40k.py',
-]
+_base_ = ['./mssdf_vit-b-p16-siamese-upernet_1xb16-adamw-40k_whu-cd.py']
+
+model = _base_.tiny

@@ -4,4 +4,7 @@ _base_ = [
     '../_base_/schedules/linear-probe_sgd-90e.py',
 ]
 
-model = dict(data_preprocessor=dict(num_classes=10), head=dict(num_classes=10))
+model = dict(
+    data_preprocessor=dict(num_classes=_base_.num_classes),
+    head=dict(num_classes=_base_.num_classes),
+)

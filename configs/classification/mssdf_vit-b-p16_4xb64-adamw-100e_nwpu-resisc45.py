@@ -4,4 +4,7 @@ _base_ = [
     '../_base_/schedules/classification_adamw-100e.py',
 ]
 
-model = dict(data_preprocessor=dict(num_classes=45), head=dict(num_classes=45))
+model = dict(
+    data_preprocessor=dict(num_classes=_base_.num_classes),
+    head=dict(num_classes=_base_.num_classes),
+)

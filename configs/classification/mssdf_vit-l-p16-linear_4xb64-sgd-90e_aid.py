@@ -1,7 +1,3 @@
-_base_ = [
-    '../_base_/models/linear-probe_vit-l-p16.py',
-    '../_base_/datasets/aid.py',
-    '../_base_/schedules/linear-probe_sgd-90e.py',
-]
+_base_ = ['./mssdf_vit-b-p16-linear_4xb64-sgd-90e_aid.py']
 
-model = dict(data_preprocessor=dict(num_classes=30), head=dict(num_classes=30))
+model = _base_.large

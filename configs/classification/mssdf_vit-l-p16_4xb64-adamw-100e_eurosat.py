@@ -1,7 +1,3 @@
-_base_ = [
-    '../_base_/models/classifier_vit-l-p16.py',
-    '../_base_/datasets/eurosat.py',
-    '../_base_/schedules/classification_adamw-100e.py',
-]
+_base_ = ['./mssdf_vit-b-p16_4xb64-adamw-100e_eurosat.py']
 
-model = dict(data_preprocessor=dict(num_classes=10), head=dict(num_classes=10))
+model = _base_.large

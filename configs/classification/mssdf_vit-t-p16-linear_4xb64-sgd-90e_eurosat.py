@@ -1,7 +1,3 @@
-_base_ = [
-    '../_base_/models/linear-probe_vit-t-p16.py',
-    '../_base_/datasets/eurosat.py',
-    '../_base_/schedules/linear-probe_sgd-90e.py',
-]
+_base_ = ['./mssdf_vit-b-p16-linear_4xb64-sgd-90e_eurosat.py']
 
-model = dict(data_preprocessor=dict(num_classes=10), head=dict(num_classes=10))
+model = _base_.tiny

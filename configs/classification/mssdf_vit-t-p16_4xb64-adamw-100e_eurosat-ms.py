@@ -1,5 +1,3 @@
-_base_ = [
-    '../_base_/models/classifier_multi-modal-vit-t-p16.py',
-    '../_base_/datasets/eurosat-ms.py',
-    '../_base_/schedules/classification_adamw-100e.py',
-]
+_base_ = ['./mssdf_vit-b-p16_4xb64-adamw-100e_eurosat-ms.py']
+
+model = _base_.tiny

@@ -1,7 +1,3 @@
-_base_ = [
-    '../_base_/models/classifier_vit-t-p16.py',
-    '../_base_/datasets/nwpu-resisc45.py',
-    '../_base_/schedules/classification_adamw-100e.py',
-]
+_base_ = ['./mssdf_vit-b-p16_4xb64-adamw-100e_nwpu-resisc45.py']
 
-model = dict(data_preprocessor=dict(num_classes=45), head=dict(num_classes=45))
+model = _base_.tiny

@@ -1,7 +1,3 @@
-_base_ = [
-    '../_base_/models/classifier_vit-t-p16.py',
-    '../_base_/datasets/ucm.py',
-    '../_base_/schedules/classification_adamw-100e.py',
-]
+_base_ = ['./mssdf_vit-b-p16_4xb64-adamw-100e_ucm.py']
 
-model = dict(data_preprocessor=dict(num_classes=21), head=dict(num_classes=21))
+model = _base_.tiny

@@ -13,5 +13,5 @@ model = dict(
         modalities=dict(rgb=4),
         init_cfg=dict(type='mssdf.MultiModalPretrained', rgb_bands=[0, 1, 2]),
     ),
-    roi_head=dict(bbox_head=dict(num_classes=1)),
+    roi_head=dict(bbox_head=dict(num_classes=_base_.num_classes)),
 )

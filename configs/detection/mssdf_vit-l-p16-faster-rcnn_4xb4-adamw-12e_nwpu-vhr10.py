@@ -1,8 +1,4 @@
-_base_ = [
-    '../_base_/models/faster-rcnn_vit-l-p16.py',
-    '../_base_/datasets/nwpu-vhr10.py',
-    '../_base_/schedules/detection_adamw-12e.py',
-]
+_base_ = ['./mssdf_vit-b-p16-faster-rcnn_4xb4-adamw-12e_nwpu-vhr10.py']
 
-model = dict(roi_head=dict(bbox_head=dict(num_classes=10)))
-optim_wrapper = dict(paramwise_cfg=dict(layer_decay_rate=0.8))
+model = _base_.large
+optim_wrapper = _base_.large_optim_wrapper

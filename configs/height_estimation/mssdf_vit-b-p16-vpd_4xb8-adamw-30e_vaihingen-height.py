@@ -4,4 +4,4 @@ _base_ = [
     '../_base_/schedules/height_adamw-30e.py',
 ]
 
-model = dict(decode_head=dict(max_depth={{_base_.max_height}}))
+model = dict(decode_head=dict(max_depth=_base_.max_height))

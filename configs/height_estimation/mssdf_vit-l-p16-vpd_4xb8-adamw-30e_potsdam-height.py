@@ -1,7 +1,3 @@
-_base_ = [
-    '../_base_/models/height_vit-l-p16.py',
-    '../_base_/datasets/potsdam_height.py',
-    '../_base_/schedules/height_adamw-30e.py',
-]
+_base_ = ['./mssdf_vit-b-p16-vpd_4xb8-adamw-30e_potsdam-height.py']
 
-model = dict(decode_head=dict(max_depth={{_base_.max_height}}))
+model = _base_.large

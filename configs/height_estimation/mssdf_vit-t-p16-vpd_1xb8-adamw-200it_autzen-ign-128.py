@@ -1,5 +1,5 @@
 _base_ = [
-    '../_base_/models/height_vit-t-p16.py',
+    '../_base_/models/height_vit-b-p16.py',
     '../_base_/datasets/heights_128.py',
     '../_base_/schedules/adamw-200it.py',
 ]
@@ -8,10 +8,10 @@ _base_ = [
 # they would take most of the time
 widths = [96] * 4
 model = dict(
-    backbone=dict(img_size=128),
-    neck=dict(out_channels=96),
+    backbone=dict(_base_.tiny.backbone, img_size=128),
+    neck=dict(_base_.tiny.neck, out_channels=96),
     decode_head=dict(
-        in_channels=widths, embed_dim=24, feature_dim=192, max_depth={{_base_.max_height}}
+        in_channels=widths, embed_dim=24, feature_dim=192, max_depth=_base_.max_height
     ),
 )
 default_hooks = dict(

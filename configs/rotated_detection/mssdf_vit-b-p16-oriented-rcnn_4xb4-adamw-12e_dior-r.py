@@ -4,4 +4,4 @@ _base_ = [
     '../_base_/schedules/detection_adamw-12e.py',
 ]
 
-model = dict(roi_head=dict(bbox_head=dict(num_classes=20)))
+model = dict(roi_head=dict(bbox_head=dict(num_classes=_base_.num_classes)))

@@ -4,4 +4,6 @@ _base_ = [
     '../_base_/schedules/detection_adamw-12e.py',
 ]
 
-model = dict(backbone=dict(img_size=1024), roi_head=dict(bbox_head=dict(num_classes=15)))
+model = dict(
+    backbone=dict(img_size=1024), roi_head=dict(bbox_head=dict(num_classes=_base_.num_classes))
+)

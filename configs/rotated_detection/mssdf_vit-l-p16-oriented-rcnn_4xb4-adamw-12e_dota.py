@@ -1,8 +1,4 @@
-_base_ = [
-    '../_base_/models/oriented-rcnn_vit-l-p16.py',
-    '../_base_/datasets/dota.py',
-    '../_base_/schedules/detection_adamw-12e.py',
-]
+_base_ = ['./mssdf_vit-b-p16-oriented-rcnn_4xb4-adamw-12e_dota.py']
 
-model = dict(backbone=dict(img_size=1024), roi_head=dict(bbox_head=dict(num_classes=15)))
-optim_wrapper = dict(paramwise_cfg=dict(layer_decay_rate=0.8))
+model = _base_.large
+optim_wrapper = _base_.large_optim_wrapper

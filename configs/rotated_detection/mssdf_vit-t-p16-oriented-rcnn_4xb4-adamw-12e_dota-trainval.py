@@ -1,7 +1,3 @@
-_base_ = [
-    '../_base_/models/oriented-rcnn_vit-t-p16.py',
-    '../_base_/datasets/dota_trainval.py',
-    '../_base_/schedules/detection_adamw-12e.py',
-]
+_base_ = ['./mssdf_vit-b-p16-oriented-rcnn_4xb4-adamw-12e_dota-trainval.py']
 
-model = dict(backbone=dict(img_size=1024), roi_head=dict(bbox_head=dict(num_classes=15)))
+model = _base_.tiny

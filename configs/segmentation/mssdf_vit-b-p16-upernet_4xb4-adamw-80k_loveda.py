@@ -6,7 +6,7 @@ _base_ = [
 
 # the images are of 1024 px
 model = dict(
-    decode_head=dict(num_classes=7),
-    auxiliary_head=dict(num_classes=7),
+    decode_head=dict(num_classes=_base_.num_classes),
+    auxiliary_head=dict(num_classes=_base_.num_classes),
     test_cfg=dict(mode='slide', crop_size=(512, 512), stride=(341, 341)),
 )

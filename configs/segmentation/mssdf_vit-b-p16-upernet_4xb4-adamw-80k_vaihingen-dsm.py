@@ -4,4 +4,7 @@ _base_ = [
     '../_base_/schedules/segmentation_adamw-80k.py',
 ]
 
-model = dict(decode_head=dict(num_classes=6), auxiliary_head=dict(num_classes=6))
+model = dict(
+    decode_head=dict(num_classes=_base_.num_classes),
+    auxiliary_head=dict(num_classes=_base_.num_classes),
+)

@@ -1,12 +1,3 @@
-_base_ = [
-    '../_base_/models/upernet_vit-l-p16.py',
-    '../_base_/datasets/loveda.py',
-    '../_base_/schedules/segmentation_adamw-80k.py',
-]
+_base_ = ['./mssdf_vit-b-p16-upernet_4xb4-adamw-80k_loveda.py']
 
-# the images are of 1024 px
-model = dict(
-    decode_head=dict(num_classes=7),
-    auxiliary_head=dict(num_classes=7),
-    test_cfg=dict(mode='slide', crop_size=(512, 512), stride=(341, 341)),
-)
+model = _base_.large

@@ -1,7 +1,3 @@
-_base_ = [
-    '../_base_/models/upernet_vit-l-p16.py',
-    '../_base_/datasets/potsdam.py',
-    '../_base_/schedules/segmentation_adamw-80k.py',
-]
+_base_ = ['./mssdf_vit-b-p16-upernet_4xb4-adamw-80k_potsdam.py']
 
-model = dict(decode_head=dict(num_classes=6), auxiliary_head=dict(num_classes=6))
+model = _base_.large

@@ -1,7 +1,3 @@
-_base_ = [
-    '../_base_/models/upernet_vit-t-p16.py',
-    '../_base_/datasets/isaid.py',
-    '../_base_/schedules/segmentation_adamw-80k.py',
-]
+_base_ = ['./mssdf_vit-b-p16-upernet_4xb4-adamw-80k_isaid.py']
 
-model = dict(decode_head=dict(num_classes=16), auxiliary_head=dict(num_classes=16))
+model = _base_.tiny

@@ -1,7 +1,7 @@
 """Reading a config the way the command lines do."""
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +10,8 @@ from mmengine.config import Config
 from mssdf.checkpoints.initializer import NOT_GIVEN
 from mssdf.errors import UsageError
 from mssdf.utils.project_root import ROOT
+
+from .overlays import name_of_run, read_with_overlays
 
 DATALOADERS = ('train_dataloader', 'val_dataloader', 'test_dataloader')
 CHECKPOINT_VARIABLE = 'MSSDF_CHECKPOINT'
@@ -45,6 +47,7 @@ def read_config(
     data_root: str | None = None,
     options: Mapping[str, Any] | None = None,
     checkpoint: str | None = None,
+    overlays: Sequence[str] = (),
 ) -> Config:
     """Read a config and apply what a command line has for every config.
 
@@ -54,6 +57,7 @@ def read_config(
         options: settings to override, by their dotted names.
         checkpoint: of pre-training, for configs that ask for one; the variable
             ``MSSDF_CHECKPOINT`` if None.
+        overlays: names or paths of the overlays to merge over the config, in their order.
 
     Raises:
         UsageError: if the config cannot be read or something does not fit it.
@@ -64,7 +68,9 @@ def read_config(
             raise UsageError(f'--checkpoint {checkpoint}: no such file')
         os.environ[CHECKPOINT_VARIABLE] = str(Path(checkpoint).absolute())
     try:
-        config = Config.fromfile(str(path))
+        config = read_with_overlays(path, overlays)
+    except UsageError:
+        raise
     except Exception as error:  # whatever a config's own code raises
         reason = ' '.join(str(error).split())
         for library, extra in EXTRAS.items():
@@ -89,6 +95,11 @@ def read_config(
     drop_hooks_that_are_off(config)
     find_shipped_data(config)
     return config
+
+
+def default_work_dir(name: str, overlays: Sequence[str] = ()) -> str:
+    """Folder of the run of a config with overlays: ``work_dirs/CONFIG+frozen+labels-20``."""
+    return str(Path('work_dirs') / name_of_run(find_config(name), overlays))
 
 
 def dictionaries(node: Any) -> Iterator[dict]:
@@ -126,8 +137,8 @@ def require_checkpoint(config: Config) -> None:
         if node.get('checkpoint') in (None, '', NOT_GIVEN):
             raise UsageError(
                 'the model starts from a pre-training checkpoint, and none was given: '
-                f'--checkpoint FILE, or the variable {CHECKPOINT_VARIABLE}; a config that ends in '
-                '_scratch does without'
+                f'--checkpoint FILE, or the variable {CHECKPOINT_VARIABLE}; --with scratch does '
+                'without'
             )
 
 

@@ -68,6 +68,11 @@ class Trial:
     folder: Path
     checkpoint: Path | None
     options: dict
+    overlays: tuple[str, ...] = ()
+
+    @property
+    def variants(self) -> list[str]:
+        return ['--with', *self.overlays] if self.overlays else []
 
     def arguments(self, **options) -> list[str]:
         given = QUICK | self.options | options
@@ -79,6 +84,7 @@ class Trial:
         return tool('train').main(
             [
                 self.config,
+                *self.variants,
                 '--work-dir',
                 str(self.folder / 'train'),
                 *start,
@@ -93,6 +99,7 @@ class Trial:
         command = [
             self.config,
             weights,
+            *self.variants,
             '--work-dir',
             str(work_dir),
             '--out',
@@ -115,8 +122,8 @@ def trial(tmp_path, pretrained, examples, monkeypatch):
     monkeypatch.delenv('MSSDF_DATA', raising=False)
     torch.set_num_threads(1)
 
-    def make(config: str, example: str, scratch: bool = False, **options) -> Trial:
-        checkpoint = None if scratch else pretrained
-        return Trial(f'{config}.py', examples(example), tmp_path, checkpoint, options)
+    def make(config: str, example: str, *overlays: str, **options) -> Trial:
+        checkpoint = None if 'scratch' in overlays else pretrained
+        return Trial(f'{config}.py', examples(example), tmp_path, checkpoint, options, overlays)
 
     return make

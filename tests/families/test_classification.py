@@ -26,15 +26,15 @@ def table(run):
 
 
 @pytest.mark.parametrize(
-    'name, data',
+    'name, data, overlays',
     [
-        ('mssdf_vit-t-p16_4xb64-adamw-100e_eurosat', 'eurosat'),
-        ('mssdf_vit-t-p16-linear_4xb64-sgd-90e_aid-20', 'aid'),
-        ('mssdf_vit-t-p16_4xb64-adamw-100e_eurosat-ms', 'eurosat-ms'),
+        ('mssdf_vit-t-p16_4xb64-adamw-100e_eurosat', 'eurosat', ()),
+        ('mssdf_vit-t-p16-linear_4xb64-sgd-90e_aid', 'aid', ('labels-20',)),
+        ('mssdf_vit-t-p16_4xb64-adamw-100e_eurosat-ms', 'eurosat-ms', ()),
     ],
 )
-def test_scores_are_those_of_the_predictions(trial, name, data):
-    run = trial(f'classification/{name}', data, **SHRINK)
+def test_scores_are_those_of_the_predictions(trial, name, data, overlays):
+    run = trial(f'classification/{name}', data, *overlays, **SHRINK)
     if data == 'eurosat-ms':
         run.options['test_dataloader.dataset.indices'] = 12
     assert run.train() == 0

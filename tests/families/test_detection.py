@@ -113,7 +113,7 @@ def test_dior(trial):
 
 
 def test_vhr10_from_scratch(trial):
-    run = trial(f'{VHR10}_scratch', 'nwpu-vhr10', scratch=True, **SHRINK)
+    run = trial(VHR10, 'nwpu-vhr10', 'scratch', **SHRINK)
     assert run.train() == 0
     assert ' loaded, ' not in run.log
     # of 11 classes no one is preferred, and neither object nor background
@@ -124,7 +124,7 @@ def test_vhr10_from_scratch(trial):
 def test_frozen_keeps_the_backbone(trial, pretrained):
     import torch
 
-    run = trial(f'{VHR10}_frozen', 'nwpu-vhr10', **SHRINK)
+    run = trial(VHR10, 'nwpu-vhr10', 'frozen', **SHRINK)
     assert run.train() == 0
     trained = torch.load((run.folder / 'train/last_checkpoint').read_text(), weights_only=False)
     given = torch.load(pretrained, weights_only=False)['state_dict']

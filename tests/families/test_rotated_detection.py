@@ -68,7 +68,7 @@ def test_dior_r(trial):
 
 @pytest.mark.slow
 def test_dota_in_tiles_from_scratch(trial):
-    run = trial(f'{DOTA}_scratch', 'dota', scratch=True, **SHRINK)
+    run = trial(DOTA, 'dota', 'scratch', **SHRINK)
     assert run.train() == 0
     assert '3 tiles put together' in run.log
     scores = run.test()

@@ -64,7 +64,7 @@ def test_heights_beside_the_image_and_missing(trial):
     scores = run.test()
     predicted, truth = maps(run, 'ann_dir/val')
     check_scores(scores, predicted, truth, 6, 'full-6-classes/')
-    run.config = f'{name}_dsm-missing.py'
+    run.overlays = ('dsm-missing',)
     without = run.test()
     other, _ = maps(run, 'ann_dir/val')
     assert (other != predicted).any() and without.keys() == scores.keys()
@@ -72,11 +72,11 @@ def test_heights_beside_the_image_and_missing(trial):
 
 @pytest.mark.parametrize('data', ['loveda', 'isaid'])
 def test_other_layouts_from_scratch(trial, data):
-    name = f'segmentation/mssdf_vit-t-p16-upernet_4xb4-adamw-80k_{data}_scratch'
+    name = f'segmentation/mssdf_vit-t-p16-upernet_4xb4-adamw-80k_{data}'
     run = trial(
         name,
         data,
-        scratch=True,
+        'scratch',
         **SHRINK,
         **{
             'val_dataloader.dataset.pipeline.1.scale': '(64,64)',

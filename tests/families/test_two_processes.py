@@ -37,7 +37,7 @@ FAMILIES = {  # config, example, options, a score of its validation
         'full-6-classes/mIoU',
     ),
     'segmentation-frozen': (
-        f'{SEGMENTATION}_potsdam_frozen',
+        f'{SEGMENTATION}_potsdam',
         'potsdam',
         ITERATIONS | SCALE,
         'full-6-classes/mIoU',
@@ -86,6 +86,7 @@ def run_on_two(trial, timeout: int = 240) -> str:
         PROJECT / 'tools/dist_train.sh',
         trial.config,
         '2',
+        *trial.variants,
         '--work-dir',
         trial.folder / 'train',
         '--checkpoint',
@@ -109,7 +110,8 @@ def validated(run) -> dict[str, float]:
 def check(trial, family: str) -> dict[str, float]:
     """Train and validate, and look at what came out; returns the scores."""
     config, data, options, _ = FAMILIES[family]
-    run = trial(config, data, **options)
+    frozen = family.endswith('frozen')
+    run = trial(config, data, *(['frozen'] if frozen else []), **options)
     run_on_two(run)
     assert 'Distributed training: True' in run.log and 'GPU number: 2' in run.log
     weights = (run.folder / 'train/last_checkpoint').read_text().strip()
@@ -118,7 +120,6 @@ def check(trial, family: str) -> dict[str, float]:
     assert all(v.isfinite().all() for v in state['state_dict'].values() if v.is_floating_point())
     start = torch.load(run.checkpoint, weights_only=True)['state_dict']
     name = 'backbone.layers.0.attn.qkv.weight'
-    frozen = family.endswith('frozen')
     assert torch.equal(state['state_dict'][name], start[name]) == frozen
     return validated(run)
 

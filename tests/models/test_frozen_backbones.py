@@ -4,10 +4,10 @@ from pathlib import Path
 
 import pytest
 import torch
-from mmengine.config import Config
 from mmengine.registry import MODELS, DefaultScope
 from mmpretrain.models import VisionTransformer
 
+from mssdf.cli.overlays import read_with_overlays
 from mssdf.models import MultiModalVisionTransformer
 
 CONFIGS = Path(__file__).resolve().parents[2] / 'configs'
@@ -19,13 +19,12 @@ ARCH = dict(embed_dims=48, num_layers=4, num_heads=3, feedforward_channels=96)
 
 
 def examples():
-    """One shipped config with a frozen encoder of each family and size."""
+    """One shipped config of each family, model and size."""
     found = {}
     for folder in FOLDERS:
-        for pattern in ('*_frozen.py', '*-linear_*.py'):
-            for path in sorted((CONFIGS / folder).glob(pattern)):
-                model = path.name.split('_')[1]  # vit-b-p16-upernet
-                found.setdefault((folder, model), path)
+        for path in sorted((CONFIGS / folder).glob('*.py')):
+            model = path.name.split('_')[1]  # vit-b-p16-upernet
+            found.setdefault((folder, model), path)
     return found
 
 
@@ -55,7 +54,7 @@ def passes(backbone, inputs):
 
 @pytest.mark.parametrize('path', examples().values(), ids=lambda path: path.stem)
 def test_shipped_configs(path):
-    config = Config.fromfile(path)
+    config = read_with_overlays(path, [] if '-linear_' in path.name else ['frozen'])
     # narrow, for speed, and as deep as it is
     depth = arch_of(config.model.backbone)['num_layers']
     config.model.backbone.arch = dict(ARCH, num_layers=depth)

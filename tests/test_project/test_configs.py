@@ -2,7 +2,6 @@
 
 import re
 from copy import deepcopy
-from pathlib import Path
 
 import pytest
 import torch
@@ -27,16 +26,12 @@ from mmengine.registry import (
     DefaultScope,
     Registry,
 )
+from mmengine.utils import import_modules_from_strings
+from shipped_configs import ALL, CONFIGS, OVERLAYS, load, need_ops, relative
 
-import mssdf  # noqa: F401  MMEngine then finds mmseg under the name of either distribution
 from mssdf.cli.config_check import check_config
 from mssdf.errors import UsageError
 
-ROOT = Path(__file__).resolve().parents[2]
-ALL = sorted((ROOT / 'configs').rglob('*.py'))
-CONFIGS = [path for path in ALL if '_base_' not in path.parts]
-# Families that need mmcv's compiled ops.
-COMPILED = ('detection', 'rotated_detection')
 NAME = re.compile(
     r'[a-z0-9]+(-[a-z0-9]+)*'  # algorithm
     r'_[a-z0-9]+-[a-z0-9]+-p\d+(-[a-z0-9.]+)*'  # architecture: vit-b-p16
@@ -46,15 +41,11 @@ NAME = re.compile(
 )
 
 
-def relative(path: Path) -> str:
-    return path.relative_to(ROOT / 'configs').as_posix()
-
-
 @pytest.fixture(params=CONFIGS, ids=relative, scope='module')
 def config(request) -> Config:
-    if request.param.relative_to(ROOT / 'configs').parts[0] in COMPILED:
-        pytest.importorskip('mmcv.ops', reason="needs mmcv's compiled ops", exc_type=ImportError)
-    loaded = Config.fromfile(request.param)
+    need_ops(request.param)
+    loaded = load(request.param)
+    import_modules_from_strings(**loaded.custom_imports)
     with DefaultScope.overwrite_default_scope(loaded.get('default_scope', 'mssdf')):
         yield loaded
 
@@ -101,6 +92,10 @@ def test_there_is_a_quick_start():
 @pytest.mark.parametrize('path', CONFIGS, ids=relative)
 def test_name_follows_the_scheme(path):
     assert NAME.fullmatch(path.name), f'{relative(path)}: expected ALGORITHM_ARCH[_SCHEDULE]_DATA'
+
+
+def test_there_are_few():
+    assert len(CONFIGS) + len(OVERLAYS) <= 150
 
 
 @pytest.mark.parametrize('path', ALL, ids=relative)

@@ -33,6 +33,12 @@ class Task:
     example: str
     score: str
     options: dict[str, object]
+    overlays: tuple[str, ...] = ()
+
+    @property
+    def spelling(self) -> str:
+        """The config with its overlays, for the table."""
+        return '+'.join([self.config, *self.overlays])
 
 
 def schedule(length: int, warm_up: int) -> dict[str, object]:
@@ -81,16 +87,17 @@ def tasks(length: int) -> Iterator[Task]:
 
     for data in ('aid', 'nwpu-resisc45', 'ucm', 'eurosat'):
         for kind, schedule_name in (('', 'adamw-100e'), ('-linear', 'sgd-90e')):
-            for share in ('', '-20'):
-                # Epochs have 26 or 5 iterations of small images: four times as many as elsewhere.
+            for share in ((), ('labels-20',)):
+                # of 26 or 5 iterations of small images: four times as many as elsewhere
                 count = max(round(4 * length / (5 if share else 26)), 2)
                 yield Task(
                     f'{data}, {"linear probe" if kind else "fine-tuning"}'
                     f'{", 20 % of the labels" if share else ""}',
-                    f'classification/mssdf_vit-t-p16{kind}_4xb64-{schedule_name}_{data}{share}',
+                    f'classification/mssdf_vit-t-p16{kind}_4xb64-{schedule_name}_{data}',
                     data,
                     'accuracy/top1',
                     small | epochs(count, 16),
+                    share,
                 )
 
     yield Task(
@@ -109,13 +116,14 @@ def tasks(length: int) -> Iterator[Task]:
 
     for data in ('potsdam', 'vaihingen', 'loveda', 'isaid'):
         score = 'full-5-classes/mIoU' if data in ('potsdam', 'vaihingen') else 'mIoU'
-        for share in ('', '-50'):
+        for share in ((), ('labels-50',)):
             yield Task(
                 f'{data}, segmentation{", half of the labels" if share else ""}',
-                f'segmentation/mssdf_vit-t-p16-upernet_4xb4-adamw-80k_{data}{share}',
+                f'segmentation/mssdf_vit-t-p16-upernet_4xb4-adamw-80k_{data}',
                 data,
                 score,
                 crop | whole | iterations(length, 4),
+                share,
             )
 
     for data in ('potsdam', 'vaihingen'):
@@ -225,17 +233,21 @@ def run(task: Task, data: Path, out: Path, checkpoint: Path | None) -> tuple[flo
         # A result is kept, so a task that is finished is not run again.
         given = ['--data-root', str(data), '--cfg-options']
         given += [f'{key}={value}' for key, value in options.items()]
-        config = task.config + ('' if checkpoint else '_scratch') + '.py'
+        config, overlays = f'{task.config}.py', list(task.overlays)
+        if not checkpoint:
+            overlays.append('random' if '-linear_' in config else 'scratch')
+        variants = ['--with', *overlays] if overlays else []
         start = ['--checkpoint', str(checkpoint)] if checkpoint else []
 
         command(
-            ['train.py', config, '--work-dir', str(out / 'train'), *start, *given],
+            ['train.py', config, *variants, '--work-dir', str(out / 'train'), *start, *given],
             out / 'train.txt',
         )
 
         weights = (out / 'train/last_checkpoint').read_text().strip()
         command(
-            ['test.py', config, weights, '--work-dir', str(out / 'test'), *given], out / 'test.txt'
+            ['test.py', config, weights, *variants, '--work-dir', str(out / 'test'), *given],
+            out / 'test.txt',
         )
 
     lines = [
@@ -283,13 +295,13 @@ def main() -> int:
 
     failed = 0
     for task in tasks(args.length):
-        if args.only not in f'{task.name} {task.config}':
+        if args.only not in f'{task.name} {task.spelling}':
             continue
         (data,) = make_examples(ROOT / 'tests/data', args.out / 'data', [task.example])
 
         cells = []
         for kind, checkpoint in (('checkpoint', args.checkpoint.absolute()), ('scratch', None)):
-            name = task.config.replace('/', '_')
+            name = task.spelling.replace('/', '_')
             try:
                 cells.append(run(task, data, (args.out / name / kind).absolute(), checkpoint))
             except RuntimeError as error:
@@ -298,7 +310,7 @@ def main() -> int:
                 cells.append((float('nan'), float('nan')))
 
         print(
-            f'| {task.name} | `{task.config}` | {task.example} | {cells[0][0]:.2f} | '
+            f'| {task.name} | `{task.spelling}` | {task.example} | {cells[0][0]:.2f} | '
             f'{task.score} | {cells[0][1]:.4g} | {cells[1][1]:.4g} |',
             flush=True,
         )

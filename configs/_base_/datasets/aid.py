@@ -3,6 +3,7 @@ _base_ = ['./scenes_224.py']
 
 from mssdf.datasets.tasks.classes import AID
 
+num_classes = len(AID)
 dataset = dict(data_root='data/aid', metainfo=dict(classes=AID))
 train_dataloader = dict(dataset=dataset)
 val_dataloader = dict(dataset=dataset)

@@ -15,12 +15,14 @@ test_pipeline = [
     dict(type='LoadAnnotations'),
     dict(type='PackSegInputs'),
 ]
+classes = ('background', 'building')
+num_classes = len(classes)
 dataset = dict(
     type='BaseSegDataset',
     data_root='data/kampala-buildings',
     img_suffix='.png',
     seg_map_suffix='.png',
-    metainfo=dict(classes=('background', 'building'), palette=[[0, 0, 0], [255, 255, 255]]),
+    metainfo=dict(classes=classes, palette=[[0, 0, 0], [255, 255, 255]]),
 )
 train_dataloader = dict(
     batch_size=8,

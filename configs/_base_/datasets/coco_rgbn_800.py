@@ -4,6 +4,7 @@
 _base_ = ['./coco_800.py']
 
 classes = ('object',)
+num_classes = len(classes)
 load_bands = dict(type='mssdf.LoadRasters', sources=[dict(bands=[1, 2, 3, 4])])
 normalize_bands = dict(
     type='mssdf.NormalizeBands',

@@ -4,6 +4,7 @@ _base_ = ['./coco_800.py']
 
 from mssdf.datasets.tasks.classes import DIOR
 
+num_classes = len(DIOR)
 dataset = dict(
     type='CocoDataset',
     data_root='data/dior',

@@ -2,6 +2,7 @@
 # boxes): trained on its training images, scored on its validation images, put together from tiles.
 _base_ = ['mmrotate::_base_/datasets/dota.py', './rotated_tta.py']
 
+num_classes = 15
 train_dataloader = dict(
     batch_size=4,
     num_workers=4,

@@ -3,6 +3,7 @@ _base_ = ['./scenes_224.py']
 
 from mssdf.datasets.tasks.classes import EUROSAT
 
+num_classes = len(EUROSAT)
 dataset = dict(data_root='data/eurosat', metainfo=dict(classes=EUROSAT))
 train_dataloader = dict(dataset=dataset)
 val_dataloader = dict(dataset=dataset)

@@ -3,6 +3,7 @@ _base_ = ['./scenes_224.py']
 
 from mssdf.datasets.tasks.classes import NWPU_RESISC45
 
+num_classes = len(NWPU_RESISC45)
 dataset = dict(data_root='data/nwpu-resisc45', metainfo=dict(classes=NWPU_RESISC45))
 train_dataloader = dict(dataset=dataset)
 val_dataloader = dict(dataset=dataset)

@@ -4,6 +4,7 @@ _base_ = ['./coco_800.py']
 
 from mssdf.datasets.tasks.classes import NWPU_VHR10
 
+num_classes = len(NWPU_VHR10)
 dataset = dict(
     data_root='data/nwpu-vhr10',
     metainfo=dict(classes=NWPU_VHR10),

@@ -9,12 +9,13 @@ load_bands = dict(
         dict(replace=['img_dir', 'dsm_dir'], suffix=['.png', '.tif'], bands=[1], missing='nodata'),
     ],
 )
+dsm_bands = [3]
 # colors as for RGB alone; heights relative to the tile's median, as in pre-training
 normalize_bands = dict(
     type='mssdf.NormalizeBands',
     mean=[123.675, 116.28, 103.53, 0.0],
     std=[58.395, 57.12, 57.375, 10.0],
-    relative_to_median=[3],
+    relative_to_median=dsm_bands,
 )
 train_pipeline = [
     load_bands,

@@ -1,5 +1,6 @@
 # Folders of images by class, split by tools/dataset_tools/split_classification.py: lists of images
 # and labels under DATA_ROOT/splits. Augmented as MAE's fine-tuning, and turned: there is no up.
+label_lists = 'splits/train_{}.txt'  # of a share of the labels, in percent
 train_pipeline = [
     dict(type='LoadImageFromFile'),
     dict(

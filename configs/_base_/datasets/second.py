@@ -2,7 +2,8 @@
 # label2_index. It has no validation set of its own; as in the papers, the test set is watched.
 _base_ = ['./levir-cd.py']
 
-load_labels = dict(type='mssdf.LoadSemanticChange', num_classes=6)
+num_classes = 6  # land covers
+load_labels = dict(type='mssdf.LoadSemanticChange', num_classes=num_classes)
 train_pipeline = [
     {{_base_.load_dates}},
     load_labels,
@@ -63,5 +64,5 @@ val_dataloader = dict(
     )
 )
 test_dataloader = val_dataloader
-val_evaluator = dict(type='mssdf.SemanticChangeMetric', num_classes=6)
+val_evaluator = dict(type='mssdf.SemanticChangeMetric', num_classes=num_classes)
 test_evaluator = val_evaluator

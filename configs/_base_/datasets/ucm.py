@@ -3,6 +3,7 @@ _base_ = ['./scenes_224.py']
 
 from mssdf.datasets.tasks.classes import UC_MERCED
 
+num_classes = len(UC_MERCED)
 dataset = dict(data_root='data/ucm', metainfo=dict(classes=UC_MERCED))
 train_dataloader = dict(dataset=dataset)
 val_dataloader = dict(dataset=dataset)

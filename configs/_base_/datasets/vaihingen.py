@@ -1,6 +1,9 @@
 # As Potsdam, in near infrared, red and green.
 _base_ = ['../library_names.py', 'mmseg::_base_/datasets/vaihingen.py']
 
+num_classes = 6
+label_lists = 'splits/train_{}.txt'  # of a share of the labels, in percent
+eroded_labels = 'ann_dir/val_eroded'  # without the borders of objects, three pixels wide
 val_evaluator = [
     dict(type='mssdf.SegmentationMetric', prefix='full-6-classes'),
     dict(type='mssdf.SegmentationMetric', ignored_classes=('clutter',), prefix='full-5-classes'),

@@ -2,7 +2,7 @@
 # through one of their own, made from it; both through the same encoder, fused per patch.
 _base_ = ['./classifier_vit-b-p16.py']
 
-data_preprocessor = dict(mean=None, std=None, to_rgb=False, num_classes=10)
+data_preprocessor = dict(mean=None, std=None, to_rgb=False)
 model = dict(
     data_preprocessor=data_preprocessor,
     backbone=dict(
@@ -11,5 +11,6 @@ model = dict(
         img_size=64,
         init_cfg=dict(type='mssdf.MultiModalPretrained'),
     ),
-    head=dict(num_classes=10),
 )
+tiny = dict(backbone=dict(drop_path_rate=0.1))
+large = dict(backbone=dict(drop_path_rate=0.1))

@@ -8,6 +8,7 @@ data_preprocessor = dict(
 model = dict(
     data_preprocessor=data_preprocessor,
     backbone=dict(
+        type='mssdf.DenseVisionTransformer',
         arch='base',
         img_size=224,
         drop_rate=0.0,
@@ -33,3 +34,6 @@ model = dict(
     ),
     train_cfg=dict(augments=[dict(type='Mixup', alpha=0.8), dict(type='CutMix', alpha=1.0)]),
 )
+# the other sizes: a child says `model = _base_.tiny`
+tiny = dict(backbone=dict(arch='deit-tiny', drop_path_rate=0.0), head=dict(in_channels=192))
+large = dict(backbone=dict(arch='large', drop_path_rate=0.2), head=dict(in_channels=1024))

@@ -45,3 +45,14 @@ model = dict(
     test_cfg=dict(mode='whole'),
 )
 tta_model = dict(type='mssdf.HeightTTA')
+# the other sizes: a child says `model = _base_.tiny`
+tiny = dict(
+    backbone=dict(arch='deit-tiny', drop_path_rate=0.0),
+    neck=dict(in_channels=[192] * 4, out_channels=192),
+    decode_head=dict(in_channels=[192] * 4, embed_dim=96, feature_dim=768),
+)
+large = dict(
+    backbone=dict(arch='large', out_indices=(5, 11, 17, 23), drop_path_rate=0.2),
+    neck=dict(in_channels=[1024] * 4, out_channels=1024),
+    decode_head=dict(in_channels=[1024] * 4),
+)

@@ -4,7 +4,7 @@ _base_ = ['./classifier_vit-b-p16.py']
 
 model = dict(
     backbone=dict(
-        frozen_stages=12,
+        frozen=True,
         drop_path_rate=0.0,
         out_type='cls_token',
         final_norm=True,
@@ -17,3 +17,5 @@ model = dict(
     ),
     train_cfg=dict(augments=None),
 )
+tiny = dict(neck=dict(input_features=192))
+large = dict(backbone=dict(drop_path_rate=0.0), neck=dict(input_features=1024))

@@ -1,4 +1,4 @@
-# A change head over the difference of the dates, a land-cover head over each (6 classes of SECOND).
+# A change head over the difference of the dates, a land-cover head over each.
 _base_ = ['./siamese-upernet_vit-b-p16.py']
 
 model = dict(
@@ -10,10 +10,11 @@ model = dict(
         pool_scales=(1, 2, 3, 6),
         channels=512,
         dropout_ratio=0.1,
-        num_classes=6,
         norm_cfg=dict(type='BN', requires_grad=True),
         align_corners=False,
         loss_decode=dict(type='CrossEntropyLoss', use_sigmoid=False, loss_weight=1.0),
     ),
 )
 tta_model = dict(type='mssdf.SemanticChangeTTA')
+tiny = dict(land_cover_head=dict(in_channels=[192] * 4, channels=128))
+large = dict(land_cover_head=dict(in_channels=[1024] * 4))

@@ -28,3 +28,16 @@ model = dict(
     auxiliary_head=dict(norm_cfg=norm_cfg),
 )
 tta_model = dict(type='SegTTAModel')
+# the other sizes: a child says `model = _base_.tiny`
+tiny = dict(
+    backbone=dict(arch='deit-tiny', drop_path_rate=0.0),
+    neck=dict(in_channels=[192] * 4, out_channels=192),
+    decode_head=dict(in_channels=[192] * 4, channels=128),
+    auxiliary_head=dict(in_channels=192, channels=64),
+)
+large = dict(
+    backbone=dict(arch='large', out_indices=(5, 11, 17, 23), drop_path_rate=0.2),
+    neck=dict(in_channels=[1024] * 4, out_channels=1024),
+    decode_head=dict(in_channels=[1024] * 4),
+    auxiliary_head=dict(in_channels=1024),
+)

@@ -14,3 +14,13 @@ vit = dict(
 )
 pyramid = dict(type='mssdf.SimpleFPN', in_channels=768, out_channels=256, num_outs=5)
 custom_imports = dict(imports=['mssdf', 'mssdf.require_ops'])
+# the other sizes: a child says `model = _base_.tiny`
+tiny = dict(
+    backbone=dict(arch='deit-tiny', drop_path_rate=0.0),
+    neck=dict(in_channels=192),
+)
+large = dict(
+    backbone=dict(arch='large', drop_path_rate=0.4),
+    neck=dict(in_channels=1024),
+)
+large_optim_wrapper = dict(paramwise_cfg=dict(layer_decay_rate=0.8))  # ViTDet's

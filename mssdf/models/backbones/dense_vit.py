@@ -23,6 +23,7 @@ class DenseVisionTransformer(TokenVisionTransformer):
             of each quarter if None (ViTDet, arXiv 2203.16527).
         out_type: form of the output, as in mmpretrain; ``'featmap'`` gives
             (B, D, H / patch_size, W / patch_size).
+        frozen: whether the whole encoder stays as it is, however many layers it has.
         **kwargs: arguments of :class:`TokenVisionTransformer` (``checkpoint_activations``) and of
             mmpretrain's VisionTransformer (``out_indices``, ``drop_path_rate``,
             ``frozen_stages``). Frozen stages neither learn nor drop anything.
@@ -39,6 +40,7 @@ class DenseVisionTransformer(TokenVisionTransformer):
         window_size: int = 0,
         global_blocks: Sequence[int] | None = None,
         out_type: str = 'featmap',
+        frozen: bool = False,
         **kwargs: Any,
     ) -> None:
         super().__init__(
@@ -58,6 +60,10 @@ class DenseVisionTransformer(TokenVisionTransformer):
         self.window_size = window_size
         for index, layer in enumerate(self.layers):
             layer.window_size = 0 if index in self.global_blocks else window_size
+
+        if frozen:
+            self.frozen_stages = self.num_layers
+            self._freeze_stages()
 
     def train(self, mode: bool = True) -> 'DenseVisionTransformer':
         """Switch to training or evaluation; frozen stages stay in evaluation.

@@ -1,8 +1,0 @@
-_base_ = ['./height_vit-b-p16.py']
-
-widths = [1024] * 4
-model = dict(
-    backbone=dict(arch='large', out_indices=(5, 11, 17, 23), drop_path_rate=0.2),
-    neck=dict(in_channels=widths, out_channels=1024),
-    decode_head=dict(in_channels=widths),
-)

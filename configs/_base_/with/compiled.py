@@ -1,0 +1,2 @@
+# Compiled transformer layers (docs/scaling.md).
+default_hooks = dict(compile=dict(type='mssdf.CompileLayersHook'))

@@ -1,3 +1,0 @@
-_base_ = ['./mssdf_vit-l-p16_4xb64-adamw-100e_ucm-20.py']
-
-model = dict(backbone=dict(init_cfg=None))

@@ -1,3 +1,0 @@
-_base_ = ['./mssdf_vit-t-p16-linear_4xb64-sgd-90e_aid-20.py']
-
-model = dict(backbone=dict(init_cfg=None))

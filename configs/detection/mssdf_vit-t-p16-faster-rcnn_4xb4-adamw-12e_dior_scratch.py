@@ -1,3 +1,0 @@
-_base_ = ['./mssdf_vit-t-p16-faster-rcnn_4xb4-adamw-12e_dior.py']
-
-model = dict(backbone=dict(init_cfg=None))

@@ -1,3 +1,0 @@
-_base_ = ['./mssdf_vit-b-p16-oriented-rcnn_4xb4-adamw-12e_dota-trainval.py']
-
-model = dict(backbone=dict(init_cfg=None))

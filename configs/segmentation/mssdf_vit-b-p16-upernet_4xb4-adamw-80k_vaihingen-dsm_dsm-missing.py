@@ -1,7 +1,0 @@
-_base_ = [
-    '../_base_/models/upernet_multi-modal-vit-b-p16.py',
-    '../_base_/datasets/vaihingen_irrg-dsm_dsm-missing.py',
-    '../_base_/schedules/segmentation_adamw-80k.py',
-]
-
-model = dict(decode_head=dict(num_classes=6), auxiliary_head=dict(num_classes=6))

@@ -1,3 +1,0 @@
-_base_ = ['./mssdf_vit-l-p16-upernet_4xb4-adamw-80k_isaid.py']
-
-train_dataloader = dict(dataset=dict(ann_file='splits/train_50.txt'))
