@@ -16,7 +16,7 @@ from mssdf.errors import UsageError
 ROOT = Path(__file__).resolve().parents[2]
 PRETRAIN = 'pretrain/mssdf_vit-t-p16_quick-start.py'
 AID = 'classification/mssdf_vit-t-p16_4xb64-adamw-100e_aid.py'
-POTSDAM = 'segmentation/mssdf_vit-t-p16-upernet_4xb4-adamw-80k_potsdam_scratch.py'
+POTSDAM = 'segmentation/mssdf_vit-t-p16-upernet_4xb4-adamw-80k_potsdam.py'
 
 # config, what is changed in it, words that the line must have
 WRONG = {
@@ -311,7 +311,10 @@ def train():
 
 def write(folder, base, change):
     path = folder / 'wrong.py'
-    path.write_text(f"_base_ = ['{ROOT / 'configs' / base}']\n{change}\n")
+    bases = [ROOT / 'configs' / base]
+    if base == POTSDAM:
+        bases.append(ROOT / 'configs/_base_/with/scratch.py')
+    path.write_text(f'_base_ = {[str(each) for each in bases]}\n{change}\n')
     return path
 
 
