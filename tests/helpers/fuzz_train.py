@@ -1,6 +1,6 @@
-"""Pre-trains a small model on damaged files that could be opened; see test_raster_fuzz.py.
+"""Pre-training of a small model on damaged files that could be opened; see test_raster_fuzz.py.
 
-Usage: fuzz_train.py JOBS.json WORK_DIR: prints a line of JSON with what the training met.
+Usage: ``fuzz_train.py JOBS.json WORK_DIR``. It prints a line of JSON with the training's result.
 """
 
 import json
@@ -22,10 +22,12 @@ def main() -> None:
     ]
     config = tiny_pretraining(scenes, work_dir, reading=dict(max_failed_share=0.9, attempts=2))
     config.log_level = 'WARNING'
+
     runner = Runner.from_cfg(config)
     model = runner.train()
     losses = runner.message_hub.get_scalar('train/loss').data[0]
     dataset = runner.train_dataloader.dataset
+
     result = dict(
         iterations=runner.iter,
         losses=[float(loss) for loss in losses],

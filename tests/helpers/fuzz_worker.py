@@ -1,4 +1,4 @@
-"""Reads damaged files as pre-training would, one job a line; see raster_fuzzer.py."""
+"""Reading of damaged files as in pre-training, one job per line; see raster_fuzzer.py."""
 
 import json
 import logging
@@ -21,12 +21,12 @@ from mssdf.rasters.failures import UnreadableDataError
 from mssdf.registry import MODELS
 
 WINDOW = 64
-# More than any of these small files needs, less than the machine has.
+# Limit in bytes: more than any of these small files needs, less than the machine has.
 MEMORY = 6 * 2**30
 
 
 class Messages(logging.Handler):
-    """Keeps what was logged."""
+    """A handler that keeps what was logged."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -37,7 +37,7 @@ class Messages(logging.Handler):
 
 
 def open_dataset(job: dict[str, Any], original: bool = False) -> MultiModalRasterDataset:
-    """The damaged file beside a good one, and a good scene."""
+    """Open a scene with the damaged file and a good one beside it."""
     path = job['original'] if original else job['path']
     scenes = [dict(job['good'], name='damaged'), dict(job['good'], name='good')]
     scenes[0][job['kind']] = path
@@ -53,7 +53,7 @@ def open_dataset(job: dict[str, Any], original: bool = False) -> MultiModalRaste
 
 @cache
 def read_original(path: str, kind: str, reference: str, rgb: str, dsm: str) -> list[dict]:
-    """The windows of a file before it was damaged."""
+    """Read the windows of a file before it was damaged."""
     job = dict(original=path, kind=kind, reference=reference, good=dict(rgb=rgb, dsm=dsm))
     dataset = open_dataset(job, original=True)
     windows = [i for i in range(len(dataset)) if dataset.get_data_info(i)['scene'] == 'damaged']
@@ -62,8 +62,9 @@ def read_original(path: str, kind: str, reference: str, rgb: str, dsm: str) -> l
 
 
 def handle(job: dict[str, Any], preprocessor: torch.nn.Module, messages: Messages) -> dict:
-    """Index and read the file, prepare its windows for the model, and say what came of it."""
+    """Read the file and prepare its windows for the model; return the outcome."""
     messages.lines.clear()
+
     try:
         dataset = open_dataset(job)
         windows = [i for i in range(len(dataset)) if dataset.get_data_info(i)['scene'] == 'damaged']
@@ -75,13 +76,16 @@ def handle(job: dict[str, Any], preprocessor: torch.nn.Module, messages: Message
         return dict(outcome='error' if clear else 'unclear', message=repr(error))
     except Exception as error:
         return dict(outcome='unclear', message=repr(error))
+
     batch = preprocessor(multimodal_collate(samples), training=True)['inputs']
     finite = all(torch.isfinite(image).all() for image in batch.images.values())
     if not (finite and torch.isfinite(batch.score).all()):
         return dict(outcome='non-finite', message='')
+
     if not windows or any(one is None for one in read):
         named = [line for line in messages.lines if job['path'] in line]
         return dict(outcome='skip' if named else 'unnamed', message=' | '.join(named))
+
     expected = read_original(job['original'], job['kind'], job['reference'], *job['good'].values())
     same = len(read) == len(expected) and all(
         np.array_equal(one[part][m], other[part][m])

@@ -15,6 +15,7 @@ def write(path, values, transform, crs, nodata=None, mask=None, **options):
     """Write (C, H, W) values; return the path."""
     path.parent.mkdir(parents=True, exist_ok=True)
     count, height, width = values.shape
+
     with (
         rasterio.Env(GDAL_TIFF_INTERNAL_MASK=True),
         rasterio.open(
@@ -34,17 +35,18 @@ def write(path, values, transform, crs, nodata=None, mask=None, **options):
         raster.write(values)
         if mask is not None:
             raster.write_mask(mask)
+
     return path
 
 
 def read(path):
-    """Values, validity of the first band, and the profile."""
+    """Read the values, the validity of the first band, and the profile."""
     with rasterio.open(path) as raster:
         return raster.read(), raster.read_masks(1) > 0, raster.profile
 
 
 def real_pair():
-    """Autzen as arrays: colors (3, H, W), heights (1, H, W) with their validity, and the grid."""
+    """Read Autzen: colors (3, H, W), heights (1, H, W) with their validity, and the grid."""
     colors, _, profile = read(RGB)
     heights, valid, _ = read(DSM)
     return colors, heights, valid, profile['transform'], profile['crs']

@@ -1,4 +1,4 @@
-"""The tool that builds pairs, called in this process as the command line calls it."""
+"""The tool that builds pairs, called in this process like on the command line."""
 
 import importlib.util
 from functools import lru_cache
@@ -24,5 +24,5 @@ def build_pairs(out, *arguments):
 
 
 def written(out, suffix):
-    """Paths of the files written, sorted."""
+    """List the paths of the files written, sorted."""
     return sorted(Path(out).glob(f'*/patch/*{suffix}'))

@@ -1,4 +1,4 @@
-"""Damaged GeoTIFFs, and a process that reads them and may die of it."""
+"""Damaged GeoTIFFs, and a process that reads them and may die of them."""
 
 import json
 import os
@@ -19,7 +19,7 @@ from rasterio.windows import Window
 SIDE = 128
 DAMAGE = ['flip', 'head', 'directory', 'cut', 'zero', 'noise', 'lose']
 
-# Pixels of Autzen, all valid, written in the layouts that people have.
+# Common layouts in which pixels of Autzen, all of them valid, are written.
 LAYOUTS: dict[str, dict[str, Any]] = {
     'rgb-striped': dict(kind='rgb', blockysize=16),
     'rgb-striped-lzw': dict(kind='rgb', compress='lzw', predictor=2),
@@ -41,15 +41,17 @@ LAYOUTS: dict[str, dict[str, Any]] = {
 
 
 def write_layouts(patch: Path, folder: Path) -> dict[str, Path]:
-    """One window of the pair in ``patch`` in every layout; returns the files."""
+    """Write one window of the pair in ``patch`` in every layout; return the files."""
     folder.mkdir(parents=True, exist_ok=True)
     found = {}
+
     for name, layout in LAYOUTS.items():
         layout = dict(layout)
         source = patch / f'autzen_{"dom" if layout.pop("kind") == "rgb" else "dsm"}.tif'
         driver, masked = layout.pop('driver', 'GTiff'), layout.pop('mask', False)
         scale, dtype = layout.pop('scale', None), layout.pop('dtype', None)
         window = Window(600, 500, SIDE, SIDE)
+
         with rasterio.open(source) as raster:
             pixels = raster.read(window=window)
             profile = dict(
@@ -61,11 +63,14 @@ def write_layouts(patch: Path, folder: Path) -> dict[str, Path]:
                 transform=raster.window_transform(window),
                 nodata=raster.nodata,
             )
+
         if scale:
             pixels = np.rint((pixels - 100) / scale)
         pixels = pixels.astype(dtype or pixels.dtype)
         if layout.get('tiled'):
             layout.update(blockxsize=64, blockysize=64)
+
+        # GDAL's COG driver only copies, so the pixels go into a plain file first.
         path = found[name] = folder / f'{name}.tif'
         first = path.with_suffix('.first.tif') if driver == 'COG' else path
         options = {} if driver == 'COG' else layout
@@ -77,17 +82,20 @@ def write_layouts(patch: Path, folder: Path) -> dict[str, Path]:
                 mask = np.full((SIDE, SIDE), 255, np.uint8)
                 mask[:20, :30] = 0
                 raster.write_mask(mask)
+
         if driver == 'COG':
             copy_raster(first, path, driver='COG', blocksize=128, overview_count=2, **layout)
             first.unlink()
+
     return found
 
 
 def mutate(content: bytes, rng: np.random.Generator) -> tuple[bytes, str]:
-    """Damage a file as disks, networks and interrupted copies do; returns what was done as well."""
+    """Damage a file as disks, networks and interrupted copies do; return the kind of damage too."""
     data = np.frombuffer(content, np.uint8).copy()
     size = len(data)
     kind = rng.choice(DAMAGE)
+
     if kind == 'flip':  # bits anywhere
         places = rng.integers(size, size=int(rng.integers(1, 9)))
         data[places] ^= (1 << rng.integers(8, size=len(places))).astype(np.uint8)
@@ -114,6 +122,7 @@ def mutate(content: bytes, rng: np.random.Generator) -> tuple[bytes, str]:
         length = int(rng.integers(1, 2048))
         start = int(rng.integers(size))
         data = np.delete(data, np.s_[start : start + length])
+
     return data.tobytes(), str(kind)
 
 
@@ -146,8 +155,8 @@ class Reader:
     """A process that handles one file after another; its death or silence is an outcome too.
 
     Args:
-        worker: the script it runs.
-        timeout: seconds for one file.
+        worker: path of the script that it runs.
+        timeout: seconds allowed for one file.
     """
 
     def __init__(self, worker: Path, timeout: float) -> None:
@@ -162,7 +171,7 @@ class Reader:
         self._end()
 
     def run(self, job: dict[str, Any]) -> dict[str, Any]:
-        """What came of a job: what the worker says, or that it crashed or hung."""
+        """Run a job; return the worker's answer, or that it crashed or hung."""
         if self._process is None:
             self._start()
         assert self._process is not None
@@ -172,7 +181,7 @@ class Reader:
             process.stdin.write(json.dumps(job) + '\n')
             process.stdin.flush()
         except BrokenPipeError:
-            pass  # it has died; the answer says so
+            pass  # the process has died, which shows in the answer
         answer = self._answer(self.timeout)
         if answer is None:
             self._end()
@@ -184,7 +193,7 @@ class Reader:
         return json.loads(answer)
 
     def _start(self) -> None:
-        # A pipe of its own: libraries print to the standard output.
+        # The answers have a pipe of their own, as libraries print to the standard output.
         reading, writing = os.pipe()
         self._answers = os.fdopen(reading)
         self._process = subprocess.Popen(
@@ -201,7 +210,7 @@ class Reader:
             raise RuntimeError(f'{self.worker} did not start')
 
     def _answer(self, seconds: float) -> str | None:
-        """The next line; '' when the process has ended, None when time is up."""
+        """Read the next line; '' if the process has ended, None if time is up."""
         with selectors.DefaultSelector() as selector:
             selector.register(self._answers, selectors.EVENT_READ)
             return self._answers.readline() if selector.select(seconds) else None
@@ -216,7 +225,7 @@ class Reader:
 
 @dataclass
 class Tally:
-    """Outcomes by how the files were damaged, and the jobs that need a look."""
+    """A table of outcomes by the kind of damage, and the jobs that need attention."""
 
     counts: dict[str, Counter] = field(default_factory=dict)
     bad: list[str] = field(default_factory=list)
@@ -239,11 +248,11 @@ class Tally:
             self.survivors.append(job)
 
     def total(self, outcome: str) -> int:
-        """Files with an outcome."""
+        """Count the files with an outcome."""
         return sum(counter[outcome] for counter in self.counts.values())
 
     def table(self) -> str:
-        """All counts as text."""
+        """Format all counts as text."""
         rows = [('damage', *self.COLUMNS, 'files')]
         for how, counter in sorted(self.counts.items()):
             rows.append((how, *(str(counter[c]) for c in self.COLUMNS), str(counter.total())))

@@ -1,4 +1,4 @@
-"""Small rasters and VRTs for the tests of what a raster's files lead to."""
+"""Small rasters and VRTs for the tests of files that rasters lead to."""
 
 from pathlib import Path
 
@@ -9,7 +9,7 @@ from pairs_data import write
 
 from mssdf.datasets import MultiModalRasterDataset
 
-# a corner of the grid of tiles of 640 pixels, so that one tile is made
+# A corner of the grid of tiles of 640 pixels, so that one tile is made.
 PLACE = Affine(0.5, 0, 500160, 0, -0.5, 4900160)
 SIDE = 640
 UTM = 'EPSG:32610'
@@ -17,13 +17,13 @@ MODALITIES = dict(rgb=dict(suffix='_dom.tif', bands=[1, 2, 3]), dsm=dict(suffix=
 
 
 def dataset_of(root, **options):
-    """Windows of 160 pixels over a folder of pairs; options of the dataset as keywords."""
+    """Open windows of 160 pixels over a folder of pairs; options of the dataset as keywords."""
     settings = dict(modalities=MODALITIES, windows=dict(size=160), pipeline=[], data_root=root)
     return MultiModalRasterDataset(**{**settings, **options})
 
 
 def texture(bands=3, side=SIDE, seed=0):
-    """Random 8-bit values (C, H, W) above 0."""
+    """Make random 8-bit values (C, H, W) above 0."""
     return np.random.default_rng(seed).integers(1, 255, (bands, side, side)).astype(np.uint8)
 
 
@@ -65,7 +65,7 @@ def write_mask(path, valid):
 
 
 def heights(value, dtype=np.float32):
-    """Constant heights (1, H, W)."""
+    """Make constant heights (1, H, W)."""
     return np.full((1, SIDE, SIDE), value, dtype)
 
 
@@ -76,7 +76,7 @@ def build(tool, out, *arguments):
 
 
 def built_heights(out):
-    """Heights (H, W) of the only tile of a folder that build_pairs.py wrote, and validity."""
+    """Read heights (H, W) and validity of the only tile that build_pairs.py wrote to a folder."""
     (path,) = Path(out, 'train/patch').glob('*_dsm.tif')
     with rasterio.open(path) as raster:
         return raster.read(1), raster.read_masks(1) > 0

@@ -1,4 +1,4 @@
-"""A pre-training of seconds over given scenes, for tests of what damaged data do to it."""
+"""Pre-training of a few seconds over given scenes, for tests of damaged data."""
 
 from typing import Any
 
@@ -28,7 +28,10 @@ def tiny_pretraining(
     workers: int = 0,
     **dataset: Any,
 ) -> Config:
-    """ViT of two layers on windows of ``size`` px; the rest goes to the dataset."""
+    """Make the config of a ViT with two layers on windows of ``size`` px.
+
+    Further options go to the dataset.
+    """
     decoder = dict(embed_dims=24, num_layers=1, num_heads=3)
     settings = dict(
         type='mssdf.MultiModalRasterDataset',
@@ -43,6 +46,7 @@ def tiny_pretraining(
             dict(type='mssdf.PackMultiModalInputs'),
         ],
     )
+
     return Config(
         dict(
             default_scope='mssdf',
@@ -86,7 +90,7 @@ def tiny_pretraining(
 
 
 def non_finite(model: nn.Module, optimizer: torch.optim.Optimizer) -> list[str]:
-    """Names of the weights, buffers and moments that hold a NaN or an infinity."""
+    """List the weights, buffers and moments that hold a NaN or an infinity."""
     state = dict(model.state_dict())
     for number, values in enumerate(optimizer.state.values()):
         state.update({f'{key} {number}': value for key, value in values.items()})

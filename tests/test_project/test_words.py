@@ -13,7 +13,6 @@ ROOT = Path(__file__).resolve().parents[2]
 FOLDERS = ('mssdf', 'tools', 'scripts', 'configs', 'tests/helpers')
 # Files and folders that still have to be rewritten.
 PENDING = (
-    'configs',
     'mssdf/cli/configs.py',
     'mssdf/models/backbones',
     'mssdf/models/change',
@@ -25,7 +24,6 @@ PENDING = (
     'mssdf/models/necks',
     'mssdf/models/tta',
     'mssdf/models/utils',
-    'tests/helpers',
     'tools/test.py',
     'tools/train.py',
 )
@@ -63,8 +61,8 @@ IMPERATIVES = frozenset(
     assign attach average balance begin block bound bring broadcast build call cancel cast center
     change check choose classify clean clear clip close collate collect color combine compare
     compile complete compose compress compute concatenate connect continue convert copy correct
-    correlate count cover create crop cut decide decode delete derive describe destroy detach detect
-    determine discard display divide do download drain draw drop embed empty encode end enter
+    correlate count cover create crop cut damage decide decode delete derive describe destroy detach
+    detect determine discard display divide do download drain draw drop embed empty encode end enter
     estimate evaluate exchange exclude execute exit expand expect export extend extract extrapolate
     fall fill filter find finish fit flatten flip flush follow forget format forward free freeze
     gather generate get give group halve hand hash hatch have hide hold identify ignore import
