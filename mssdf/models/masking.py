@@ -225,7 +225,9 @@ def sample_masks(
     """
     num_patches = score.shape[1]
     if not 0 <= num_masked <= num_patches:
-        raise ValueError(f'num_masked: expected 0...{num_patches}, found {num_masked}')
+        raise ValueError(
+            f'num_masked: expected a number within 0...{num_patches}, found {num_masked}'
+        )
 
     weight = sampling_weights(score, valid, quantiles, weights)
     order = exponential(tuple(weight.shape), weight.device, generator) / weight
