@@ -52,6 +52,7 @@ class Expectations:
         num_dates: number of dates whose bands are stacked in the inputs.
         mean: mean of each band in the data preprocessor, if it normalizes.
         std: standard deviation of each band in the data preprocessor, if it normalizes.
+        takes_nodata: whether the model reads NaN in the inputs as nodata.
     """
 
     bands: int | None = None
@@ -61,6 +62,7 @@ class Expectations:
     num_dates: int = 1
     mean: Tensor | None = None
     std: Tensor | None = None
+    takes_nodata: bool = False
 
     @property
     def num_classes(self) -> Labels | None:
@@ -88,6 +90,7 @@ def expectations_of(model: Any) -> Expectations:
         num_dates=getattr(model, 'num_dates', 1),
         mean=preprocessor.mean.flatten().cpu() if normalizes else None,
         std=preprocessor.std.flatten().cpu() if normalizes else None,
+        takes_nodata=getattr(getattr(model, 'backbone', None), 'takes_nodata', False),
     )
 
 
@@ -195,14 +198,14 @@ def _check_inputs(inputs: Tensor, expected: Expectations, findings: Findings) ->
             )
         values = (values - expected.mean[:, None, None]) / expected.std[:, None, None]
 
-    broken = int((~torch.isfinite(values)).sum())
+    wrong = values.isinf() if expected.takes_nodata else ~values.isfinite()
+    broken = int(wrong.sum())
     if broken:
         raise DataCheckError(
             'inputs: expected finite values after normalization, found NaN or infinite ones: '
             f'{broken} of {values.numel()} (nodata? mssdf.NormalizeBands makes it 0)'
         )
-
-    distance = float(values.abs().median())
+    distance = float(values.abs().nanmedian())
     if distance > FAR:
         findings.warnings.append(
             f'normalized inputs lie {distance:.0f} standard deviations from the mean: do mean and '

@@ -40,4 +40,4 @@ __all__ = [
 ]
 
 if find_spec('mmseg') is not None:  # pre-training and classification do without
-    from . import change, height, tta  # noqa: F401  registers
+    from . import change, height, segmentors, tta  # noqa: F401  registers

@@ -89,8 +89,8 @@ def input_cells(inputs: Any, reading: Inputs) -> list[Cell]:
     """Draw a model's input (C, H, W): one picture per date or per modality.
 
     A single band has a color scale; of several, the first three are a photograph. Normalized values
-    are stretched. A pixel of several bands is missing if all of them are zero, a single band if it
-    is zero everywhere.
+    are stretched. NaN is missing. Without modalities, a pixel of several bands is missing if all of
+    them are zero, too, and a single band if it is zero everywhere.
 
     Args:
         inputs: tensor (C, H, W), uint8 or normalized.
@@ -104,16 +104,17 @@ def input_cells(inputs: Any, reading: Inputs) -> list[Cell]:
         return [_photograph('input', bands[::-1] if reading.bgr and len(bands) == 3 else bands)]
     ends = np.cumsum(list(reading.modalities.values()))[:-1]
     parts = zip(reading.modalities, np.split(bands, ends), strict=True)
-    return [_photograph(f'input: {name}', part) for name, part in parts]
+    return [_photograph(f'input: {name}', part, zeros_count=True) for name, part in parts]
 
 
-def _photograph(title: str, bands: NDArray) -> Cell:
+def _photograph(title: str, bands: NDArray, zeros_count: bool = False) -> Cell:
     if len(bands) == 1:
-        seen = np.isfinite(bands[0]) & bool(bands.any())  # a single zero may be a value
+        # one zero may be a value like any other
+        seen = np.isfinite(bands[0]) & (zeros_count or bool(bands.any()))
         limits = np.percentile(bands[0][seen], [1, 99]) if seen.any() else (0.0, 1.0)
         values = np.where(seen, bands[0], np.nan)
         return Cell(title, values, 'viridis', (float(limits[0]), float(limits[1])))
-    seen = np.isfinite(bands).all(axis=0) & (bands != 0).any(axis=0)
+    seen = np.isfinite(bands).all(axis=0) & (zeros_count | (bands != 0).any(axis=0))
     picture = stretch(np.where(seen, bands, 0), seen)
     picture[~seen] = UNKNOWN if not seen.any() else 0
     return Cell(title, picture)

@@ -103,6 +103,15 @@ def test_normalization_as_numpy():
     assert out.dtype == np.float32 and np.allclose(out, expected, atol=1e-6)
 
 
+def test_normalization_keeps_nodata_apart_from_zeros():
+    image = np.zeros((4, 4, 2), np.float32)
+    image[0, 0, 0], image[1, 1, 1] = np.nan, np.inf
+    kept = NormalizeBands([0, 0], [1, 2], [0], keep_nodata=True)(dict(img=image.copy()))['img']
+    assert np.isnan(kept).sum() == 2 and np.isnan(kept[0, 0, 0]) and np.isnan(kept[1, 1, 1])
+    filled = NormalizeBands([0, 0], [1, 2], [0])(dict(img=image.copy()))['img']
+    np.testing.assert_array_equal(np.nan_to_num(kept), filled)
+
+
 def test_dropped_bands_are_zero_after_normalization():
     image = np.ones((4, 4, 2), np.float32)
     results = NormalizeBands([0, 0], [1, 1])(DropBands([1])(dict(img=image)))

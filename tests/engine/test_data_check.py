@@ -11,11 +11,12 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import torch
-from mmengine.dataset import DefaultSampler, InfiniteSampler
+from mmengine.dataset import Compose, DefaultSampler, InfiniteSampler
 from mmengine.structures import BaseDataElement, PixelData
 from torch import nn
 from torch.utils.data import DataLoader
 
+from mssdf.datasets.transforms import NormalizeBands
 from mssdf.engine.data_check import (
     DataCheckError,
     Expectations,
@@ -28,6 +29,8 @@ from mssdf.engine.data_check import (
     expectations_of,
 )
 from mssdf.engine.hooks.data_check_hook import check_dataset, check_place
+from mssdf.engine.nodata_check import lost_nodata
+from mssdf.models import MultiModalVisionTransformer
 
 TRAIN = Path(__file__).resolve().parents[2] / 'tools/train.py'
 SEGMENTATION = Expectations(
@@ -152,6 +155,26 @@ def test_inputs_that_are_not_finite(value):
     inputs = torch.zeros(3, 8, 8)
     inputs[1, 2, :5] = value
     assert 'NaN or infinite ones: 5 of 192' in stopped(packed(inputs), SEGMENTATION)
+
+
+def test_nan_is_nodata_to_a_backbone_that_says_so():
+    inputs = torch.zeros(3, 8, 8)
+    inputs[1] = float('nan')
+    expected = Expectations(takes_nodata=True)
+    check_sample(packed(inputs), expected, Findings(), training=True)
+    inputs[0, 2, :5] = float('inf')
+    assert 'NaN or infinite ones: 5 of 192' in stopped(packed(inputs), expected)
+
+
+@pytest.mark.parametrize('keep_nodata', [False, True])
+def test_pipelines_that_turn_nodata_into_values(keep_nodata):
+    backbone = MultiModalVisionTransformer(dict(rgb=3), arch='deit-tiny', img_size=32)
+    assert expectations_of(SimpleNamespace(backbone=backbone)).takes_nodata
+    pipeline = Compose([NormalizeBands([0] * 3, [1] * 3, keep_nodata=keep_nodata)])
+    warning = lost_nodata(SimpleNamespace(pipeline=pipeline))
+    assert (warning is None) is keep_nodata
+    assert keep_nodata or 'expected NormalizeBands(keep_nodata=True)' in warning
+    assert lost_nodata(SimpleNamespace()) is None
 
 
 def test_inputs_far_from_their_mean_are_told():

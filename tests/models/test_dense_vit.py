@@ -2,7 +2,9 @@
 
 import pytest
 import torch
+from mmengine.structures import PixelData
 from mmpretrain.models import VisionTransformer
+from mmseg.structures import SegDataSample
 
 from mssdf.models import (
     DenseVisionTransformer,
@@ -10,10 +12,12 @@ from mssdf.models import (
     MultiModalVisionTransformer,
     SimpleFPN,
 )
+from mssdf.models.segmentors import MultiModalSegDataPreprocessor
 from mssdf.models.utils.window_attention import merge_windows, partition_windows
 
 from .tiny import ARCH
 
+NODATA = float('nan')
 SETTINGS = dict(arch=ARCH, img_size=64, out_type='featmap')
 
 
@@ -161,22 +165,61 @@ def multi_modal(plain):
 
 def test_missing_modality_leaves_the_plain_features(plain, multi_modal):
     image = torch.randn(2, 4, 64, 64)
-    image[:, 3] = 0
+    image[:, 3] = NODATA
     assert same(plain(image[:, :3]), multi_modal(image))
 
 
 def test_fusion_is_the_mean_of_what_each_image_has(plain, multi_modal):
     """An image's features do not depend on what the others lack."""
     image = torch.randn(3, 4, 64, 64)
-    image[0, 3] = 0
-    image[1, :3] = 0
+    image[0, 3] = NODATA
+    image[1, :3] = NODATA
     fused = multi_modal(image)
     for index in range(3):
         assert same(multi_modal(image[index : index + 1]), [f[index : index + 1] for f in fused])
     rgb, dsm = image[2:].clone(), image[2:].clone()
-    rgb[:, 3], dsm[:, :3] = 0, 0
+    rgb[:, 3], dsm[:, :3] = NODATA, NODATA
     means = [(a + b) / 2 for a, b in zip(multi_modal(rgb), multi_modal(dsm), strict=True)]
     assert same(means, [level[2:] for level in fused])
+
+
+@pytest.mark.parametrize('bands', [slice(0, 3), slice(3, 4)], ids=['black', 'flat'])
+def test_zeros_are_values(multi_modal, bands):
+    """Heights of 0 above ground, or colors at the mean, everywhere: there, and not nodata."""
+    image = torch.randn(2, 4, 64, 64)
+    image[:, bands] = 0
+    assert multi_modal.present(image).tolist() == [[1, 1]] * 2
+    other = image.clone()
+    other[:, bands] = NODATA
+    assert not same(multi_modal(image), multi_modal(other), tolerance=1e-3)
+    # the mean of both by itself: zeros go through the encoder as any values do
+    alone = image.clone()
+    alone[:, 3 if bands.start == 0 else slice(0, 3)] = NODATA
+    means = [(a + b) / 2 for a, b in zip(multi_modal(alone), multi_modal(other), strict=True)]
+    assert same(means, multi_modal(image))
+
+
+def test_a_hole_in_a_modality_is_read_as_zero(multi_modal):
+    image = torch.randn(2, 4, 64, 60)
+    image[0, 3, :20] = NODATA
+    filled = image.clone()
+    filled[0, 3, :20] = 0
+    assert all(level.isfinite().all() for level in multi_modal(image))
+    assert same(multi_modal(image), multi_modal(filled), tolerance=0)
+    assert multi_modal.present(image).tolist() == [[1, 1]] * 2
+
+
+def test_padding_of_a_batch_gives_no_image_a_modality(multi_modal):
+    """A smaller image without heights beside a larger one with heights, padded by mmseg."""
+    small, large = torch.randn(4, 32, 64), torch.randn(4, 64, 64)
+    small[3] = NODATA
+    preprocessor = MultiModalSegDataPreprocessor(size_divisor=16, bgr_to_rgb=False)
+    samples = [SegDataSample(gt_sem_seg=PixelData(data=torch.zeros(1, *image.shape[1:])))
+               for image in (small, large)]  # fmt: skip
+    batch = preprocessor(dict(inputs=[small, large], data_samples=samples), training=True)
+    assert batch['inputs'].shape == (2, 4, 64, 64)
+    assert multi_modal.present(batch['inputs']).tolist() == [[1, 0], [1, 1]]
+    assert all(level.isfinite().all() for level in multi_modal(batch['inputs']))
 
 
 def test_linear_fusion_starts_as_the_mean(multi_modal):
@@ -185,16 +228,16 @@ def test_linear_fusion_starts_as_the_mean(multi_modal):
     linear.load_state_dict(multi_modal.state_dict(), strict=False)
     linear.eval()
     image = torch.randn(2, 4, 64, 64)
-    image[0, 3] = 0
+    image[0, 3] = NODATA
     assert same(multi_modal(image), linear(image))
 
 
 def test_modality_dropout_leaves_one(multi_modal):
     multi_modal.train()
     multi_modal.modality_dropout = 0.9
-    parts = multi_modal.split(torch.randn(500, 4, 16, 16))
+    images = torch.randn(500, 4, 16, 16)
     torch.manual_seed(0)
-    weights = multi_modal.present(parts)
+    weights = multi_modal.present(images)
     assert weights.sum(dim=1).min() >= 1
     assert 0 < (weights.sum(dim=1) == 1).float().mean() < 1
 

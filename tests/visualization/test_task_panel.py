@@ -167,8 +167,12 @@ def test_inputs_with_holes():
     photograph, heights = input_cells(bands, Inputs(modalities=dict(rgb=3, dsm=1)))
     assert np.isfinite(photograph.image).all()
     assert np.isnan(heights.image).sum() == 1 and (heights.image[0] == 0).all()
-    missing = input_cells(torch.zeros(1, 6, 6), Inputs(modalities=dict(dsm=1)))[0]
+    nothing = torch.full((1, 6, 6), float('nan'))
+    missing = input_cells(nothing, Inputs(modalities=dict(dsm=1)))[0]
     assert np.isnan(missing.image).all()
+    flat = input_cells(torch.zeros(1, 6, 6), Inputs(modalities=dict(dsm=1)))[0]
+    assert (flat.image == 0).all()
+    assert np.isnan(input_cells(torch.zeros(1, 6, 6), Inputs())[0].image).all()
     assert (input_cells(torch.zeros(3, 6, 6), Inputs())[0].image == UNKNOWN).all()
 
 

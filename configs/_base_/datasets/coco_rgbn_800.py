@@ -10,6 +10,7 @@ normalize_bands = dict(
     type='mssdf.NormalizeBands',
     mean=[123.675, 116.28, 103.53, 127.5],
     std=[58.395, 57.12, 57.375, 50.0],
+    keep_nodata=True,  # the encoder tells it from values
 )
 train_pipeline = [
     load_bands,

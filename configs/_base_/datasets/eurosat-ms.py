@@ -13,6 +13,7 @@ normalize_bands = dict(
     + [1354.4, 1199.5, 1999.8, 2369.2, 2296.8, 732.1, 12.1, 1819.0, 1118.9, 2594.1],
     std=[593.8, 395.1, 333.0]
     + [245.7, 566.4, 861.2, 1086.6, 1118.0, 404.9, 4.8, 1002.6, 761.3, 1231.6],
+    keep_nodata=True,  # the encoder tells it from values
 )
 train_pipeline = [
     load_bands,

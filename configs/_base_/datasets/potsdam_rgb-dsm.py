@@ -16,6 +16,7 @@ normalize_bands = dict(
     mean=[123.675, 116.28, 103.53, 0.0],
     std=[58.395, 57.12, 57.375, 10.0],
     relative_to_median=dsm_bands,
+    keep_nodata=True,  # the encoder tells nodata from values
 )
 train_pipeline = [
     load_bands,

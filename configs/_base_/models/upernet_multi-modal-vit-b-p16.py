@@ -1,8 +1,15 @@
 # RGB and a surface model through the same encoder, fused per patch, then as for RGB alone. Bands
-# are normalized in the pipeline, where what is missing becomes zero; the encoder leaves it out.
+# are normalized in the pipeline, where what is missing stays NaN; the encoder leaves it out.
 _base_ = ['./upernet_vit-b-p16.py']
 
-data_preprocessor = dict(mean=None, std=None, bgr_to_rgb=False)
+data_preprocessor = dict(
+    _delete_=True,
+    type='mssdf.MultiModalSegDataPreprocessor',  # pads with NaN, too
+    bgr_to_rgb=False,
+    seg_pad_val=255,
+    size_divisor=16,  # whole patches
+    test_cfg=dict(size_divisor=16),
+)
 model = dict(
     data_preprocessor=data_preprocessor,
     backbone=dict(

@@ -10,17 +10,17 @@ from mssdf.registry import TRANSFORMS
 
 @TRANSFORMS.register_module()
 class NormalizeBands(BaseTransform):
-    """A normalization of each band; nodata (NaN) becomes 0.
-
-    It takes the place of the data preprocessor's, which then does nothing.
+    """A normalization of each band, in place of the data preprocessor's.
 
     Modified key: ``img`` (H, W, C) to float32.
 
     Args:
-        mean: one number per band, in the image's unit.
-        std: one positive number per band.
+        mean: mean of each band, in the image's unit.
+        std: deviation of each band, positive.
         relative_to_median: bands, from 0, of which the median of the image's known pixels is
             subtracted first (a surface model, as in pre-training).
+        keep_nodata: leave NaN at nodata, for a backbone that tells it from values
+            (``mssdf.MultiModalVisionTransformer``); else nodata becomes 0.
 
     Raises:
         ValueError: if the numbers do not fit each other, or the image.
@@ -31,6 +31,7 @@ class NormalizeBands(BaseTransform):
         mean: Sequence[float],
         std: Sequence[float],
         relative_to_median: Sequence[int] = (),
+        keep_nodata: bool = False,
     ) -> None:
         if len(mean) != len(std) or not len(mean) or min(std) <= 0:
             raise ValueError(
@@ -44,6 +45,7 @@ class NormalizeBands(BaseTransform):
         self.mean = np.asarray(mean, np.float32)
         self.std = np.asarray(std, np.float32)
         self.relative_to_median = list(relative_to_median)
+        self.keep_nodata = keep_nodata
 
     def transform(self, results: dict) -> dict:
         """Normalize."""
@@ -58,12 +60,17 @@ class NormalizeBands(BaseTransform):
             known = heights[np.isfinite(heights)]
             if known.size:
                 image[..., band] -= np.median(known)
+
         image = (image - self.mean) / self.std
-        results['img'] = np.where(np.isfinite(image), image, np.float32(0))
+        nodata = np.float32(np.nan if self.keep_nodata else 0)
+        results['img'] = np.where(np.isfinite(image), image, nodata)
         return results
 
     def __repr__(self) -> str:
-        return f'{type(self).__name__}(mean={self.mean.tolist()}, std={self.std.tolist()})'
+        return (
+            f'{type(self).__name__}(mean={self.mean.tolist()}, std={self.std.tolist()}, '
+            f'keep_nodata={self.keep_nodata})'
+        )
 
 
 @TRANSFORMS.register_module()

@@ -23,6 +23,7 @@ from ..data_check import (
     expectations_of,
 )
 from ..label_values import check_batch
+from ..nodata_check import lost_nodata
 from ..seen_classes import check_seen
 
 UNSEEN = ('stop', 'warn')
@@ -187,6 +188,8 @@ def check_dataset(
     _check_categories(dataset, classes)
 
     findings = Findings()
+    if expected.takes_nodata and (lost := lost_nodata(dataset)):
+        findings.warnings.append(lost)
     for index in np.unique(np.linspace(0, length - 1, num_samples).round().astype(int)).tolist():
         try:
             packed = dataset[index]
