@@ -5,3 +5,4 @@ _base_ = [
 ]
 
 model = dict(land_cover_head=dict(num_classes=_base_.num_classes))
+auto_scale_lr = dict(base_batch_size=8)

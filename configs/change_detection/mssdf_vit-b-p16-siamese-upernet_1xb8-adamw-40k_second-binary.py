@@ -3,3 +3,5 @@ _base_ = [
     '../_base_/datasets/second_binary.py',
     '../_base_/schedules/change_adamw-40k.py',
 ]
+
+auto_scale_lr = dict(base_batch_size=8)

@@ -21,3 +21,4 @@ param_scheduler = [
     ),
 ]
 train_cfg = dict(_delete_=True, type='mssdf.ResumableEpochTrainLoop', max_epochs=30, val_interval=3)
+auto_scale_lr = dict(base_batch_size=32)
