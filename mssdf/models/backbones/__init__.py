@@ -1,4 +1,4 @@
-"""Encoders."""
+"""Encoders: one family of plain ViTs."""
 
 from .dense_vit import DenseVisionTransformer
 from .masked_vit import MaskedVisionTransformer

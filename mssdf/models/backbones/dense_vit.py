@@ -10,7 +10,7 @@ from .token_vit import TokenVisionTransformer
 
 @MODELS.register_module()
 class DenseVisionTransformer(TokenVisionTransformer):
-    """The plain ViT with attention in windows, and stages that stay frozen.
+    """A plain ViT with attention in windows, and stages that stay frozen.
 
     Without windows its output is that of :class:`mmpretrain.models.VisionTransformer`.
 

@@ -12,7 +12,7 @@ from .token_vit import TokenVisionTransformer
 
 @MODELS.register_module()
 class MaskedVisionTransformer(TokenVisionTransformer):
-    """The plain ViT with fixed 2-D sin-cos positions, which sees visible patches only.
+    """A plain ViT with fixed 2-D sin-cos positions, which sees visible patches only.
 
     :meth:`encode` takes the tokens of the visible patches. Source: method.md, section 4.
 

@@ -16,7 +16,7 @@ FUSIONS = ('mean', 'linear')
 
 @MODELS.register_module()
 class MultiModalVisionTransformer(DenseVisionTransformer):
-    """Each modality through the same transformer as in pre-training, then fused per patch.
+    """An encoder that takes each modality as in pre-training and fuses them per patch.
 
     NaN in the input is nodata, as loaders and ``NormalizeBands(keep_nodata=True)`` hand it on; it
     is read as zero. A modality that has nothing else in an image is missing there and left out of

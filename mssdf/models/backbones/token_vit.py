@@ -13,7 +13,7 @@ from ..utils.attention import EncoderLayer, checkpoint_layers
 
 
 class TokenVisionTransformer(VisionTransformer):
-    """mmpretrain's ViT that takes patch tokens as well as images.
+    """A ViT of mmpretrain's that takes patch tokens as well as images.
 
     Its parameters are, key for key, those of :class:`mmpretrain.models.VisionTransformer`, and so
     is its output for an image: a checkpoint of one loads into the other. All encoders of this
@@ -92,7 +92,7 @@ class TokenVisionTransformer(VisionTransformer):
         return levels
 
     def _positions(self, grid: tuple[int, int]) -> Tensor:
-        """Positions (1, E + N, D) of the extra tokens and of a grid of N patches."""
+        """Return the positions (1, E + N, D) of the extra tokens and of a grid of N patches."""
         return resize_pos_embed(
             self.pos_embed,
             self.patch_resolution,

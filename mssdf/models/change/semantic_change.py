@@ -1,4 +1,4 @@
-"""Semantic change detection: what changed, from what, into what."""
+"""Semantic change detection: changes, and the land cover before and after them."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -20,26 +20,28 @@ IGNORE = 255
 
 @MODELS.register_module()
 class SemanticChangeDetector(EncoderDecoder):
-    """A change head on both dates and a land-cover head on each, over one siamese encoder.
+    """A detector with a change head on both dates and a land-cover head on each.
 
-    Inputs are (B, 2C, H, W). Land cover is labeled, and learned, where something changed; a
-    consistency term ties the two land covers to the change (arXiv 2108.06103). Logits are those of
-    the change, of the first and of the second date behind each other: 2 + 2K channels.
+    One siamese encoder sees both dates. Inputs are (B, 2C, H, W). Land cover is labeled, and
+    learned, where something changed; a consistency term ties the two land covers to the change
+    (arXiv 2108.06103). Logits are those of the change, of the first and of the second date behind
+    each other: 2 + 2K channels.
 
     Args:
-        land_cover_head: config of a decode head of K classes, applied to both dates; a second one
-            of its own weights for the second date with ``share_land_cover_head=False``.
-        share_land_cover_head: see there.
-        fusion: of the dates, for the change head: ``'difference'`` or ``'concatenation'``.
+        land_cover_head: config of a decode head of K classes.
+        share_land_cover_head: whether one head serves both dates; else the second date has one of
+            its own weights.
+        fusion: way in which the dates are fused for the change head: ``'difference'`` or
+            ``'concatenation'``.
         consistency_weight: weight of the consistency term.
-        **kwargs: see :class:`mmseg.models.EncoderDecoder`; ``decode_head`` is the change head, of
-            2 classes.
+        **kwargs: arguments of :class:`mmseg.models.EncoderDecoder`; ``decode_head`` is the change
+            head, of 2 classes.
 
     Raises:
-        ValueError: for another fusion or number of classes of the change head.
+        ValueError: if the fusion is neither, or the change head has another number of classes.
     """
 
-    num_dates = 2  # whose bands stand behind each other in the inputs
+    num_dates = 2  # their bands stand behind each other in the inputs
 
     def __init__(
         self,
@@ -67,7 +69,7 @@ class SemanticChangeDetector(EncoderDecoder):
         self.out_channels = 2 + 2 * self.num_land_covers
 
     def extract_feat(self, inputs: Tensor) -> tuple[tuple[Tensor, ...], ...]:
-        """Features of the change, of the first and of the second date."""
+        """Return features of the change, of the first and of the second date."""
         levels = self.backbone(split_dates(inputs))
         if self.with_neck:
             levels = self.neck(levels)
@@ -84,7 +86,7 @@ class SemanticChangeDetector(EncoderDecoder):
         )
 
     def encode_decode(self, inputs: Tensor, batch_img_metas: list[dict]) -> Tensor:
-        """Logits (B, 2 + 2K, H, W) at the size of the inputs."""
+        """Return logits (B, 2 + 2K, H, W) at the size of the inputs."""
         logits = torch.cat(self._logits(inputs), dim=1)
         return resize(logits, inputs.shape[2:], mode='bilinear', align_corners=self.align_corners)
 
@@ -92,18 +94,22 @@ class SemanticChangeDetector(EncoderDecoder):
         return torch.cat(self._logits(inputs), dim=1)
 
     def loss(self, inputs: Tensor, data_samples: Sequence[Any]) -> dict[str, Tensor]:
-        """Losses of the change, of both land covers, and their consistency.
+        """Compute the losses of the change, of both land covers, and of their consistency.
 
         Args:
-            inputs: (B, 2C, H, W).
-            data_samples: with ``gt_sem_seg`` (change: 0, 1, 255), ``gt_first`` and ``gt_second``
-                (0: unchanged, k + 1: class k, 255: unknown).
+            inputs: (B, 2C, H, W) images, the bands of two dates behind each other.
+            data_samples: samples with ``gt_sem_seg`` (change: 0, 1, 255), ``gt_first`` and
+                ``gt_second`` (0: unchanged, k + 1: class k, 255: unknown).
+
+        Returns:
+            Each loss, a scalar, by its name.
         """
         change, first, second = self._logits(inputs)
         dates = {
             'first': (first, _stack(data_samples, 'gt_first')),
             'second': (second, _stack(data_samples, 'gt_second')),
         }
+
         losses = {
             f'change.{name}': value
             for name, value in self.decode_head.loss_by_feat(change, list(data_samples)).items()
@@ -127,7 +133,7 @@ class SemanticChangeDetector(EncoderDecoder):
         return losses
 
     def postprocess_result(self, seg_logits: Tensor, data_samples: Any = None) -> Any:
-        """Add the maps: ``pred_sem_seg`` (change), ``pred_first`` and ``pred_second``."""
+        """Add the maps ``pred_sem_seg`` (change), ``pred_first`` and ``pred_second``."""
         results = super().postprocess_result(seg_logits, data_samples)
         counts = [2, self.num_land_covers, self.num_land_covers]
         for result in results:
@@ -139,5 +145,5 @@ class SemanticChangeDetector(EncoderDecoder):
 
 
 def _stack(data_samples: Sequence[Any], name: str) -> Tensor:
-    """(B, H, W) labels of a batch."""
+    """Stack the labels of a batch: (B, H, W)."""
     return torch.stack([getattr(sample, name).data.squeeze(0) for sample in data_samples])

@@ -1,4 +1,4 @@
-"""Binary change detection: one encoder for both dates, fused level by level."""
+"""Binary change detection with one encoder for both dates, fused level by level."""
 
 from typing import Any
 
@@ -12,21 +12,21 @@ from .two_dates import FUSIONS, dates_of, fuse_dates, split_dates
 
 @MODELS.register_module()
 class SiameseEncoderDecoder(EncoderDecoder):
-    """mmseg's EncoderDecoder for images (B, 2C, H, W), the bands of two dates behind each other.
+    """An EncoderDecoder of mmseg's for images (B, 2C, H, W), the bands of two dates.
 
     The encoder, with the same weights, sees each date by itself; each of its levels is fused
     before the neck.
 
     Args:
-        fusion: ``'difference'`` or ``'concatenation'``; the latter doubles the neck's
-            ``in_channels``.
-        **kwargs: see :class:`mmseg.models.EncoderDecoder`.
+        fusion: way in which the dates are fused: ``'difference'`` or ``'concatenation'``, which
+            doubles the neck's ``in_channels``.
+        **kwargs: arguments of :class:`mmseg.models.EncoderDecoder`.
 
     Raises:
-        ValueError: for another fusion.
+        ValueError: if the fusion is neither.
     """
 
-    num_dates = 2  # whose bands stand behind each other in the inputs
+    num_dates = 2  # their bands stand behind each other in the inputs
 
     def __init__(self, fusion: str = 'difference', **kwargs: Any) -> None:
         if fusion not in FUSIONS:
@@ -35,7 +35,7 @@ class SiameseEncoderDecoder(EncoderDecoder):
         self.fusion = fusion
 
     def extract_feat(self, inputs: Tensor) -> tuple[Tensor, ...]:
-        """Fused features of both dates, through the neck."""
+        """Return the fused features of both dates, through the neck."""
         levels = self.backbone(split_dates(inputs))
         halves = [dates_of(level) for level in levels]
         fused = tuple(fuse_dates(first, second, self.fusion) for first, second in halves)

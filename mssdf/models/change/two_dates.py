@@ -1,4 +1,4 @@
-"""Features of two dates: pure functions that the change models share."""
+"""Pure functions of two dates that the change models share."""
 
 import torch
 from torch import Tensor
@@ -10,7 +10,7 @@ def split_dates(images: Tensor) -> Tensor:
     """Put the dates of (B, 2C, H, W) behind each other: (2B, C, H, W), the first date first.
 
     Raises:
-        ValueError: for an odd number of bands.
+        ValueError: if the number of bands is odd.
     """
     bands = images.shape[1]
     if bands % 2:
@@ -21,19 +21,22 @@ def split_dates(images: Tensor) -> Tensor:
 
 
 def dates_of(level: Tensor) -> tuple[Tensor, Tensor]:
-    """Take the dates of a level (2B, C, H, W) apart, for any B, also where a model is exported."""
+    """Take the dates of a level (2B, C, H, W) apart; B stays open in an exported model."""
     first, second = level.unflatten(0, (2, -1)).unbind(0)
     return first, second
 
 
 def fuse_dates(first: Tensor, second: Tensor, fusion: str) -> Tensor:
-    """One map of two dates.
+    """Fuse the features of two dates.
 
     Args:
-        first: (B, C, H, W).
-        second: (B, C, H, W).
-        fusion: ``'difference'``: absolute, (B, C, H, W), the same whichever date comes first;
-            ``'concatenation'``: (B, 2C, H, W).
+        first: (B, C, H, W) features of the first date.
+        second: (B, C, H, W) features of the second date.
+        fusion: ``'difference'`` for the absolute difference, which is the same whichever date comes
+            first, or ``'concatenation'``.
+
+    Returns:
+        (B, C, H, W), or (B, 2C, H, W) of the concatenation.
     """
     if fusion == 'difference':
         return (first - second).abs()
@@ -43,15 +46,15 @@ def fuse_dates(first: Tensor, second: Tensor, fusion: str) -> Tensor:
 def consistent_labels(
     change: Tensor, first: Tensor, second: Tensor
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """Maps that do not contradict each other: a changed pixel has two different classes.
+    """Make maps that agree: a changed pixel has two different classes.
 
-    Where change is the likelier, the pair of different classes of the greatest joint probability
-    is taken; elsewhere both maps are 0.
+    Where change is more likely than not, the pair of different classes of the greatest joint
+    probability is taken; elsewhere both maps are 0.
 
     Args:
         change: (2, H, W) logits of no change and change.
         first: (K, H, W) logits of the land cover at the first date.
-        second: (K, H, W) at the second.
+        second: (K, H, W) logits of the land cover at the second date.
 
     Returns:
         (H, W) change (0 or 1), and (H, W) land cover at both dates, 0 where nothing changed,

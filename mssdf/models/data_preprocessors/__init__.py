@@ -1,4 +1,4 @@
-"""What happens to a batch on the training device before the model sees it."""
+"""Steps of a batch on the training device before the model sees it."""
 
 from .masking_data_preprocessor import MaskingDataPreprocessor
 from .multimodal_data_preprocessor import (

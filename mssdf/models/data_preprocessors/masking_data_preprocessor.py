@@ -34,32 +34,34 @@ def check_span(key: str, value: Any) -> float:
 
 @MODELS.register_module()
 class MaskingDataPreprocessor(MultiModalDataPreprocessor):
-    """Normalize a batch, score its patches and mask them.
+    """A preprocessor that normalizes a batch, scores its patches and masks them.
 
     ``cross_modal_ratio`` is p of section 3; a hook moves it with its schedule. Everything random
     about a step but the dropout is drawn here; :meth:`seed_next_batch` makes it independent of
     the number of ranks.
 
     Args:
-        modalities: see :class:`MultiModalDataPreprocessor`; and **min_span**: least span of the
-            intensities that the score is taken from, in the modality's unit (5 m for heights, so
-            that noise on flat ground is not information). Default: 0.
+        modalities: settings of each modality, as of :class:`MultiModalDataPreprocessor`; and
+            **min_span**: least span of the intensities that the score is taken from, in the
+            modality's unit (5 m for heights, so that noise on flat ground is not information), 0
+            if not given.
         patch_size: side of a patch in pixels.
         mask_ratio: share of the patches that each modality hides, 0...1.
-        quantiles: of the score, see :func:`~mssdf.models.masking.sampling_weights`.
-        weights: below, between and above the quantiles; equal ones mask at random.
-        score_terms: of :func:`~mssdf.models.masking.information_score`.
+        quantiles: lower and upper quantile of the score, for
+            :func:`~mssdf.models.masking.sampling_weights`.
+        weights: weights below, between and above the quantiles; equal ones mask at random.
+        score_terms: terms of the score, for :func:`~mssdf.models.masking.information_score`.
         max_invalid_per_patch: largest share of invalid pixels, 0...1, of a patch that still counts.
         cross_modal: ``target``: the modality of which more is hidden, or ``'random'`` to draw one
             of those present for each sample; ``complementary``: show as many others instead.
             None switches cross-modal masking off.
         second_view: ``kind`` and ``scale`` of :class:`~.second_view.SecondView`: another view of
             the same windows, in ``MaskedBatch.second``. None makes none.
-        same_masks: hide the same locations of all modalities instead of drawing for each by
-            itself: every location visible in one is then visible in all that have data there, and
-            L_align can compare it, at any mask ratio. ``cross_modal`` then hides more of its
-            target alone, which is to be told from what the other modalities show there.
-        **kwargs: see :class:`MultiModalDataPreprocessor`; a key of former versions
+        same_masks: whether to hide the same locations of all modalities instead of drawing for
+            each by itself. Every location visible in one is then visible in all that have data
+            there, and L_align can compare it, at any mask ratio. ``cross_modal`` then hides more
+            of its target alone, which is to be told from what the other modalities show there.
+        **kwargs: arguments of :class:`MultiModalDataPreprocessor`; a key of former versions
             (:data:`MOVED_KEYS`) is named in the log.
 
     Raises:
@@ -92,6 +94,7 @@ class MaskingDataPreprocessor(MultiModalDataPreprocessor):
             raise ValueError(f'quantiles must rise within 0...1, found {quantiles}')
         if len(weights) != 3 or min(weights) <= 0:
             raise ValueError(f'weights must be three positive numbers, found {weights}')
+
         cross_modal = dict(cross_modal or {})
         unknown = sorted(cross_modal.keys() - {'target', 'complementary'})
         if unknown:
@@ -106,6 +109,7 @@ class MaskingDataPreprocessor(MultiModalDataPreprocessor):
             raise ValueError(
                 'same_masks: expected cross_modal.complementary=False beside it, found True'
             )
+
         self.patch_size = patch_size
         self.mask_ratio = mask_ratio
         self.quantiles = (quantiles[0], quantiles[1])
@@ -116,6 +120,8 @@ class MaskingDataPreprocessor(MultiModalDataPreprocessor):
             name: check_span(f'modalities.{name}.min_span', settings.get('min_span', 0.0))
             for name, settings in self.modalities.items()
         }
+
+        # with a single modality nothing else shows what more is hidden
         self.target = target if len(self.modalities) > 1 else None
         self.complementary = cross_modal.get('complementary', False)
         self.cross_modal_ratio = 0.0
@@ -127,12 +133,12 @@ class MaskingDataPreprocessor(MultiModalDataPreprocessor):
         """Draw for the next batch, and only it, as one process with the batch of all ranks would.
 
         Args:
-            seed: the same on every rank.
+            seed: seed of the draws, the same on every rank.
         """
         self._next_seed = seed
 
     def _source(self, device: torch.device) -> Source:
-        """Of the random numbers of a batch; PyTorch's own unless it was seeded."""
+        """Return where a batch's random numbers come from: PyTorch unless it was seeded."""
         seed, self._next_seed = self._next_seed, None
         if seed is None:
             return None
@@ -142,7 +148,7 @@ class MaskingDataPreprocessor(MultiModalDataPreprocessor):
         """Prepare a collated batch.
 
         Args:
-            data: collated batch, see :class:`MultiModalDataPreprocessor`.
+            data: collated batch, as of :class:`MultiModalDataPreprocessor`.
             training: whether the score is left out, and 0, where equal weights make no use of it.
                 Windows are masked in any case.
 
@@ -257,7 +263,7 @@ class MaskingDataPreprocessor(MultiModalDataPreprocessor):
     def _lengths(
         self, patch_valid: dict[str, Tensor], num_visible: int, num_extra: int
     ) -> tuple[dict[str, int], dict[str, bool]]:
-        """Length of each modality's sequence, and whether samples differ in it."""
+        """Find the length of each modality's sequence, and whether samples differ in it."""
         target = self.target or ''
         alone = None
         if target in patch_valid and len(patch_valid) > 1:
@@ -281,7 +287,7 @@ class MaskingDataPreprocessor(MultiModalDataPreprocessor):
     def _num_hidden(
         self, num_masked: int, num_extra: int, ragged: dict[str, bool]
     ) -> dict[str, int]:
-        """Largest number of masked, valid patches that a window can have of each modality."""
+        """Count the masked, valid patches that a window can have at most of each modality."""
         hides_more = {name for name in self.modalities if self.target in (name, 'random')}
         if self.complementary:  # shows as many as it hides, but where too few are left to show
             hides_more = {name for name in hides_more if ragged[name]}

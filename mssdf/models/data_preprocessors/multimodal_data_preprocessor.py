@@ -18,8 +18,8 @@ def relative_to_median(image: Tensor, valid: Tensor) -> Tensor:
     """Subtract from each window the median of its valid pixels (the lower one of two).
 
     Args:
-        image: (B, C, H, W).
-        valid: (B, 1, H, W) bool.
+        image: (B, C, H, W) values.
+        valid: (B, 1, H, W) bool, false at nodata.
 
     Returns:
         (B, C, H, W), unchanged where a window has no valid pixel.
@@ -29,7 +29,15 @@ def relative_to_median(image: Tensor, valid: Tensor) -> Tensor:
 
 
 def read_statistics(path: str) -> dict:
-    """Read the JSON file that ``compute_statistics.py`` writes."""
+    """Read the JSON file that ``compute_statistics.py`` writes.
+
+    Args:
+        path: path of the file.
+
+    Raises:
+        FileNotFoundError: if it cannot be read.
+        ValueError: if it is not JSON.
+    """
     try:
         return json.loads(Path(path).read_text())
     except OSError as error:
@@ -40,18 +48,18 @@ def read_statistics(path: str) -> dict:
 
 @MODELS.register_module()
 class MultiModalDataPreprocessor(BaseDataPreprocessor):
-    """Move a batch to the device, find its valid pixels and normalize it.
+    """A preprocessor that moves a batch to the device, finds its valid pixels and normalizes it.
 
     Args:
         modalities: settings of each modality, in the order that the model keeps:
 
             - **mean**, **std**: one number per band. For a modality relative to its median,
               ``mean`` is usually 0 and ``std`` a fixed scale in meters.
-            - **relative_to_median** (bool): subtract the window's median first (a DSM).
+            - **relative_to_median**: whether to subtract the window's median first (a DSM).
 
-        statistics: JSON file of ``compute_statistics.py``, for every ``mean`` and ``std`` that is
-            not given.
-        non_blocking: copy to the device without waiting.
+        statistics: path of a JSON file of ``compute_statistics.py``, for every ``mean`` and ``std``
+            that is not given.
+        non_blocking: whether to copy to the device without waiting.
 
     Raises:
         ValueError: if a modality has no statistics or their lengths differ.
@@ -69,6 +77,7 @@ class MultiModalDataPreprocessor(BaseDataPreprocessor):
         known = read_statistics(statistics) if statistics else {}
         self.modalities: dict[str, dict] = {}
         for name, settings in modalities.items():
+            # known settings alone, so that a misspelled one is told
             settings = dict(settings)
             unknown = sorted(settings.keys() - SETTINGS)
             if unknown:
@@ -76,6 +85,8 @@ class MultiModalDataPreprocessor(BaseDataPreprocessor):
                     f'modalities.{name}: expected settings among {sorted(SETTINGS)}, '
                     f'found {unknown}'
                 )
+
+            # statistics are the config's own, else those of the file
             measured = known.get(name, {})
             if settings.get('relative_to_median'):
                 measured = measured.get('relative', measured)
@@ -86,12 +97,14 @@ class MultiModalDataPreprocessor(BaseDataPreprocessor):
                         f'modalities.{name}.{key}: expected one number per band, found none '
                         f'(measure it with tools/dataset_tools/compute_statistics.py)'
                     )
+
             mean, std = list(settings['mean']), list(settings['std'])
             if not mean or len(mean) != len(std) or min(std) <= 0:
                 raise ValueError(
                     f'modalities.{name}: expected as many positive std as mean, one per band, '
                     f'found mean={mean} and std={std}'
                 )
+
             for key, values in (('mean', mean), ('std', std)):
                 buffer = torch.tensor(values, dtype=torch.float32).view(-1, 1, 1)
                 self.register_buffer(f'{key}_{name}', buffer)
@@ -99,7 +112,7 @@ class MultiModalDataPreprocessor(BaseDataPreprocessor):
 
     @property
     def channels(self) -> dict[str, int]:
-        """Bands of each modality."""
+        """Number of bands of each modality."""
         return {name: len(settings['mean']) for name, settings in self.modalities.items()}
 
     def _check(self, data: dict) -> None:
@@ -116,9 +129,17 @@ class MultiModalDataPreprocessor(BaseDataPreprocessor):
                 )
 
     def normalize(self, name: str, image: Tensor, valid: Tensor) -> Tensor:
-        """Normalize (B, C, H, W) of one modality; invalid pixels become 0.
+        """Normalize one modality.
 
         Values further than ``LARGEST_DEVIATION`` deviations from the mean are clipped to that.
+
+        Args:
+            name: name of the modality.
+            image: (B, C, H, W) values in the files' unit.
+            valid: (B, 1, H, W) bool, false at nodata.
+
+        Returns:
+            (B, C, H, W) float32, 0 where invalid.
         """
         image = image.float()
         if self.modalities[name].get('relative_to_median'):
@@ -128,9 +149,14 @@ class MultiModalDataPreprocessor(BaseDataPreprocessor):
         return image.masked_fill(~valid, 0.0)
 
     def prepare(self, data: dict) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
-        """Raw values and validity where the batch lies.
+        """Take values and validity of a batch, on the device where it lies.
 
-        NaN, infinities and what is beyond ``LARGEST_VALUE`` are invalid and zero.
+        Args:
+            data: collated batch, see :meth:`forward`.
+
+        Returns:
+            (B, C_m, H, W) values and (B, 1, H, W) validity of each modality. NaN, infinities and
+            what is beyond ``LARGEST_VALUE`` are invalid and zero.
         """
         self._check(data)
         images, valid = {}, {}
@@ -147,9 +173,9 @@ class MultiModalDataPreprocessor(BaseDataPreprocessor):
         """Normalize a collated batch.
 
         Args:
-            data: ``inputs`` {m: (B, C_m, H, W)}, ``valid`` {m: (B, 1, H, W)} and
-                ``data_samples``.
-            training: unused.
+            data: ``inputs``, (B, C_m, H, W) of each modality by its name, ``valid``, (B, 1, H, W)
+                bool of each, and ``data_samples``.
+            training: without effect; MMEngine hands it to every data preprocessor.
 
         Returns:
             The same keys, with normalized ``inputs``.
@@ -161,11 +187,11 @@ class MultiModalDataPreprocessor(BaseDataPreprocessor):
 
 @MODELS.register_module()
 class SingleModalityDataPreprocessor(MultiModalDataPreprocessor):
-    """Hand one modality, as a plain tensor, to an algorithm of mmpretrain (MAE and others).
+    """A preprocessor that hands one modality to an algorithm of mmpretrain (MAE and others).
 
     Args:
-        modality: the one to take.
-        **kwargs: see :class:`MultiModalDataPreprocessor`.
+        modality: name of the modality to take.
+        **kwargs: arguments of :class:`MultiModalDataPreprocessor`.
     """
 
     def __init__(self, modality: str = 'rgb', **kwargs: Any) -> None:
@@ -177,7 +203,7 @@ class SingleModalityDataPreprocessor(MultiModalDataPreprocessor):
         self.modality = modality
 
     def forward(self, data: dict, training: bool = False) -> dict:
-        """Return ``inputs`` (B, C, H, W) and ``data_samples``."""
+        """Return ``inputs`` (B, C, H, W) of the modality and ``data_samples`` of a batch."""
         normalized = super().forward(data, training)
         return dict(
             inputs=normalized['inputs'][self.modality], data_samples=normalized['data_samples']

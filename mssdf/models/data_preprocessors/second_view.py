@@ -1,4 +1,4 @@
-"""Another view of the same windows, for the loss between views (method.md, section 6)."""
+"""A second view of the same windows, for the loss between views (method.md, section 6)."""
 
 from dataclasses import dataclass, fields, replace
 

@@ -1,4 +1,4 @@
-"""What the detectors of mmdet and mmrotate lack."""
+"""Additions to the detectors of mmdet and mmrotate."""
 
 from .rotated_tta import RotatedTTA
 

@@ -1,4 +1,4 @@
-"""Rotated boxes under test-time augmentation, for which mmrotate has no model."""
+"""Test-time augmentation for rotated boxes, for which mmrotate has no model."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -14,12 +14,15 @@ def flip_boxes(boxes: Tensor, size: tuple[int, int], direction: str | None) -> T
     """Turn rotated boxes of a flipped image back.
 
     Args:
-        boxes: (N, 5) of center, width, height and angle in radians.
-        size: height and width of the image, in pixels.
+        boxes: (N, 5) center x and y, width and height in pixels, and angle in radians.
+        size: height and width of the image in pixels.
         direction: ``'horizontal'``, ``'vertical'``, ``'diagonal'`` (both), or None.
 
+    Returns:
+        (N, 5) boxes in the image as it was before the flip.
+
     Raises:
-        ValueError: for another direction.
+        ValueError: if the direction is none of these.
     """
     if direction not in (None, 'horizontal', 'vertical', 'diagonal'):
         raise ValueError(f'direction: expected a flip, found {direction!r}')
@@ -33,14 +36,14 @@ def flip_boxes(boxes: Tensor, size: tuple[int, int], direction: str | None) -> T
 
 @MODELS.register_module()
 class RotatedTTA(BaseTTAModel):
-    """Boxes found in flipped images, turned back and thinned together (NMS).
+    """A merging of boxes found in flipped images, turned back and thinned together (NMS).
 
     The data sample of the first, plain, image holds the result.
 
     Args:
         nms_iou: least IoU at which the weaker of two boxes of a class is dropped.
-        max_per_img: most boxes of an image.
-        **kwargs: ``module`` and ``data_preprocessor``, see :class:`mmengine.model.BaseTTAModel`.
+        max_per_img: largest number of boxes of an image.
+        **kwargs: ``module`` and ``data_preprocessor`` of :class:`mmengine.model.BaseTTAModel`.
     """
 
     def __init__(self, nms_iou: float = 0.1, max_per_img: int = 2000, **kwargs: Any) -> None:
@@ -66,10 +69,12 @@ class RotatedTTA(BaseTTAModel):
             )
             scores.append(found.scores)
             labels.append(found.labels)
+
         every, score, label = torch.cat(boxes), torch.cat(scores), torch.cat(labels)
         kept = torch.arange(0)
         if len(every):
             kept = nms_rotated(every, score, self.nms_iou, label)[1][: self.max_per_img]
+
         merged = type(first.pred_instances)()
         kind = type(first.pred_instances.bboxes)
         merged.bboxes = every[kept] if kind is Tensor else kind(every[kept])

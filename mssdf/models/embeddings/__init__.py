@@ -1,4 +1,4 @@
-"""Ways of a modality's pixels into the shared encoder."""
+"""Patch embeddings, by which a modality's pixels enter the shared encoder."""
 
 from .per_modality import PerModalityPatchEmbedding
 from .shared import SharedPatchEmbedding

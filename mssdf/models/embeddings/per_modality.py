@@ -1,4 +1,4 @@
-"""One patch embedding per modality (ours): native bands, a DSM is one channel of heights."""
+"""A patch embedding per modality, of its native bands; a DSM is one channel of heights."""
 
 from mmengine.model import BaseModule
 from torch import Tensor, nn
@@ -13,8 +13,8 @@ class PerModalityPatchEmbedding(BaseModule):
     Source: method.md, section 1.
 
     Args:
-        channels: bands of each modality.
-        primary: the modality that the backbone's patch embedding reads.
+        channels: number of bands of each modality.
+        primary: name of the modality that the backbone's patch embedding reads.
         embed_dims: width D of the encoder.
         patch_size: side of a patch in pixels.
     """
@@ -33,7 +33,7 @@ class PerModalityPatchEmbedding(BaseModule):
         )
 
     def init_weights(self) -> None:
-        """Initialize like the linear layer over a patch that each convolution is."""
+        """Initialize each convolution as the linear layer over a patch that it is."""
         for projection in self.projections.values():
             assert isinstance(projection, nn.Conv2d) and projection.bias is not None
             nn.init.xavier_uniform_(projection.weight.flatten(1))
@@ -43,12 +43,12 @@ class PerModalityPatchEmbedding(BaseModule):
         """Embed one modality.
 
         Args:
-            modality: its name.
-            image: (B, C, H, W), normalized.
-            patch_embed: the backbone's patch embedding.
+            modality: name of the modality.
+            image: (B, C, H, W) images of it, normalized.
+            patch_embed: patch embedding of the backbone.
 
         Returns:
-            (B, N, D).
+            (B, N, D) patch tokens without positions.
         """
         if modality == self.primary:
             return patch_embed(image)[0]

@@ -1,4 +1,4 @@
-"""One patch embedding for all modalities (the paper): each is rendered to three channels."""
+"""A patch embedding that all modalities share, each rendered to three channels."""
 
 from collections.abc import Sequence
 
@@ -11,18 +11,19 @@ from mssdf.registry import MODELS
 
 @MODELS.register_module()
 class SharedPatchEmbedding(BaseModule):
-    """Render every modality to as many channels as the primary one has.
+    """A rendering of every modality to as many channels as the primary one has.
 
     A modality with the primary's channels stays as it is, a single band is repeated as gray, and
     more bands pass through a fixed composite or a learned 1 x 1 projection.
     Source: method.md, section 1.
 
     Args:
-        channels: bands of each modality.
-        primary: the modality that the backbone's patch embedding reads.
-        embed_dims: unused; every patch embedding takes the same arguments.
-        patch_size: unused, likewise.
-        composites: zero-based bands that stand for the primary's channels, per modality; one
+        channels: number of bands of each modality.
+        primary: name of the modality that the backbone's patch embedding reads.
+        embed_dims: width of the encoder; without effect here, as every patch embedding is given
+            the same arguments.
+        patch_size: side of a patch in pixels; without effect here.
+        composites: bands (from 0) that stand for the primary's channels, by modality; a modality
             without an entry gets a learned projection.
 
     Raises:
@@ -39,6 +40,7 @@ class SharedPatchEmbedding(BaseModule):
     ) -> None:
         super().__init__()
         composites = dict(composites or {})
+
         self.channels = dict(channels)
         self.width = channels[primary]
         self.composites = {name: list(bands) for name, bands in composites.items()}
@@ -49,6 +51,7 @@ class SharedPatchEmbedding(BaseModule):
                     f'composites[{name!r}] must name {self.width} bands within '
                     f'0...{available - 1}, found {bands}'
                 )
+
         self.projections = nn.ModuleDict(
             {
                 name: nn.Conv2d(bands, self.width, 1)
@@ -58,7 +61,7 @@ class SharedPatchEmbedding(BaseModule):
         )
 
     def render(self, modality: str, image: Tensor) -> Tensor:
-        """Turn (B, C, H, W) of a modality into (B, 3, H, W)."""
+        """Render images (B, C, H, W) of a modality to the primary one's channels (B, 3, H, W)."""
         if modality in self.projections:
             return self.projections[modality](image)
         if modality in self.composites:
@@ -66,5 +69,14 @@ class SharedPatchEmbedding(BaseModule):
         return image.expand(-1, self.width, -1, -1)
 
     def forward(self, modality: str, image: Tensor, patch_embed: nn.Module) -> Tensor:
-        """Embed one modality; see :class:`PerModalityPatchEmbedding`."""
+        """Embed one modality.
+
+        Args:
+            modality: name of the modality.
+            image: (B, C, H, W) images of it, normalized.
+            patch_embed: patch embedding of the backbone.
+
+        Returns:
+            (B, N, D) patch tokens without positions.
+        """
         return patch_embed(self.render(modality, image))[0]

@@ -1,4 +1,4 @@
-"""Which modality does a cls token come from? (method.md, section 4)."""
+"""The classifier of the modality that a cls token comes from (method.md, section 4)."""
 
 from mmengine.model import BaseModule
 from torch import Tensor, nn
@@ -8,11 +8,11 @@ from mssdf.registry import MODELS
 
 @MODELS.register_module()
 class ModalityHead(BaseModule):
-    """LayerNorm, Linear, GELU, Linear.
+    """A classifier of modalities: LayerNorm, Linear, GELU, Linear.
 
     Args:
-        in_dims: width of the encoder.
-        num_modalities: number of classes.
+        in_dims: width D of the encoder.
+        num_modalities: number of modalities M, the classes.
     """
 
     def __init__(self, in_dims: int, num_modalities: int) -> None:
@@ -25,5 +25,5 @@ class ModalityHead(BaseModule):
         )
 
     def forward(self, cls_token: Tensor) -> Tensor:
-        """Map (..., D) to logits (..., M)."""
+        """Map cls tokens (..., D) to logits (..., M)."""
         return self.layers(cls_token)

@@ -11,7 +11,7 @@ from ..losses.pixels import patchify
 
 @MODELS.register_module()
 class FrozenPatchProjection(BaseModule):
-    """One random linear map of a modality's patches, never trained.
+    """A random linear map of each modality's patches, never trained.
 
     Source: Latent MIM Lite (arXiv 2511.13655), method.md, section 6.
 

@@ -1,4 +1,4 @@
-"""One linear layer per modality from decoded tokens to the pixels of a patch (L_pix)."""
+"""Linear layers, one per modality, from decoded tokens to the pixels of a patch (L_pix)."""
 
 from mmengine.model import BaseModule
 from torch import Tensor, nn
@@ -10,10 +10,10 @@ from .zero_linear import ZeroLinear
 
 @MODELS.register_module()
 class PixelHead(BaseModule):
-    """Predict the pixels of each patch, at the start as zero.
+    """A prediction of the pixels of each patch, which starts at zero.
 
     Args:
-        in_dims: width of the modality decoder.
+        in_dims: width D of the modality decoder.
         channels: number of bands of each modality.
         patch_size: side of a patch in pixels.
     """
@@ -25,5 +25,5 @@ class PixelHead(BaseModule):
         )
 
     def forward(self, decoded: dict[str, Tensor]) -> dict[str, Tensor]:
-        """Map (B, Q, D) of each modality to (B, Q, p * p * C_m)."""
+        """Map tokens (B, Q, D) of each modality to pixels (B, Q, p * p * C_m)."""
         return {name: layer(decoded[name]) for name, layer in self.layers.items()}

@@ -1,4 +1,4 @@
-"""Small networks that a contrastive term looks through (method.md, section 6)."""
+"""Small networks between features and a contrastive term (method.md, section 6)."""
 
 from collections.abc import Sequence
 
@@ -16,7 +16,7 @@ class ProjectionHead(BaseModule):
     2002.05709).
 
     Args:
-        names: names, one network each: modalities, or a single one that all share.
+        names: names of the networks: modalities, or a single one that all share.
         in_dims: width D of the encoder.
         out_dims: width of the projection.
     """
@@ -33,5 +33,5 @@ class ProjectionHead(BaseModule):
         )
 
     def forward(self, name: str, tokens: Tensor) -> Tensor:
-        """Map (..., D) to (..., out_dims)."""
+        """Map tokens (..., D) by the network of a name to (..., out_dims)."""
         return self.layers[name](tokens)

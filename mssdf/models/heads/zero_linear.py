@@ -4,7 +4,7 @@ from torch import nn
 
 
 class ZeroLinear(nn.Linear):
-    """Start with zero weights and biases.
+    """A linear layer whose weights and biases start at zero.
 
     A random head predicts noise of the size of its normalized input. The fastest descent is then
     to silence that input, and the gradient of all before it is gone (method.md, section 6).

@@ -9,10 +9,10 @@ from mssdf.registry import MODELS
 
 @MODELS.register_module()
 class HeightDataPreprocessor(SegDataPreProcessor):
-    """mmseg's, which pads labels with a number: here padding is an unknown height (NaN).
+    """A preprocessor of mmseg's whose padding of labels is an unknown height (NaN).
 
     Args:
-        **kwargs: see mmseg's SegDataPreProcessor.
+        **kwargs: arguments of mmseg's SegDataPreProcessor but ``seg_pad_val``.
     """
 
     def __init__(self, **kwargs: Any) -> None:

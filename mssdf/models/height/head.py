@@ -1,4 +1,4 @@
-"""A head of heights that starts near the ground."""
+"""A head for heights that starts near the ground."""
 
 import math
 from typing import Any
@@ -11,19 +11,19 @@ from mssdf.registry import MODELS
 
 @MODELS.register_module()
 class HeightHead(VPDDepthHead):
-    """mmseg's ``VPDDepthHead``, which answers half of ``max_depth`` before it has learned anything.
+    """A ``VPDDepthHead`` of mmseg's whose first answer is low, as most of a landscape is.
 
-    Here the first answer is ``initial_height``: most of a landscape is low. The decoder starts with
-    features of about unit variance; mmseg's are a thousandth of that, and the running statistics of
-    its batch norms need some hundred iterations to follow.
+    mmseg's answers half of ``max_depth`` before it has learned anything. The decoder here starts
+    with features of about unit variance; mmseg's are a thousandth of that, and the running
+    statistics of its batch norms need some hundred iterations to follow.
 
     Args:
-        initial_height: meters, more than 0 and less than ``max_depth``.
-        max_depth: meters of the highest answer.
-        **kwargs: see mmseg's VPDDepthHead.
+        initial_height: first answer in meters, more than 0 and less than ``max_depth``.
+        max_depth: highest answer in meters.
+        **kwargs: arguments of mmseg's VPDDepthHead.
 
     Raises:
-        ValueError: for an initial height out of that range.
+        ValueError: if the initial height is out of that range.
     """
 
     def __init__(
@@ -39,7 +39,7 @@ class HeightHead(VPDDepthHead):
         self.decoder.init_cfg = dict(type='Kaiming', layer=['Conv2d', 'ConvTranspose2d'])
 
     def init_weights(self) -> None:
-        """As mmseg's, and the last bias."""
+        """Initialize as mmseg does, then set the last bias to the initial height."""
         super().init_weights()
         last = self.depth_pred_layer[-1]
         share = self.initial_height / self.max_depth

@@ -1,4 +1,4 @@
-"""Between a backbone and the heads: decoders of pre-training, pyramids of the tasks."""
+"""Parts between a backbone and the heads: decoders of pre-training, a pyramid of the tasks."""
 
 from .fusion_decoder import FusionDecoder
 from .modality_decoder import ModalityDecoder

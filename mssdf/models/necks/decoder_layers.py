@@ -1,4 +1,4 @@
-"""The stack of transformer layers that both decoders are made of."""
+"""The stack of transformer layers that makes up both decoders."""
 
 from mmengine.model import BaseModule
 from mmpretrain.models.backbones.vision_transformer import TransformerEncoderLayer
@@ -8,12 +8,12 @@ from ..utils.attention import EncoderLayer
 
 
 class DecoderLayers(BaseModule):
-    """Pre-norm transformer layers and a final norm.
+    """A stack of pre-norm transformer layers and a final norm.
 
     Args:
-        embed_dims: width.
+        embed_dims: width D of the tokens.
         num_layers: number of layers.
-        num_heads: attention heads of each.
+        num_heads: number of attention heads of each layer.
         mlp_ratio: width of the hidden layer over ``embed_dims``.
 
     Raises:
@@ -36,14 +36,22 @@ class DecoderLayers(BaseModule):
         self.norm = nn.LayerNorm(embed_dims, eps=1e-6)
 
     def init_weights(self) -> None:
-        """Xavier-uniform weights and zero biases, as MAE."""
+        """Draw Xavier-uniform weights and set biases to zero, as MAE does."""
         for module in self.modules():
             if isinstance(module, nn.Linear):
                 nn.init.xavier_uniform_(module.weight)
                 nn.init.zeros_(module.bias)
 
     def forward(self, tokens: Tensor, key_mask: Tensor | None = None) -> Tensor:
-        """Map (B, L, D) to (B, L, D); keys where ``key_mask`` (B, L) is false are not seen."""
+        """Run all layers.
+
+        Args:
+            tokens: (B, L, D).
+            key_mask: (B, L) bool, true at keys that may be attended to; all if None.
+
+        Returns:
+            (B, L, D) normed tokens.
+        """
         for layer in self.layers:
             tokens = layer(tokens, key_mask)
         return self.norm(tokens)

@@ -1,4 +1,4 @@
-"""Fusion decoder: the visible tokens of all modalities into one set of fused tokens."""
+"""The fusion decoder, from visible tokens of all modalities to one set of fused tokens."""
 
 import torch
 from mmengine.model import BaseModule
@@ -21,7 +21,7 @@ def mean_at_locations(
 
     Args:
         tokens: (B, K_m, D) tokens of each modality.
-        locations: (B, K_m) their locations.
+        locations: (B, K_m) locations of these tokens in the grid.
         keep: (B, K_m) bool, false at padding.
         num_patches: number N of locations.
 
@@ -45,19 +45,19 @@ def mean_at_locations(
 
 @MODELS.register_module()
 class FusionDecoder(BaseModule):
-    """One fused token for each location that is visible in at least one modality.
+    """A decoder to one fused token for each location visible in at least one modality.
 
     The number of fused locations differs from sample to sample; sequences have a common length
     and padding is hidden by key masks. Source: method.md, section 4.
 
     Args:
-        in_dims: width of the encoder.
-        embed_dims: width of the decoder.
+        in_dims: width D of the encoder.
+        embed_dims: width D' of the decoder.
         num_layers: number of transformer layers.
-        num_heads: attention heads of each.
-        filled: start each fused token from the mean of the visible tokens at its location and
-            leave these out of the sequence, which is then at most half as long. The paper's
-            fused tokens all start alike and gather everything by attention.
+        num_heads: number of attention heads of each layer.
+        filled: whether to start each fused token from the mean of the visible tokens at its
+            location and leave these out of the sequence, which is then at most half as long. The
+            paper's fused tokens all start alike and gather everything by attention.
     """
 
     def __init__(
@@ -89,11 +89,11 @@ class FusionDecoder(BaseModule):
         grid: tuple[int, int],
         length: int | None = None,
     ) -> tuple[Tensor, Tensor, Tensor]:
-        """Fuse.
+        """Fuse the visible tokens of all modalities.
 
         Args:
             tokens: (B, K_m, D) visible tokens of each modality, cls token added.
-            locations: (B, K_m) their locations.
+            locations: (B, K_m) locations of these tokens in the grid.
             keep: (B, K_m) bool, false at padding.
             grid: rows and columns of patches, N in all.
             length: largest number L of locations that a window has visible in some modality;

@@ -1,4 +1,4 @@
-"""Modality decoder: fused tokens into one token per patch of each modality."""
+"""The modality decoder, from fused tokens to one token per patch of each modality."""
 
 from collections.abc import Sequence
 
@@ -17,23 +17,23 @@ QUERIES = ('all', 'hidden')
 
 @MODELS.register_module()
 class ModalityDecoder(BaseModule):
-    """One decoder for all modalities; a mask token says which one is asked for.
+    """A decoder for all modalities, whose mask tokens say which one is asked for.
 
     Source: method.md, section 4.
 
     Args:
-        modalities: names, in the order of the mask tokens.
-        embed_dims: width of the decoder.
+        modalities: names of the modalities, in the order of the mask tokens.
+        embed_dims: width D of the decoder.
         num_layers: number of transformer layers.
-        num_heads: attention heads of each.
+        num_heads: number of attention heads of each layer.
         queries: ``'all'`` decodes every location, as the paper; ``'hidden'`` only those whose
             patch is hidden, which costs less.
-        joint: decode each location once, with one mask token, for all modalities: what belongs to
-            a modality is left to the heads, so that only L_pix can look at it, whose head has a
-            layer for each. Else one sequence for each modality, as the paper.
+        joint: whether to decode each location once, with one mask token, for all modalities. Then
+            only L_pix, whose head has a layer for each modality, can tell them apart. Else each
+            modality has a sequence of its own, as in the paper.
 
     Raises:
-        ValueError: for other ``queries``.
+        ValueError: if ``queries`` is neither.
     """
 
     def __init__(
@@ -77,12 +77,13 @@ class ModalityDecoder(BaseModule):
 
         Args:
             fused: (B, L, D) fused tokens.
-            locations: (B, L) their locations.
+            locations: (B, L) locations of the fused tokens in the grid.
             keep: (B, L) bool, false at padding.
             grid: rows and columns of patches, N in all.
             queries: (B, Q) locations to decode of each modality and (B, Q) bool, false at
-                padding, with one Q for all, the same ones if ``joint``; all N locations if None.
-            summary: (B, S, D) tokens without a location that all queries see, and (B, S) bool,
+                padding; Q is the same for all modalities, and so are the locations if ``joint``.
+                All N locations if None.
+            summary: (B, S, D) tokens without a location, which all queries see, and (B, S) bool,
                 false where a window lacks one.
 
         Returns:
@@ -105,9 +106,11 @@ class ModalityDecoder(BaseModule):
             asked = asked + gather_tokens(positions, where)
             asked_keep = torch.cat([queries[name][1] for name in names])
 
+        # all modalities in one batch: each query sees its own window's context alone
         sequence = torch.cat([context.repeat(count, 1, 1), asked.to(context.dtype)], dim=1)
         key_mask = safe_key_mask(torch.cat([keep.repeat(count, 1), asked_keep], dim=1))
         decoded = self.decoder(sequence, key_mask)[:, context.shape[1] :]
+
         if self.joint:
             return dict.fromkeys(self.modalities, decoded)
         return dict(zip(self.modalities, decoded.chunk(count), strict=True))

@@ -10,7 +10,7 @@ from mssdf.registry import MODELS
 
 @MODELS.register_module()
 class SimpleFPN(BaseModule):
-    """Strides 4, 8, 16 and 32 (and coarser by pooling) from the last map of a ViT of stride 16.
+    """A pyramid of strides 4, 8, 16, 32 (and coarser) from the last map of a ViT of stride 16.
 
     Each level is a (transposed) convolution or pooling of the same map, then a 1 x 1 and a 3 x 3
     convolution, with layer norms. Source: arXiv 2203.16527, section 3.
@@ -18,8 +18,9 @@ class SimpleFPN(BaseModule):
     Args:
         in_channels: width of the ViT.
         out_channels: width of each level.
-        num_outs: levels, at least 4; those after the fourth are the last one subsampled by 2.
-        init_cfg: as everywhere in MMEngine.
+        num_outs: number of levels, at least 4; each after the fourth is the one before subsampled
+            by 2.
+        init_cfg: config of the initialization, as of every module of MMEngine.
 
     Raises:
         ValueError: for fewer than 4 levels.
@@ -35,6 +36,8 @@ class SimpleFPN(BaseModule):
         super().__init__(init_cfg)
         if num_outs < 4:
             raise ValueError(f'num_outs: expected at least 4 levels, found {num_outs}')
+
+        # strides 4, 8, 16 and 32
         half, quarter = in_channels // 2, in_channels // 4
         self.num_outs = num_outs
         self.scales = nn.ModuleList(
@@ -50,6 +53,8 @@ class SimpleFPN(BaseModule):
                 nn.MaxPool2d(2, 2),
             ]
         )
+
+        # to one width
         self.projections = nn.ModuleList(
             nn.Sequential(
                 nn.Conv2d(width, out_channels, 1, bias=False),
@@ -64,7 +69,7 @@ class SimpleFPN(BaseModule):
         """Make the pyramid.
 
         Args:
-            inputs: maps of the backbone; the last, (B, C, H, W), is taken.
+            inputs: maps of the backbone, of which the last, (B, C, H, W), is taken.
 
         Returns:
             ``num_outs`` maps (B, C', 4H, 4W), (B, C', 2H, 2W), (B, C', H, W), ...

@@ -8,7 +8,7 @@ from mssdf.registry import MODELS
 
 @MODELS.register_module()
 class ZeroHeadMAEDecoder(MAEPretrainDecoder):
-    """mmpretrain's ``MAEPretrainDecoder`` whose first prediction is zero everywhere.
+    """A ``MAEPretrainDecoder`` of mmpretrain's whose first prediction is zero everywhere.
 
     With the ordinary start, the head predicts noise, and the fastest way down is to silence the
     content in the decoder (method.md, section 6). From zero the loss starts at that of the

@@ -9,7 +9,7 @@ from mssdf.registry import MODELS
 
 @MODELS.register_module()
 class MultiModalSegDataPreprocessor(SegDataPreProcessor):
-    """mmseg's, which pads images with a number: here padding is nodata (NaN).
+    """A preprocessor of mmseg's whose padding of images is nodata (NaN) instead of a number.
 
     With zeros, an image that lacks a modality would have valid pixels of it where it is padded.
 

@@ -1,4 +1,4 @@
-"""Test-time augmentation for the tasks that mmseg has none for."""
+"""Test-time augmentation for the tasks for which mmseg has none."""
 
 from .change import ChangeTTA, SemanticChangeTTA
 from .height import HeightTTA

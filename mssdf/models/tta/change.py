@@ -1,4 +1,4 @@
-"""Changes under test-time augmentation."""
+"""Test-time augmentation for changes."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -14,19 +14,26 @@ from ..change.two_dates import consistent_labels
 
 
 def mean_log_probability(logits: Sequence[Tensor]) -> Tensor:
-    """Logarithm of the mean probability of each class (C, H, W) over several answers."""
+    """Average the probabilities of several answers.
+
+    Args:
+        logits: logits (C, H, W) of each answer.
+
+    Returns:
+        (C, H, W) logarithm of the mean probability of each class.
+    """
     return torch.stack(list(logits)).softmax(dim=1).mean(dim=0).log()
 
 
 @MODELS.register_module()
 class ChangeTTA(BaseTTAModel):
-    """The mean probability of change over the augmented images, each turned back by mmseg.
+    """An averaging of the probability of change over augmented images, turned back by mmseg.
 
     The data sample of the first, plain, image holds the result: its labels and its file's name.
 
     Args:
-        module: the model, with two classes.
-        data_preprocessor: see :class:`mmengine.model.BaseTTAModel`.
+        module: model of two classes.
+        data_preprocessor: data preprocessor of :class:`mmengine.model.BaseTTAModel`.
     """
 
     def merge_preds(self, data_samples_list: Sequence[Sequence[Any]]) -> list[Any]:
@@ -44,14 +51,14 @@ class ChangeTTA(BaseTTAModel):
 
 @MODELS.register_module()
 class SemanticChangeTTA(ChangeTTA):
-    """As :class:`ChangeTTA`, for the change and the land cover of both dates.
+    """A :class:`ChangeTTA` for the change and the land cover of both dates.
 
     Probabilities are averaged for each of the three by itself, and the maps made of them as
     :class:`~mssdf.models.change.SemanticChangeDetector` makes them.
 
     Args:
-        module: a ``SemanticChangeDetector``.
-        data_preprocessor: see :class:`mmengine.model.BaseTTAModel`.
+        module: model, a ``SemanticChangeDetector``.
+        data_preprocessor: data preprocessor of :class:`mmengine.model.BaseTTAModel`.
     """
 
     def merge(self, samples: Sequence[Any]) -> Any:

@@ -1,4 +1,4 @@
-"""Heights under test-time augmentation."""
+"""Test-time augmentation for heights."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -12,11 +12,11 @@ from mssdf.registry import MODELS
 
 @MODELS.register_module()
 class HeightTTA(BaseTTAModel):
-    """The mean height over the augmented images, each turned back by mmseg's ``DepthEstimator``.
+    """An averaging of heights over augmented images, turned back by mmseg's ``DepthEstimator``.
 
     Args:
-        module: the model.
-        data_preprocessor: see :class:`mmengine.model.BaseTTAModel`.
+        module: model that estimates heights.
+        data_preprocessor: data preprocessor of :class:`mmengine.model.BaseTTAModel`.
     """
 
     def merge_preds(self, data_samples_list: Sequence[Sequence[Any]]) -> list[Any]:

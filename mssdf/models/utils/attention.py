@@ -28,6 +28,13 @@ def normalize(norm: nn.Module, tokens: Tensor) -> Tensor:
 
     Sharded training gathers parameters in half precision. On a GPU autocast does the same; on a
     CPU it does not.
+
+    Args:
+        norm: normalization with its parameters.
+        tokens: (..., D).
+
+    Returns:
+        (..., D) normed tokens.
     """
     if not isinstance(norm, nn.LayerNorm) or norm.weight.dtype == tokens.dtype:
         return norm(tokens)
@@ -93,9 +100,9 @@ def attend_in_windows(
 
 
 class EncoderLayer(TransformerEncoderLayer):
-    """mmpretrain's pre-norm transformer layer with what our encoders and decoders need.
+    """A pre-norm transformer layer of mmpretrain's with key masks, windows and checkpointing.
 
-    All of it is part of its ``forward``, as sharding and compiling act on a module's call.
+    All of them are part of its ``forward``, as sharding and compiling act on a module's call.
 
     Args:
         layer: mmpretrain's layer, whose parts become this one's: parameters, their names and drop
@@ -155,7 +162,12 @@ class EncoderLayer(TransformerEncoderLayer):
 
 
 def checkpoint_layers(model: nn.Module, wanted: bool = True) -> None:
-    """Switch activation checkpointing of all :class:`EncoderLayer` in a model."""
+    """Switch activation checkpointing on or off.
+
+    Args:
+        model: model of which every :class:`EncoderLayer` is switched.
+        wanted: whether layers are computed again in the backward pass.
+    """
     for module in model.modules():
         if isinstance(module, EncoderLayer):
             module.checkpoint_activations = wanted

@@ -1,17 +1,17 @@
-"""Do features still tell windows apart? Effective rank and spread (method.md, section 6)."""
+"""Measures of whether features still tell windows apart (method.md, section 6)."""
 
 import torch
 from torch import Tensor
 
 
 def effective_rank(features: Tensor) -> Tensor:
-    """Effective number of dimensions that features fill (RankMe, arXiv 2210.02885).
+    """Count the dimensions that features effectively fill (RankMe, arXiv 2210.02885).
 
     The exponential of the entropy of the singular values' shares. Features are centered first, so
     that what all have in common does not count.
 
     Args:
-        features: (n, d).
+        features: (n, d) one row of features per window or token.
 
     Returns:
         A scalar within 1...min(n - 1, d); 1 for constant features or a single row.
@@ -30,10 +30,10 @@ def effective_rank(features: Tensor) -> Tensor:
 
 
 def feature_std(features: Tensor) -> Tensor:
-    """Mean over dimensions of the standard deviation over rows.
+    """Average over dimensions the standard deviation over rows.
 
     Args:
-        features: (n, d).
+        features: (n, d) one row of features per window or token.
 
     Returns:
         A scalar, 0 for constant features or a single row.

@@ -1,4 +1,4 @@
-"""The exponential moving average of section 5 of method.md."""
+"""The exponential moving average of parameters (method.md, section 5)."""
 
 from collections.abc import Iterable
 
@@ -13,7 +13,7 @@ def update_ema(teacher: Iterable[Tensor], student: Iterable[Tensor], momentum: f
     Args:
         teacher: parameters to change.
         student: parameters of the same shapes, in the same order.
-        momentum: m, within 0...1.
+        momentum: share m of the teacher that stays, 0...1.
 
     Raises:
         ValueError: if the momentum is outside 0...1.

@@ -1,4 +1,4 @@
-"""Intensity scale of a window, from which its score is taken (method.md, section 2)."""
+"""The intensity scale of a window, from which its score is taken (method.md, section 2)."""
 
 import math
 from functools import lru_cache
@@ -8,23 +8,23 @@ from torch import Tensor
 
 
 def to_gray(image: Tensor) -> Tensor:
-    """Mean of the bands: (B, C, H, W) to (B, 1, H, W) float32."""
+    """Average the bands: (B, C, H, W) to (B, 1, H, W) float32."""
     return image.float() if image.shape[1] == 1 else image.float().mean(dim=1, keepdim=True)
 
 
 def as_weight(valid: Tensor) -> Tensor:
-    """1.0 where true, else 0.0; through bytes, since bool to float is slow on a CPU."""
+    """Return 1.0 where true, else 0.0; through bytes, as bool to float is slow on a CPU."""
     return valid.view(torch.uint8).float()
 
 
 def zero_invalid(values: Tensor, valid: Tensor) -> Tensor:
-    """Values where valid, else 0, whatever stands there, NaN too.
+    """Replace invalid values by 0, whatever stands there, NaN too.
 
-    On the bits of a float32: on a CPU some five times as fast as ``masked_fill``.
+    It works on the bits of a float32: on a CPU some five times as fast as ``masked_fill``.
 
     Args:
-        values: float32, contiguous.
-        valid: bool of the same shape.
+        values: float32 values of any shape, contiguous.
+        valid: bool of the same shape, false where a value is invalid.
 
     Returns:
         The shape of ``values``.
@@ -39,8 +39,8 @@ def sample_pixels(height: int, width: int, cells: int, device: torch.device) -> 
     Unlike a stride, random places do not beat with the rows of a field or of houses.
 
     Args:
-        height: rows of pixels of the window.
-        width: columns of pixels of the window.
+        height: height of the window in pixels.
+        width: width of the window in pixels.
         cells: largest number of cells along a side.
         device: device of the result.
 
@@ -56,10 +56,10 @@ def sample_pixels(height: int, width: int, cells: int, device: torch.device) -> 
 
 
 def _from_the_end(values: Tensor, known: Tensor | None, share: float, largest: bool) -> Tensor:
-    """Value that a share of each row's known values lie beyond, linearly interpolated.
+    """Find the value beyond which a share of each row's known values lies, interpolated.
 
     Args:
-        values: (B, K) float.
+        values: (B, K) float values.
         known: (B, K) bool; all values if None.
         share: share of the known values, 0...1; the smaller, the faster.
         largest: whether to count from the largest value or from the smallest.
@@ -87,19 +87,20 @@ def intensity_range(
     percentiles: tuple[float, float] = (1.0, 99.0),
     cells: int = 64,
 ) -> tuple[Tensor, Tensor]:
-    """Percentiles of each window, estimated from one pixel of each of 64 x 64 cells.
+    """Estimate percentiles of each window from one pixel of each of 64 x 64 cells.
 
     On half-meter imagery the span is within 4 % of that of all pixels, the weight of one patch
     in a thousand differs, and it takes a hundredth of the time of sorting them.
 
     Args:
-        gray: (B, 1, H, W) float32.
-        valid: (B, 1, H, W) bool; all pixels if None.
+        gray: (B, 1, H, W) float32 gray images.
+        valid: (B, 1, H, W) bool, false at nodata; all pixels are valid if None.
         percentiles: lower and upper percentile, linearly interpolated as in NumPy.
-        cells: cells along a side; all pixels of a window that has no more along its sides.
+        cells: number of cells along a side; all pixels of a window that has no more along its
+            sides.
 
     Returns:
-        Two tensors (B,); 0 where no pixel of the sample is valid.
+        Lower and upper percentile (B,); 0 where no pixel of the sample is valid.
     """
     index = sample_pixels(*gray.shape[-2:], cells, gray.device)
     sample = gray.flatten(1).index_select(1, index)  # (B, K)
@@ -114,15 +115,16 @@ def scale_intensity(
     min_span: float = 0.0,
     percentiles: tuple[float, float] = (1.0, 99.0),
 ) -> Tensor:
-    """One gray image per window, its valid pixels scaled to 0...255 (method.md, section 2).
+    """Make one gray image per window, its valid pixels scaled to 0...255.
 
     The scale starts at the lower percentile of the window's valid pixels and ends at the upper
     one, or ``min_span`` above its start if that is further; values beyond it are clamped. So
-    neither one outlier nor the noise of a flat window decides on the score.
+    neither one outlier nor the noise of a flat window decides on the score. Source: method.md,
+    section 2.
 
     Args:
-        image: (B, C, H, W), any unit.
-        valid: (B, 1, H, W) bool; all pixels if None.
+        image: (B, C, H, W) image in any unit.
+        valid: (B, 1, H, W) bool, false at nodata; all pixels are valid if None.
         min_span: least span of the scale, in the unit of the image.
         percentiles: lower and upper percentile.
 
@@ -133,6 +135,7 @@ def scale_intensity(
     if valid is not None:
         gray = zero_invalid(gray.contiguous(), valid)
     low, high = intensity_range(gray, valid, percentiles)
+
     span = (high - low).clamp(min=min_span)
     # a span of 1e-39 has no inverse
     varied = span > 255.0 / torch.finfo(torch.float32).max

@@ -1,4 +1,4 @@
-"""Fixed 2-D positions, and moving tokens between their locations and a packed sequence."""
+"""Fixed 2-D positions, and tokens between their locations and a packed sequence."""
 
 from functools import lru_cache
 
@@ -13,15 +13,15 @@ def sincos_positions(
     cls_token: bool = False,
     device: torch.device | None = None,
 ) -> Tensor:
-    """2-D sine-cosine position embedding, as mmpretrain's MAE has it.
+    """Make the 2-D sine-cosine position embedding of mmpretrain's MAE.
 
     The tensor is kept for the next call: do not change it in place.
 
     Args:
         grid: rows and columns of patches.
-        width: D, divisible by 4.
-        cls_token: put a zero row for the cls token in front.
-        device: where to put it; None takes PyTorch's default device.
+        width: width D of the tokens, divisible by 4.
+        cls_token: whether to put a zero row for the cls token in front.
+        device: device of the result; PyTorch's default device if None.
 
     Returns:
         (1, N, D) or (1, 1 + N, D), float32.
@@ -43,7 +43,7 @@ def _kept_positions(
 
 
 def visible_indices(masks: Tensor, num_visible: int) -> tuple[Tensor, Tensor]:
-    """Locations of the visible patches, in raster order.
+    """Find the locations of the visible patches, in raster order.
 
     Args:
         masks: (B, N) bool, true where masked.
@@ -57,7 +57,15 @@ def visible_indices(masks: Tensor, num_visible: int) -> tuple[Tensor, Tensor]:
 
 
 def gather_tokens(tokens: Tensor, locations: Tensor) -> Tensor:
-    """Pick tokens (B, N or 1, D) at locations (B, K): gives (B, K, D)."""
+    """Pick tokens at locations.
+
+    Args:
+        tokens: (B, N, D) tokens of all locations, or (1, N, D) for all samples alike.
+        locations: (B, K) locations, 0...N - 1.
+
+    Returns:
+        (B, K, D).
+    """
     batch, width = locations.shape[0], tokens.shape[-1]
     index = locations.unsqueeze(-1).expand(-1, -1, width)
     return tokens.expand(batch, -1, -1).gather(1, index)

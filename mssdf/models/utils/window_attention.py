@@ -11,7 +11,7 @@ def partition_windows(
     """Cut a grid of tokens into windows, padding the last row and column of them.
 
     Args:
-        patches: (B, N, D) in raster order.
+        patches: (B, N, D) tokens in raster order.
         grid: rows and columns, N in all.
         side: side of a window in patches.
 
@@ -32,7 +32,16 @@ def partition_windows(
 
 
 def merge_windows(windows: Tensor, grid: tuple[int, int], side: int) -> Tensor:
-    """The inverse of :func:`partition_windows`: (B, W, side * side, D) to (B, N, D)."""
+    """Put windows of tokens together again: the inverse of :func:`partition_windows`.
+
+    Args:
+        windows: (B, W, side * side, D) tokens in raster order of the windows.
+        grid: rows and columns of patches, N in all.
+        side: side of a window in patches.
+
+    Returns:
+        (B, N, D) tokens in raster order, without padding.
+    """
     batch, _, _, width = windows.shape
     rows, cols = grid
     down, across = -(-rows // side), -(-cols // side)
