@@ -170,7 +170,16 @@ def paragraphs(source: str) -> Iterator[str]:
                     yield f'{node.name} ({len(inside)} lines)'
 
 
-RULES = (questions, fragments, moods, module_moods, british, paragraphs)
+def helps(source: str) -> Iterator[str]:
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Call) and ast.unparse(node.func).endswith('.add_argument'):
+            texts = [ast.unparse(each.value) for each in node.keywords if each.arg == 'help']
+            text = texts[0].lstrip('rf\'"') if texts else ''
+            if not text or first_words(text)[0] in FRAGMENTS:
+                yield f'{ast.unparse(node.args[0])}: {text or "no help"}'
+
+
+RULES = (questions, fragments, moods, module_moods, british, paragraphs, helps)
 
 
 @pytest.mark.parametrize('folder', FOLDERS)
@@ -208,6 +217,7 @@ BAD = {
     module_moods: ['"""Tell whether data fit the model."""'],
     british: ['# the colour of a neighbour', '"""Normalised values."""', '# 3 metres, labelled'],
     paragraphs: [f'def f():\n    """Do it."""\n{LONG}\n    return x'],
+    helps: ["parser.add_argument('--k')", "parser.add_argument('--k', help=f'of {NAMES}')"],
 }
 GOOD = """
 \"\"\"Check of the data.\"\"\"
@@ -233,7 +243,7 @@ class A:
         Raises:
             ValueError: if it cannot be read.
         \"\"\"
-        first = 1
+        parser.add_argument('--k', type=int, help='number of neighbors')
 
         second = 2
 """

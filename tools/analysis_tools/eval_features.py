@@ -37,36 +37,71 @@ def parse_args(arguments: list[str] | None = None) -> argparse.Namespace:
         'encoders',
         nargs='+',
         metavar='NAME=CKPT[,CKPT...]',
-        help='a row of the table and its checkpoints, one for each seed, in the same order for '
-        'all; a,,c if that of a seed is missing; of this project, mmpretrain, timm or MAE',
+        help='row of the table with its checkpoints (of this project, mmpretrain, timm or MAE), '
+        'one for each seed in the same order for all rows; a,,c if a seed is missing',
     )
 
-    parser.add_argument('--suite', choices=('small',), help='sets of the imagery that ships')
+    parser.add_argument(
+        '--suite',
+        choices=('small',),
+        help='named suite of sets: small, made of the imagery that ships',
+    )
     parser.add_argument(
         '--sets', nargs='+', default=[], metavar='SET', help=f'{SYNTAX}; a JSON file; or a name'
     )
     parser.add_argument('--out', required=True, help='folder of the results; a second call resumes')
     parser.add_argument('--against', help='row that is subtracted (default: the untrained encoder)')
 
-    parser.add_argument('--config', help='config of checkpoints that keep none')
-    parser.add_argument('--mean', type=float, nargs=3, help="of the colors (default: the model's)")
-    parser.add_argument('--std', type=float, nargs=3)
-
-    parser.add_argument('--img-size', type=int, default=usual.img_size, help='side in pixels')
-    parser.add_argument('--k', type=int, nargs='+', default=usual.k, help='numbers of neighbors')
-    parser.add_argument('--folds', type=int, default=usual.scene_folds, help='of scenes')
-    parser.add_argument('--dense-folds', type=int, default=usual.dense_folds, help='of windows')
+    parser.add_argument('--config', help='config of the model, for checkpoints that store none')
     parser.add_argument(
-        '--shares', type=float, nargs='+', default=usual.shares, help='of the labels, in percent'
+        '--mean', type=float, nargs=3, help="mean of red, green and blue (default: the model's)"
     )
-    parser.add_argument('--penalties', type=float, nargs='+', default=usual.penalties)
+    parser.add_argument(
+        '--std',
+        type=float,
+        nargs=3,
+        help="standard deviation of red, green and blue (default: the model's)",
+    )
 
-    parser.add_argument('--no-conv', action='store_true', help='leave the convolutional probe out')
-    parser.add_argument('--no-baselines', action='store_true')
-    parser.add_argument('--no-pictures', action='store_true')
-    parser.add_argument('--seed', type=int, default=usual.seed, help='of folds and shares')
-    parser.add_argument('--device', default='cuda' if torch.cuda.is_available() else 'cpu')
-    parser.add_argument('--threads', type=int, help='of the CPU')
+    parser.add_argument(
+        '--img-size', type=int, default=usual.img_size, help='side of the images in pixels'
+    )
+    parser.add_argument('--k', type=int, nargs='+', default=usual.k, help='numbers of neighbors')
+    parser.add_argument(
+        '--folds', type=int, default=usual.scene_folds, help='number of folds of scenes'
+    )
+    parser.add_argument(
+        '--dense-folds', type=int, default=usual.dense_folds, help='number of folds of windows'
+    )
+    parser.add_argument(
+        '--shares',
+        type=float,
+        nargs='+',
+        default=usual.shares,
+        help='shares of the training labels of scenes, in percent',
+    )
+    parser.add_argument(
+        '--penalties',
+        type=float,
+        nargs='+',
+        default=usual.penalties,
+        help='candidate penalties of the logistic regression',
+    )
+
+    parser.add_argument('--no-conv', action='store_true', help='leave out the convolutional probe')
+    parser.add_argument(
+        '--no-baselines',
+        action='store_true',
+        help='leave out the untrained encoder and the baselines',
+    )
+    parser.add_argument('--no-pictures', action='store_true', help='draw no pictures')
+    parser.add_argument('--seed', type=int, default=usual.seed, help='seed of folds and shares')
+    parser.add_argument(
+        '--device',
+        default='cuda' if torch.cuda.is_available() else 'cpu',
+        help='device of encoders and probes (default: the GPU if there is one)',
+    )
+    parser.add_argument('--threads', type=int, help='number of CPU threads')
 
     return parser.parse_args(arguments)
 

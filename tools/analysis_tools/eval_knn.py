@@ -38,34 +38,48 @@ from mssdf.evaluation.frozen_encoder import POOLS, extract_features, plain_vit
 def parse_args(arguments: list[str] | None = None) -> argparse.Namespace:
     """Read the command line."""
     parser = argparse.ArgumentParser(description=(__doc__ or '').splitlines()[0])
-    parser.add_argument('checkpoint', help='of tools/train.py, or published')
-    parser.add_argument('--images', required=True, help='folder CLASS/*.{jpg,png,tif}')
+    parser.add_argument('checkpoint', help='checkpoint of tools/train.py, or a published one')
+    parser.add_argument('--images', required=True, help='folder of images, CLASS/*.{jpg,png,tif}')
 
     parser.add_argument(
-        '--config', help='config of the model (default: the one kept in the checkpoint)'
+        '--config', help='config of the model (default: the one stored in the checkpoint)'
     )
     parser.add_argument(
-        '--untrained', action='store_true', help='also the same encoder as it was initialized'
+        '--untrained', action='store_true', help='evaluate the same encoder as initialized too'
     )
 
     parser.add_argument('--img-size', type=int, help="side in pixels (default: the encoder's)")
     parser.add_argument('--k', type=int, default=20, help='number of neighbors')
-    parser.add_argument('--metric', default='cosine')
-    parser.add_argument('--weights', default='uniform', choices=('uniform', 'distance'))
-    parser.add_argument('--pool', default='mean', choices=POOLS, help='of the tokens')
+    parser.add_argument('--metric', default='cosine', help='distance, by its name in scikit-learn')
+    parser.add_argument(
+        '--weights', default='uniform', choices=('uniform', 'distance'), help='weights of the votes'
+    )
+    parser.add_argument('--pool', default='mean', choices=POOLS, help='pooling of the tokens')
 
-    parser.add_argument('--query-share', type=float, default=0.3)
+    parser.add_argument(
+        '--query-share', type=float, default=0.3, help='share of each class that becomes queries'
+    )
     parser.add_argument(
         '--folds', type=int, help='cross-validate over all images instead of one split'
     )
-    parser.add_argument('--split-file', help='JSON with the lists "bank" and "query"')
+    parser.add_argument('--split-file', help='JSON file with the lists "bank" and "query"')
 
-    parser.add_argument('--seed', type=int, default=0, help='of the split')
-    parser.add_argument('--mean', type=float, nargs=3, help="of the bands (default: the model's)")
-    parser.add_argument('--std', type=float, nargs=3)
-    parser.add_argument('--batch-size', type=int, default=64)
-    parser.add_argument('--device', default='cuda' if torch.cuda.is_available() else 'cpu')
-    parser.add_argument('--json', help='write the figures to this file too')
+    parser.add_argument('--seed', type=int, default=0, help='seed of the split')
+    parser.add_argument(
+        '--mean', type=float, nargs=3, help="mean of the bands (default: the model's)"
+    )
+    parser.add_argument(
+        '--std', type=float, nargs=3, help="standard deviation of the bands (default: the model's)"
+    )
+    parser.add_argument(
+        '--batch-size', type=int, default=64, help='number of images per forward pass'
+    )
+    parser.add_argument(
+        '--device',
+        default='cuda' if torch.cuda.is_available() else 'cpu',
+        help='device of the encoder (default: the GPU if there is one)',
+    )
+    parser.add_argument('--json', help='file to which the scores are written too')
 
     return parser.parse_args(arguments)
 

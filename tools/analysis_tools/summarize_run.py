@@ -61,7 +61,9 @@ def checkpoint_of(work_dir: Path) -> Path:
 def main() -> int:
     """Print the summary; return 1 if something that a complete run has is missing."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument('work_dir', type=Path, help='what was given to train.py as --work-dir')
+    parser.add_argument(
+        'work_dir', type=Path, help='work directory of the run, --work-dir of tools/train.py'
+    )
 
     work_dir = parser.parse_args().work_dir
     try:

@@ -24,11 +24,16 @@ def parse_args(arguments: list[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument('config', help='a pre-training config of MSSDF')
-    parser.add_argument('--what', choices=('layers', 'forward'), default='layers')
-    parser.add_argument('--backend', default='aot_eager', help='of torch.compile')
-    parser.add_argument('--batch', type=int, default=2, help='windows')
-    parser.add_argument('--steps', type=int, default=6)
+    parser.add_argument('config', help='pre-training config of MSSDF')
+    parser.add_argument(
+        '--what',
+        choices=('layers', 'forward'),
+        default='layers',
+        help='part of the model that is compiled',
+    )
+    parser.add_argument('--backend', default='aot_eager', help='backend of torch.compile')
+    parser.add_argument('--batch', type=int, default=2, help='number of windows in a batch')
+    parser.add_argument('--steps', type=int, default=6, help='number of steps')
     parser.add_argument(
         '--cross-modal', type=float, nargs='*', default=[0.0, 0.1, 0.2], metavar='P',
         help='values of p that the steps go through: each gives sequences of other lengths',

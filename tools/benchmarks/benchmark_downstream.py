@@ -280,10 +280,21 @@ def command(arguments: list[str], log: Path) -> None:
 def main() -> int:
     """Run all tasks and print the table; return 1 if one of them failed."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument('checkpoint', type=Path, help='of ViT-T, such as the quick start ends with')
-    parser.add_argument('--out', type=Path, default=Path('work_dirs/downstream'))
-    parser.add_argument('--length', type=int, default=40, help='iterations, about')
-    parser.add_argument('--only', default='', help='tasks whose name or config contains this')
+    parser.add_argument(
+        'checkpoint', type=Path, help='checkpoint of ViT-T, such as that of the quick start'
+    )
+    parser.add_argument(
+        '--out',
+        type=Path,
+        default=Path('work_dirs/downstream'),
+        help='folder of data, runs and results',
+    )
+    parser.add_argument(
+        '--length', type=int, default=40, help='approximate number of iterations of each run'
+    )
+    parser.add_argument(
+        '--only', default='', help='text that the name or config of a task must contain'
+    )
     args = parser.parse_args()
 
     print(

@@ -76,18 +76,30 @@ def parse_args(arguments: list[str] | None) -> argparse.Namespace:
     )
 
     parser.add_argument('--out', type=Path, required=True, help='folder of the results')
-    parser.add_argument('--tasks', nargs='+', default=list(DEFAULT_TASKS), metavar='TASK')
-    parser.add_argument('--seeds', nargs='+', type=int, default=[0, 1, 2])
-    parser.add_argument('--jobs', type=int, default=1, help='runs at a time')
+    parser.add_argument(
+        '--tasks',
+        nargs='+',
+        default=list(DEFAULT_TASKS),
+        metavar='TASK',
+        help='tasks to run, see below',
+    )
+    parser.add_argument(
+        '--seeds', nargs='+', type=int, default=[0, 1, 2], help='seeds of training and labels'
+    )
+    parser.add_argument('--jobs', type=int, default=1, help='number of simultaneous runs')
 
     parser.add_argument(
         '--against', default=SCRATCH, metavar='NAME', help=f'row to compare with ({SCRATCH})'
     )
     parser.add_argument(
-        '--data', nargs='+', default=[], metavar='TASK=FOLDER', help='data of your own'
+        '--data',
+        nargs='+',
+        default=[],
+        metavar='TASK=FOLDER',
+        help='folders of your own data by task',
     )
     parser.add_argument(
-        '--source', type=Path, default=ROOT / 'tests/data', help='the imagery that ships'
+        '--source', type=Path, default=ROOT / 'tests/data', help='folder of the imagery that ships'
     )
 
     parser.add_argument(

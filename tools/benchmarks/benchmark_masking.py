@@ -28,10 +28,12 @@ def parse_args() -> argparse.Namespace:
     """Read the command line."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument('--size', type=int, default=320, help='side of a window in pixels')
-    parser.add_argument('--batch-size', type=int, default=1)
-    parser.add_argument('--rounds', type=int, default=200)
-    parser.add_argument('--threads', type=int, default=1)
-    parser.add_argument('--device', default='cpu')
+    parser.add_argument(
+        '--batch-size', type=int, default=1, help='number of window pairs in a batch'
+    )
+    parser.add_argument('--rounds', type=int, default=200, help='number of rounds')
+    parser.add_argument('--threads', type=int, default=1, help='number of CPU threads')
+    parser.add_argument('--device', default='cpu', help='device of the measurement')
     return parser.parse_args()
 
 

@@ -30,16 +30,32 @@ RECIPES = {
 def parse_args() -> argparse.Namespace:
     """Read the command line."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument('--arch', default='base', help="of mmpretrain's ViT; MAE: base only")
-    parser.add_argument('--batch-size', type=int, default=4)
-    parser.add_argument('--steps', type=int, default=5, help='counted steps per turn')
-    parser.add_argument('--warm-up', type=int, default=2)
-    parser.add_argument('--turns', type=int, default=2)
-    parser.add_argument('--threads', type=int, default=2)
-    parser.add_argument('--device', default='cpu')
-    parser.add_argument('--amp', choices=['bfloat16', 'float16'], default=None)
-    parser.add_argument('--compile', action='store_true')
-    parser.add_argument('--recipes', nargs='+', choices=list(RECIPES), default=list(RECIPES))
+    parser.add_argument(
+        '--arch', default='base', help="architecture of mmpretrain's ViT; MAE has base only"
+    )
+    parser.add_argument('--batch-size', type=int, default=4, help='number of windows in a batch')
+    parser.add_argument('--steps', type=int, default=5, help='number of counted steps per turn')
+    parser.add_argument('--warm-up', type=int, default=2, help='number of uncounted steps per turn')
+    parser.add_argument('--turns', type=int, default=2, help='number of turns')
+    parser.add_argument('--threads', type=int, default=2, help='number of CPU threads')
+    parser.add_argument('--device', default='cpu', help='device of the measurement')
+
+    parser.add_argument(
+        '--amp',
+        choices=['bfloat16', 'float16'],
+        default=None,
+        help='number type of autocast (default: no autocast)',
+    )
+    parser.add_argument('--compile', action='store_true', help='compile the layers of the encoder')
+    parser.add_argument(
+        '--recipes',
+        nargs='+',
+        choices=list(RECIPES),
+        default=list(RECIPES),
+        help='recipes to measure',
+    )
+
+    # The option by which this script starts itself for one recipe.
     parser.add_argument('--one', choices=list(RECIPES), help=argparse.SUPPRESS)
     return parser.parse_args()
 

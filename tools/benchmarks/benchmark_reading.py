@@ -75,33 +75,55 @@ def parse_args() -> argparse.Namespace:
     """Read the command line."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     patch = ROOT / 'tests' / 'data' / 'autzen' / 'patch'
-    parser.add_argument('--rgb', type=Path, default=patch / 'autzen_dom.tif')
-    parser.add_argument('--dsm', type=Path, default=patch / 'autzen_dsm.tif')
-
-    parser.add_argument('--window-size', type=int, default=320)
-    parser.add_argument('--side', type=int, default=5120, help='of the enlarged rasters, in pixels')
-    parser.add_argument('--scenes', type=int, default=2, help='pairs of that size')
-
     parser.add_argument(
-        '--windows', type=int, default=512, help='per measurement; the whole epoch is best'
+        '--rgb', type=Path, default=patch / 'autzen_dom.tif', help='orthophoto that is enlarged'
     )
-    parser.add_argument('--seconds', type=float, default=15, help='at most, per measurement')
-    parser.add_argument('--repeats', type=int, default=3, help='of each measurement')
-
     parser.add_argument(
-        '--workers', type=int, nargs='+', default=[1, 2], help='for the scaling curve'
+        '--dsm', type=Path, default=patch / 'autzen_dsm.tif', help='surface model that is enlarged'
     )
 
+    parser.add_argument('--window-size', type=int, default=320, help='side of a window in pixels')
     parser.add_argument(
-        '--formats', nargs='*', choices=list(FORMATS), default=list(FORMATS), metavar='FORMAT'
+        '--side', type=int, default=5120, help='side of the enlarged rasters in pixels'
+    )
+    parser.add_argument('--scenes', type=int, default=2, help='number of pairs of that size')
+
+    parser.add_argument(
+        '--windows',
+        type=int,
+        default=512,
+        help='number of windows per measurement, best the whole epoch',
+    )
+    parser.add_argument(
+        '--seconds', type=float, default=15, help='largest number of seconds per measurement'
+    )
+    parser.add_argument(
+        '--repeats', type=int, default=3, help='number of repetitions of each measurement'
+    )
+
+    parser.add_argument(
+        '--workers',
+        type=int,
+        nargs='+',
+        default=[1, 2],
+        help='numbers of workers of the scaling curve',
+    )
+
+    parser.add_argument(
+        '--formats',
+        nargs='*',
+        choices=list(FORMATS),
+        default=list(FORMATS),
+        metavar='FORMAT',
+        help='formats that are measured',
     )
     parser.add_argument(
         '--scaling', nargs='*', choices=list(FORMATS), default=['tiled 256 zstd', 'shards'],
         metavar='FORMAT', help='formats whose scaling over workers is measured',
     )  # fmt: skip
 
-    parser.add_argument('--folder', type=Path, help='where to write (default: a temporary one)')
-    parser.add_argument('--out', type=Path, help='JSON of all figures')
+    parser.add_argument('--folder', type=Path, help='folder to write to (default: a temporary one)')
+    parser.add_argument('--out', type=Path, help='JSON file of all results')
     return parser.parse_args()
 
 

@@ -75,49 +75,97 @@ def parse_args(arguments: list[str] | None = None) -> argparse.Namespace:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
 
-    parser.add_argument('entries', nargs='+', metavar='[NAME=]CONFIG[:key=value,...]')
+    parser.add_argument(
+        'entries',
+        nargs='+',
+        metavar='[NAME=]CONFIG[:key=value,...]',
+        help='recipes that are compared',
+    )
     parser.add_argument('--out', required=True, help='folder for everything that is written')
-    parser.add_argument('--budget', required=True, help='600s (seconds) or 100000w (windows)')
-    parser.add_argument('--seeds', type=int, nargs='+', default=[0])
+    parser.add_argument(
+        '--budget', required=True, help='budget of a training: 600s (seconds) or 100000w (windows)'
+    )
+    parser.add_argument('--seeds', type=int, nargs='+', default=[0], help='seeds of the trainings')
     parser.add_argument(
         '--data', nargs='+', help='folders of pairs (default: those of the configs)'
     )
 
-    parser.add_argument('--tile-size', type=int, default=256)
+    parser.add_argument('--tile-size', type=int, default=256, help='side of a tile in pixels')
     parser.add_argument(
         '--statistics',
         choices=('tiles', 'config'),
         default='tiles',
-        help='what images are normalized with; heights always with their scale in the config',
+        help='source of mean and deviation; for heights it is always the config',
     )
 
-    parser.add_argument('--arch', help="encoder of mmpretrain's VisionTransformer, for all")
-    parser.add_argument('--img-size', type=int, default=128, help='side of the windows')
-    parser.add_argument('--batch-size', type=int, default=64)
-    parser.add_argument('--lr', type=float, help="rate for all (default: each config's own)")
-    parser.add_argument('--warm-up', type=float, default=0.05, help='share of the budget')
+    parser.add_argument('--arch', help="encoder of mmpretrain's VisionTransformer, for all entries")
+    parser.add_argument('--img-size', type=int, default=128, help='side of the windows in pixels')
+    parser.add_argument('--batch-size', type=int, default=64, help='number of windows in a batch')
+    parser.add_argument(
+        '--lr', type=float, help='learning rate for all entries (default: that of each config)'
+    )
+    parser.add_argument(
+        '--warm-up',
+        type=float,
+        default=0.05,
+        help='share of the budget in which the learning rate rises',
+    )
 
-    parser.add_argument('--scale', type=float, nargs=2, default=(0.25, 1.0), help='area of crops')
-    parser.add_argument('--ratio', type=float, nargs=2, default=(3 / 4, 4 / 3))
-    parser.add_argument('--flip', action=argparse.BooleanOptionalAction, default=True)
-    parser.add_argument('--brightness', type=float, default=0.0)
-    parser.add_argument('--contrast', type=float, default=0.0)
+    parser.add_argument(
+        '--scale',
+        type=float,
+        nargs=2,
+        default=(0.25, 1.0),
+        help="smallest and largest share of a tile's area in a crop",
+    )
+    parser.add_argument(
+        '--ratio',
+        type=float,
+        nargs=2,
+        default=(3 / 4, 4 / 3),
+        help='smallest and largest aspect ratio of a crop',
+    )
+    parser.add_argument(
+        '--flip', action=argparse.BooleanOptionalAction, default=True, help='flip windows at random'
+    )
+    parser.add_argument(
+        '--brightness', type=float, default=0.0, help='largest random change of brightness, 0 to 1'
+    )
+    parser.add_argument(
+        '--contrast', type=float, default=0.0, help='largest random change of contrast, 0 to 1'
+    )
 
-    parser.add_argument('--cfg-options', nargs='+', action=DictAction, default={})
-    parser.add_argument('--device', default='cuda' if torch.cuda.is_available() else 'cpu')
+    parser.add_argument(
+        '--cfg-options',
+        nargs='+',
+        action=DictAction,
+        default={},
+        help='settings that override those of all configs',
+    )
+    parser.add_argument(
+        '--device',
+        default='cuda' if torch.cuda.is_available() else 'cpu',
+        help='device of training and scoring (default: the GPU if there is one)',
+    )
     parser.add_argument(
         '--amp',
         action=argparse.BooleanOptionalAction,
-        help='bfloat16 autocast (default: on a GPU only)',
+        help='use bfloat16 autocast (default: on a GPU only)',
     )
-    parser.add_argument('--compile', action='store_true', help='compile transformer layers')
+    parser.add_argument('--compile', action='store_true', help='compile the transformer layers')
 
-    parser.add_argument('--threads', type=int, default=1, help='of each training')
     parser.add_argument(
-        '--jobs', type=int, default=1, help='trainings, then scorings, at the same time'
+        '--threads', type=int, default=1, help='number of CPU threads of each training'
+    )
+    parser.add_argument(
+        '--jobs', type=int, default=1, help='number of simultaneous trainings, then of scorings'
     )
 
-    parser.add_argument('--suite', choices=('small',), help='score on imagery that ships')
+    parser.add_argument(
+        '--suite',
+        choices=('small',),
+        help='named suite of sets for scoring: small, made of the imagery that ships',
+    )
     parser.add_argument(
         '--sets', nargs='+', default=[], metavar='SET', help=f'{SYNTAX}; a JSON file; or a name'
     )
@@ -129,7 +177,7 @@ def parse_args(arguments: list[str] | None = None) -> argparse.Namespace:
         help='train the convolutional probe',
     )
 
-    parser.add_argument('--no-scores', action='store_true', help='train only')
+    parser.add_argument('--no-scores', action='store_true', help='train only, without scoring')
     return parser.parse_args(arguments)
 
 

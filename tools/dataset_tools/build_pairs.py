@@ -39,7 +39,7 @@ writes
   OUT/{train,val}/patch/TILE_dom.tif, TILE_dsm.tif ...   cloud-optimized GeoTIFFs, HR-Pairs layout
   OUT/{train,val}/shards/...                             with --formats shards
   OUT/report.json, tiles.csv, report.png                 counts, sizes, windows dropped, alignment
-  OUT/settings.json, split.json, .build/                 what an interrupted run goes on from
+  OUT/settings.json, split.json, .build/                 state from which an interrupted run resumes
 
 example:
   python tools/dataset_tools/build_pairs.py data/pairs --source rgb=ortho/ --source dsm=dsm/ \\
@@ -53,7 +53,7 @@ def parse_args(arguments: Sequence[str] | None = None) -> argparse.Namespace:
         description=__doc__, epilog=EPILOG, formatter_class=argparse.RawDescriptionHelpFormatter
     )
 
-    parser.add_argument('out', type=Path)
+    parser.add_argument('out', type=Path, help='folder to write')
     named: dict[str, Any] = dict(action='append', default=[], metavar='NAME=VALUE', type=_named)
     parser.add_argument(
         '--source',
@@ -61,58 +61,112 @@ def parse_args(arguments: Sequence[str] | None = None) -> argparse.Namespace:
         nargs='+',
         required=True,
         metavar='NAME=PLACE',
-        help='a modality and where its rasters are: one or several places, the first with its '
-        'name; the first modality is the reference, whose grid the output has',
+        help='modality and the places of its rasters, the first one with the name; the first '
+        'modality is the reference, whose grid the output has',
     )
 
     parser.add_argument(
-        '--unit', help="of heights, such as dsm=ft, or 'ignore' (the files')", **named
+        '--unit', help="unit of heights, such as dsm=ft, or 'ignore' (default: the files')", **named
     )
-    parser.add_argument('--dtm-nodata', help="the same as --nodata of the ground's files", **named)
-    parser.add_argument('--dtm-unit', help="the same as --unit of the ground's files", **named)
-    parser.add_argument('--dtm', help='ground to subtract from heights, such as dsm=PLACE', **named)
+    parser.add_argument('--dtm-nodata', help="--nodata of the ground's rasters", **named)
+    parser.add_argument('--dtm-unit', help="--unit of the ground's rasters", **named)
+    parser.add_argument(
+        '--dtm', help='ground that is subtracted from heights, such as dsm=PLACE', **named
+    )
 
     parser.add_argument(
-        '--bands', help='numbers from 1, such as rgb=1,2,3 (all but alpha)', **named
+        '--bands', help='band numbers from 1, such as rgb=1,2,3 (default: all but alpha)', **named
     )
-    parser.add_argument('--nodata', help="a number, or 'ignore' (the files')", **named)
+    parser.add_argument(
+        '--nodata', help="number without data, or 'ignore' (default: the files')", **named
+    )
     parser.add_argument(
         '--resampling', help=f'{", ".join(RESAMPLINGS)} (auto; heights: bilinear)', **named
     )
-    parser.add_argument('--suffix', help='of the files (rgb=_dom.tif, dsm=_dsm.tif)', **named)
+    parser.add_argument(
+        '--suffix', help='suffix of the files (default: rgb=_dom.tif, dsm=_dsm.tif)', **named
+    )
 
     parser.add_argument(
         '--min-contrast',
-        help='standard deviation, in its own unit, below which a modality shows nothing; a window '
-        'is dropped when that holds for all (0: none)',
+        help="standard deviation in the modality's unit below which it is flat; a window is "
+        'dropped if all its modalities are flat (default: 0, none)',
         **named,
     )
-    parser.add_argument('--optional', nargs='+', default=[], metavar='NAME', help='may be missing')
-
-    parser.add_argument('--crs', help="of the output (the reference's; UTM for degrees)")
-    parser.add_argument('--resolution', type=float, help="meters per pixel (the reference's)")
-    parser.add_argument('--tile', type=int, default=1280, help='side of a pair in pixels (1280)')
-    parser.add_argument('--window', type=int, default=320, help='side of a window (320)')
-
-    parser.add_argument('--formats', nargs='+', default=['pairs'], choices=FORMATS)
-    parser.add_argument('--compress', default='zstd', choices=COMPRESSIONS)
-
-    parser.add_argument('--max-invalid', type=float, default=0.5, help='share of a window (0.5)')
-    parser.add_argument('--val-share', type=float, default=0.1, help='of the area (0.1)')
-    parser.add_argument('--split-block', type=int, default=4, help='side of an area, in tiles (4)')
     parser.add_argument(
-        '--split-gap', type=int, help='pixels between training and validation (a window)'
+        '--optional', nargs='+', default=[], metavar='NAME', help='modalities that may be missing'
     )
-    parser.add_argument('--max-shift', type=int, default=16, help='looked for, in pixels (16)')
-    parser.add_argument('--seed', type=int, default=0, help='of the split (0)')
 
     parser.add_argument(
-        '--workers', type=int, default=os.cpu_count() or 1, help='processes (all cores); 0: none'
+        '--crs', help="CRS of the output (default: the reference's; UTM for degrees)"
+    )
+    parser.add_argument(
+        '--resolution', type=float, help="meters per pixel (default: the reference's)"
+    )
+    parser.add_argument(
+        '--tile', type=int, default=1280, help='side of a pair in pixels (default: 1280)'
+    )
+    parser.add_argument(
+        '--window', type=int, default=320, help='side of a window in pixels (default: 320)'
+    )
+
+    parser.add_argument(
+        '--formats',
+        nargs='+',
+        default=['pairs'],
+        choices=FORMATS,
+        help='formats to write (default: pairs)',
+    )
+    parser.add_argument(
+        '--compress',
+        default='zstd',
+        choices=COMPRESSIONS,
+        help='compression of the GeoTIFFs (default: zstd)',
+    )
+
+    parser.add_argument(
+        '--max-invalid',
+        type=float,
+        default=0.5,
+        help='largest share of invalid pixels in a window (default: 0.5)',
+    )
+    parser.add_argument(
+        '--val-share',
+        type=float,
+        default=0.1,
+        help='share of the area for validation (default: 0.1)',
+    )
+    parser.add_argument(
+        '--split-block',
+        type=int,
+        default=4,
+        help='side of the areas that are split, in tiles (default: 4)',
+    )
+    parser.add_argument(
+        '--split-gap', type=int, help='pixels between training and validation (default: a window)'
+    )
+    parser.add_argument(
+        '--max-shift',
+        type=int,
+        default=16,
+        help='largest shift that is searched, in pixels (default: 16)',
+    )
+    parser.add_argument('--seed', type=int, default=0, help='seed of the split (default: 0)')
+
+    parser.add_argument(
+        '--workers',
+        type=int,
+        default=os.cpu_count() or 1,
+        help='number of processes (default: all cores); 0 uses this one',
     )
     parser.add_argument('--scheduler', help='address of a Dask scheduler, such as tcp://HOST:8786')
-    parser.add_argument('--memory-limit', help='of a process, such as 4GiB (its share)')
+    parser.add_argument(
+        '--memory-limit', help='memory of a process, such as 4GiB (default: an equal share)'
+    )
 
-    parser.add_argument('--dry-run', action='store_true', help='say what would be made')
+    parser.add_argument(
+        '--dry-run', action='store_true', help='describe the tiles without making them'
+    )
     parser.add_argument(
         '--prune', action='store_true', help='remove tiles whose rasters are no longer given'
     )

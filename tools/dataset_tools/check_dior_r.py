@@ -61,7 +61,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(
         description=__doc__, epilog=EPILOG, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument('root', type=Path)
+    parser.add_argument('root', type=Path, help='root of the data set')
     args = parser.parse_args(arguments)
 
     counts = {split: Counter[str]() for split in SPLITS}

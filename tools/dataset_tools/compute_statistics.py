@@ -41,7 +41,9 @@ def parse_args() -> argparse.Namespace:
     )
 
     parser.add_argument('config', nargs='?', help='config whose train_dataloader.dataset is read')
-    parser.add_argument('--config', dest='config_option', metavar='CONFIG', help='the same')
+    parser.add_argument(
+        '--config', dest='config_option', metavar='CONFIG', help='another way to give the config'
+    )
     parser.add_argument(
         '--cfg-options',
         nargs='+',
@@ -49,16 +51,20 @@ def parse_args() -> argparse.Namespace:
         metavar='KEY=VALUE',
         help='changes to the config',
     )
-    parser.add_argument('--data-root', help='folder of the data (or the variable MSSDF_DATA)')
+    parser.add_argument('--data-root', help='folder of the data (also: variable MSSDF_DATA)')
 
     parser.add_argument(
         '--modality',
         action='append',
         default=[],
         metavar='NAME=SUFFIX[:BANDS]',
-        help='without a config: a modality, and what follows NAME in its files',
+        help='without a config: modality and the suffix of its files',
     )
-    parser.add_argument('--folder', default='patch', help='without a config: sub-folder (patch)')
+    parser.add_argument(
+        '--folder',
+        default='patch',
+        help='without a config: subfolder of the rasters (default: patch)',
+    )
     parser.add_argument(
         '--scenes', metavar='FILE', help='without a config: JSON, YAML or CSV index of scenes'
     )
@@ -67,7 +73,7 @@ def parse_args() -> argparse.Namespace:
         '--window-size',
         type=int,
         default=320,
-        help='without a config: side of the windows of relative heights (320)',
+        help='without a config: side of the windows of relative heights, in pixels',
     )
 
     parser.add_argument(
@@ -78,8 +84,19 @@ def parse_args() -> argparse.Namespace:
         'those with relative_to_median in the config',
     )
 
-    parser.add_argument('--percentiles', nargs='+', type=float, default=list(PERCENTILES))
-    parser.add_argument('--workers', type=int, default=os.cpu_count() or 1, help='processes')
+    parser.add_argument(
+        '--percentiles',
+        nargs='+',
+        type=float,
+        default=list(PERCENTILES),
+        help='percentiles from 0 to 100',
+    )
+    parser.add_argument(
+        '--workers',
+        type=int,
+        default=os.cpu_count() or 1,
+        help='number of processes (default: all cores)',
+    )
     parser.add_argument('--out', default='statistics.json', help='file to write')
 
     args = parser.parse_args()

@@ -43,12 +43,18 @@ def main(arguments: list[str] | None = None) -> int:
         description=__doc__, epilog=EPILOG, formatter_class=argparse.RawDescriptionHelpFormatter
     )
 
-    parser.add_argument('folders', type=Path, nargs='+')
+    parser.add_argument(
+        'folders', type=Path, nargs='+', help='folders of masks, or roots of data sets'
+    )
     parser.add_argument(
         '--palette', type=parse_color, nargs='+', help='colors in the order of the labels'
     )
-    parser.add_argument('--tolerance', type=int, default=0, help='of colors (0)')
-    parser.add_argument('--workers', type=int, default=2)
+    parser.add_argument(
+        '--tolerance', type=int, default=0, help='largest difference from a color (default: 0)'
+    )
+    parser.add_argument(
+        '--workers', type=int, default=2, help='number of processes; 0 uses this one'
+    )
     args = parser.parse_args(arguments)
 
     palette = tuple(args.palette) if args.palette else None

@@ -52,9 +52,13 @@ def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(
         description=__doc__, epilog=EPILOG, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument('root', type=Path)
-    parser.add_argument('--tolerance', type=int, default=0, help='of colors (0)')
-    parser.add_argument('--workers', type=int, default=2)
+    parser.add_argument('root', type=Path, help='root of the data set')
+    parser.add_argument(
+        '--tolerance', type=int, default=0, help='largest difference from a color (default: 0)'
+    )
+    parser.add_argument(
+        '--workers', type=int, default=2, help='number of processes; 0 uses this one'
+    )
     args = parser.parse_args(arguments)
     try:
         labels = find_labels(args.root)

@@ -94,9 +94,9 @@ def main(arguments: list[str] | None = None) -> int:
         description=__doc__, epilog=EPILOG, formatter_class=argparse.RawDescriptionHelpFormatter
     )
 
-    parser.add_argument('dataset', choices=('dior', 'vhr10'))
-    parser.add_argument('root', type=Path)
-    parser.add_argument('--seed', type=int, default=0)
+    parser.add_argument('dataset', choices=('dior', 'vhr10'), help='name of the data set')
+    parser.add_argument('root', type=Path, help='root of the data set')
+    parser.add_argument('--seed', type=int, default=0, help='seed of the split of vhr10')
     args = parser.parse_args(arguments)
     classes = DIOR if args.dataset == 'dior' else NWPU_VHR10
 

@@ -36,13 +36,19 @@ def main(arguments: list[str] | None = None) -> int:
         description=__doc__, epilog=EPILOG, formatter_class=argparse.RawDescriptionHelpFormatter
     )
 
-    parser.add_argument('root', type=Path)
-    parser.add_argument('--labels', default='ann_dir/train', help='folder under ROOT')
-    parser.add_argument('--suffix', default='.png', help="end of the label maps' names")
-    parser.add_argument('--share', type=float, default=0.5)
-    parser.add_argument('--seed', type=int, default=0)
-    parser.add_argument('--ignored', type=int, nargs='*', default=[255], help='values not counted')
-    parser.add_argument('--workers', type=int, default=2)
+    parser.add_argument('root', type=Path, help='root of the data set')
+    parser.add_argument(
+        '--labels', default='ann_dir/train', help='folder of the label maps under ROOT'
+    )
+    parser.add_argument('--suffix', default='.png', help="ending of the label maps' names")
+    parser.add_argument('--share', type=float, default=0.5, help='share of the training images')
+    parser.add_argument('--seed', type=int, default=0, help='seed of the draw')
+    parser.add_argument(
+        '--ignored', type=int, nargs='*', default=[255], help='values that are not counted'
+    )
+    parser.add_argument(
+        '--workers', type=int, default=2, help='number of processes; 0 uses this one'
+    )
     args = parser.parse_args(arguments)
 
     try:

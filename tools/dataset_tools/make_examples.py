@@ -16,10 +16,12 @@ ROOT = Path(__file__).resolve().parents[2]
 def main(arguments: list[str] | None = None) -> int:
     """Make the examples and print their paths; return 2 for a wrong input."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument('out', type=Path, help='folder to make')
-    parser.add_argument('names', nargs='*', metavar='DATASET', help=f'of {", ".join(LAYOUTS)}')
+    parser.add_argument('out', type=Path, help='folder that gets one folder per data set')
     parser.add_argument(
-        '--source', type=Path, default=ROOT / 'tests/data', help='the imagery that ships'
+        'names', nargs='*', metavar='DATASET', help=f'data sets to make: {", ".join(LAYOUTS)}'
+    )
+    parser.add_argument(
+        '--source', type=Path, default=ROOT / 'tests/data', help='folder of the imagery that ships'
     )
     args = parser.parse_args(arguments)
     try:

@@ -44,19 +44,34 @@ def main(arguments: list[str] | None = None) -> int:
         description=__doc__, epilog=EPILOG, formatter_class=argparse.RawDescriptionHelpFormatter
     )
 
-    parser.add_argument('dataset', choices=sorted(TRAIN))
-    parser.add_argument('--images', type=Path, required=True)
-    parser.add_argument('--labels', type=Path, required=True)
-    parser.add_argument('--eroded-labels', type=Path)
-    parser.add_argument('--dsm', type=Path)
-    parser.add_argument('--dsm-suffix', default='', help="end of the heights' names")
-    parser.add_argument('--dsm-scale', type=float, default=1.0, help='meters per unit (1)')
+    parser.add_argument('dataset', choices=sorted(TRAIN), help='name of the data set')
+    parser.add_argument('--images', type=Path, required=True, help='folder of the images')
+    parser.add_argument('--labels', type=Path, required=True, help='folder of the labels in colors')
+    parser.add_argument(
+        '--eroded-labels', type=Path, help='folder of the labels without borders of objects'
+    )
+    parser.add_argument('--dsm', type=Path, help='folder of the heights')
+    parser.add_argument('--dsm-suffix', default='', help="ending of the heights' names")
+    parser.add_argument(
+        '--dsm-scale', type=float, default=1.0, help='meters per unit of the heights (default: 1)'
+    )
 
-    parser.add_argument('--out', type=Path, required=True)
-    parser.add_argument('--size', type=int, default=512, help='of a clip, in pixels (512)')
-    parser.add_argument('--stride', type=int, help='between clips (their size)')
-    parser.add_argument('--tolerance', type=int, default=0, help='of label colors (0)')
-    parser.add_argument('--workers', type=int, default=2)
+    parser.add_argument('--out', type=Path, required=True, help='folder to write')
+    parser.add_argument(
+        '--size', type=int, default=512, help='side of a clip in pixels (default: 512)'
+    )
+    parser.add_argument(
+        '--stride', type=int, help='distance between clips in pixels (default: their size)'
+    )
+    parser.add_argument(
+        '--tolerance',
+        type=int,
+        default=0,
+        help='largest difference from a label color (default: 0)',
+    )
+    parser.add_argument(
+        '--workers', type=int, default=2, help='number of processes; 0 uses this one'
+    )
     args = parser.parse_args(arguments)
 
     try:

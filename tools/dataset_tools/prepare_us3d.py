@@ -58,12 +58,18 @@ def main(arguments: list[str] | None = None) -> int:
         description=__doc__, epilog=EPILOG, formatter_class=argparse.RawDescriptionHelpFormatter
     )
 
-    parser.add_argument('root', type=Path)
-    parser.add_argument('--out', type=Path, required=True)
-    parser.add_argument('--size', type=int, default=512, help='of a cut, in pixels (512)')
-    parser.add_argument('--val', type=float, default=0.2, help='share of the places (0.2)')
-    parser.add_argument('--seed', type=int, default=0)
-    parser.add_argument('--workers', type=int, default=2)
+    parser.add_argument('root', type=Path, help='folder of the data, at any depth')
+    parser.add_argument('--out', type=Path, required=True, help='folder to write')
+    parser.add_argument(
+        '--size', type=int, default=512, help='side of a cut in pixels (default: 512)'
+    )
+    parser.add_argument(
+        '--val', type=float, default=0.2, help='share of the places for validation (default: 0.2)'
+    )
+    parser.add_argument('--seed', type=int, default=0, help='seed of the split')
+    parser.add_argument(
+        '--workers', type=int, default=2, help='number of processes; 0 uses this one'
+    )
     args = parser.parse_args(arguments)
 
     try:

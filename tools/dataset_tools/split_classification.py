@@ -64,13 +64,19 @@ def main(arguments: list[str] | None = None) -> int:
         description=__doc__, epilog=EPILOG, formatter_class=argparse.RawDescriptionHelpFormatter
     )
 
-    parser.add_argument('root', type=Path)
-    parser.add_argument('--dataset', choices=NAMES, help='checks the names of the classes')
-    parser.add_argument('--test', type=float, default=0.2, help='share for testing (0.2)')
+    parser.add_argument('root', type=Path, help='root of the data set')
+    parser.add_argument('--dataset', choices=NAMES, help='data set whose class names are checked')
     parser.add_argument(
-        '--shares', type=float, nargs='*', default=[0.2], help='of the training images (0.2)'
+        '--test', type=float, default=0.2, help='share of the images for testing (default: 0.2)'
     )
-    parser.add_argument('--seed', type=int, default=0)
+    parser.add_argument(
+        '--shares',
+        type=float,
+        nargs='*',
+        default=[0.2],
+        help='shares of the training images (default: 0.2)',
+    )
+    parser.add_argument('--seed', type=int, default=0, help='seed of the draw')
     args = parser.parse_args(arguments)
 
     try:

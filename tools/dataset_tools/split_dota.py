@@ -40,11 +40,17 @@ def main(arguments: list[str] | None = None) -> int:
         description=__doc__, epilog=EPILOG, formatter_class=argparse.RawDescriptionHelpFormatter
     )
 
-    parser.add_argument('root', type=Path)
-    parser.add_argument('--out', type=Path, required=True)
-    parser.add_argument('--size', type=int, default=1024, help='of a tile, in pixels (1024)')
-    parser.add_argument('--overlap', type=int, default=200, help='of tiles, in pixels (200)')
-    parser.add_argument('--workers', type=int, default=2)
+    parser.add_argument('root', type=Path, help='root of the data set')
+    parser.add_argument('--out', type=Path, required=True, help='folder to write')
+    parser.add_argument(
+        '--size', type=int, default=1024, help='side of a tile in pixels (default: 1024)'
+    )
+    parser.add_argument(
+        '--overlap', type=int, default=200, help='overlap of tiles in pixels (default: 200)'
+    )
+    parser.add_argument(
+        '--workers', type=int, default=2, help='number of processes of the splitter'
+    )
     args = parser.parse_args(arguments)
 
     tiling = Tiling(args.size, args.overlap, args.workers)

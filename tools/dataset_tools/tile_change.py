@@ -102,14 +102,22 @@ def main(arguments: list[str] | None = None) -> int:
         description=__doc__, epilog=EPILOG, formatter_class=argparse.RawDescriptionHelpFormatter
     )
 
-    parser.add_argument('first', type=Path)
-    parser.add_argument('second', type=Path)
-    parser.add_argument('changes', type=Path)
-    parser.add_argument('--out', type=Path, required=True)
-    parser.add_argument('--split', choices=('train', 'val', 'test'), default='train')
-    parser.add_argument('--size', type=int, default=256, help='of a tile, in pixels (256)')
-    parser.add_argument('--val', type=float, default=0.0, help='share of the columns for val (0)')
-    parser.add_argument('--name', help="start of the tiles' names (the first file's)")
+    parser.add_argument('first', type=Path, help='image of the first date')
+    parser.add_argument('second', type=Path, help='image of the second date')
+    parser.add_argument('changes', type=Path, help='map of the changes')
+    parser.add_argument('--out', type=Path, required=True, help='folder to write')
+    parser.add_argument(
+        '--split', choices=('train', 'val', 'test'), default='train', help='split of the area'
+    )
+    parser.add_argument(
+        '--size', type=int, default=256, help='side of a tile in pixels (default: 256)'
+    )
+    parser.add_argument(
+        '--val', type=float, default=0.0, help='share of the columns for validation (default: 0)'
+    )
+    parser.add_argument(
+        '--name', help="beginning of the tiles' names (default: that of the first file)"
+    )
     args = parser.parse_args(arguments)
 
     files = (args.first, args.second, args.changes)

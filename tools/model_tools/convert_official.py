@@ -27,13 +27,13 @@ def parse_args(arguments: list[str] | None) -> argparse.Namespace:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
 
-    parser.add_argument('src', metavar='SRC', help='file to convert')
+    parser.add_argument('src', metavar='SRC', help='checkpoint to convert')
     parser.add_argument('dst', metavar='DST', help='file to write')
     parser.add_argument(
         '--format',
         choices=['auto', *FORMATS],
         default='auto',
-        help='layout of SRC (default: auto, told by its keys)',
+        help='format of SRC (default: auto, detected by its keys)',
     )
 
     parser.add_argument(
@@ -50,7 +50,7 @@ def parse_args(arguments: list[str] | None) -> argparse.Namespace:
         type=int,
         nargs=2,
         metavar=('ROWS', 'COLUMNS'),
-        help='patches of the positions in SRC, where they form no square; kept in DST',
+        help='rows and columns of patches in SRC if they are not a square; stored in DST',
     )
     return parser.parse_args(arguments)
 

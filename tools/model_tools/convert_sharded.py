@@ -32,7 +32,7 @@ def parse_args(arguments: list[str] | None) -> argparse.Namespace:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument('src', metavar='IN', help='checkpoint of a training run, file or folder')
-    parser.add_argument('dst', metavar='OUT', help='where to write the other kind')
+    parser.add_argument('dst', metavar='OUT', help='path of the other kind of checkpoint')
     return parser.parse_args(arguments)
 
 
