@@ -1,4 +1,4 @@
-"""Table of all configs for docs/reference/configs.md, made from the configs themselves.
+"""Write the table of all configs in docs/reference/configs.md from the configs themselves.
 
 Usage: ``python scripts/config_table.py [--check]``
 """
@@ -27,13 +27,13 @@ SIZE = re.compile(r'(?<=_vit-)[tsblh](?=-p16)')
 
 
 def overlays() -> dict[str, str]:
-    """Text of each overlay that ships, by its name."""
+    """Read the text of each overlay that ships, by its name."""
     files = sorted((ROOT / 'configs' / FOLDER).glob('*.py'))
     return {path.stem: path.read_text() for path in files}
 
 
 def fits(config: Mapping[str, Any], text: str) -> bool:
-    """Tell whether an overlay fits a config, by what it expects of it."""
+    """Tell whether an overlay fits a config, by its own checks."""
     try:
         exec(text, dict(_base_=config))
     except UsageError:
@@ -42,21 +42,21 @@ def fits(config: Mapping[str, Any], text: str) -> bool:
 
 
 def innermost(dataset: Any) -> Any:
-    """The first data set inside those that put several together."""
+    """Return the first data set inside those that combine several."""
     while 'datasets' in dataset:
         dataset = dataset['datasets'][0]
     return dataset
 
 
 def length(loop: Mapping[str, Any]) -> str:
-    """Length of training in words."""
+    """Format the length of training."""
     if loop.get('max_iters'):
         return f'{loop["max_iters"]:,} iterations'
     return f'{loop["max_epochs"]} epochs'
 
 
 def row(config: Config) -> tuple[str, ...]:
-    """What a table says of a config: data, pixels, batch, optimizer, length, overlays."""
+    """Format a config's data, pixels, batch, optimizer, length and overlays."""
     loader, settings = config.train_dataloader, config._cfg_dict
     names = [name for name, text in overlays().items() if fits(settings, text)]
     ranks = (config.get('auto_scale_lr') or {}).get('base_batch_size')
@@ -72,12 +72,12 @@ def row(config: Config) -> tuple[str, ...]:
 
 
 def load(path: Path) -> Config:
-    """Read a config, of whichever library, without what it needs to run."""
+    """Read a config of any library, without the packages that running it needs."""
     return Config.fromfile(path, import_custom_modules=False)
 
 
 def rows(family: str) -> Iterator[tuple[str, ...]]:
-    """Rows of a family; sizes that differ in nothing else share one."""
+    """Yield the rows of a family; sizes that differ in nothing else share a row."""
     found: dict[tuple[str, tuple[str, ...]], str] = {}
     for path in sorted((ROOT / 'configs' / family).glob('*.py')):
         config = load(path)
@@ -91,7 +91,7 @@ def rows(family: str) -> Iterator[tuple[str, ...]]:
 
 
 def tables() -> str:
-    """All tables, in Markdown."""
+    """Format all tables in Markdown."""
     parts = []
     for family in FAMILIES:
         parts.append(f'### `configs/{family}/`\n')
@@ -103,9 +103,9 @@ def tables() -> str:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Write the tables into the page, or with ``--check`` compare; 1 if they differ."""
+    """Write the tables into the page, or with ``--check`` compare; return 1 if they differ."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument('--check', action='store_true', help='change nothing')
+    parser.add_argument('--check', action='store_true', help='compare without writing')
     check = parser.parse_args(arguments).check
 
     old = PAGE.read_text()

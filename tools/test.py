@@ -36,19 +36,24 @@ def parse_args(arguments: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument('config', help='path of a config; also relative to the configs folder')
     parser.add_argument('weights', help='checkpoint of the trained model')
     parser.add_argument('--with', **OVERLAYS)
+
     parser.add_argument(
         '--data-root', help='data_root of every dataset of the config (also: variable MSSDF_DATA)'
     )
     parser.add_argument(
-        '--work-dir', help='where scores and logs go (default: ./work_dirs/CONFIG+OVERLAY)'
+        '--work-dir', help='folder of scores and logs (default: ./work_dirs/CONFIG+OVERLAY)'
     )
-    parser.add_argument('--out', metavar='DIR', help='save the predictions there')
+    parser.add_argument('--out', metavar='DIR', help='folder to save the predictions to')
     parser.add_argument(
-        '--pictures', type=int, metavar='N', help="samples in the picture (default: the config's)"
+        '--pictures',
+        type=int,
+        metavar='N',
+        help="number of samples in the picture (default: the config's)",
     )
     parser.add_argument(
-        '--tta', action='store_true', help='test-time augmentation, as the config says'
+        '--tta', action='store_true', help="use the config's test-time augmentation"
     )
+
     parser.add_argument(
         '--cfg-options',
         nargs='+',
@@ -56,8 +61,10 @@ def parse_args(arguments: list[str] | None = None) -> argparse.Namespace:
         metavar='KEY=VALUE',
         help='override settings, e.g. test_dataloader.batch_size=4',
     )
-    parser.add_argument('--launcher', choices=LAUNCHERS, default='none')
-    parser.add_argument('--local_rank', '--local-rank', type=int, default=0)
+    parser.add_argument(
+        '--launcher', choices=LAUNCHERS, default='none', help='launcher of several processes'
+    )
+    parser.add_argument('--local_rank', '--local-rank', type=int, default=0, help=argparse.SUPPRESS)
     return parser.parse_args(arguments)
 
 
@@ -70,13 +77,15 @@ def load_config(args: argparse.Namespace) -> Any:
     config = read_config(args.config, args.data_root, args.cfg_options, overlays=args.overlays)
     if not config.get('test_dataloader') or not config.get('test_evaluator'):
         raise UsageError(f'{args.config}: expected test_dataloader and test_evaluator, found none')
-    drop_initializers(config.model)  # the weights hold everything
+    drop_initializers(config.model)  # the trained weights replace them
+
     config.work_dir = args.work_dir or config.get('work_dir')
     if not config.work_dir:
         config.work_dir = default_work_dir(args.config, args.overlays)
     config.launcher = args.launcher
     config.load_from, config.resume = None, False
     leave_out_training(config)
+
     hooks = list(config.get('custom_hooks') or [])
     if args.out:
         hooks.append(dict(type='mssdf.PredictionSaverHook', out_dir=args.out))
@@ -84,19 +93,20 @@ def load_config(args: argparse.Namespace) -> Any:
         panel = dict(type='mssdf.TaskPanelHook', num=args.pictures)
         config.default_hooks = dict(config.get('default_hooks') or {}, task_panel=panel)
     config.custom_hooks = hooks
+
     if args.tta:
         use_tta(config)
     return config
 
 
 def leave_out_training(config: Any) -> None:
-    """Have no loop but that of the test, as a hook that asks for another one builds its data."""
+    """Remove all loops but the test's, as a hook that asks for another one builds its data."""
     for key in TRAINING:
         config.pop(key, None)
 
 
 def use_tta(config: Any) -> None:
-    """Put the model inside the config's test-time augmentation.
+    """Wrap the model into the config's test-time augmentation.
 
     Raises:
         UsageError: if the config has none.
@@ -108,13 +118,13 @@ def use_tta(config: Any) -> None:
     while 'dataset' in dataset:
         dataset = dataset.dataset
     dataset.pipeline = config.tta_pipeline
-    # MMEngine hands the config's top-level one to the model in the place of the model's own
+    # MMEngine would pass the config's top-level one to the model in place of the model's own.
     config.pop('data_preprocessor', None)
     config.model = dict(config.tta_model, module=config.model)
 
 
 def load_weights(model: Any, path: str) -> None:
-    """Load a trained model's weights, all or an error; nothing in the file is run.
+    """Load a trained model's weights, all of them or with an error; no code in the file runs.
 
     Raises:
         UsageError: if the file is not a checkpoint or does not fill the model.
@@ -141,8 +151,11 @@ def test(config: Any, weights: str, tell: Callable[[dict[str, Any]], None]) -> d
 
     Args:
         config: config of the model and the test.
-        weights: checkpoint of the trained model.
+        weights: path of the checkpoint of the trained model.
         tell: function that takes the scores, before pictures are drawn.
+
+    Returns:
+        Scores by name.
     """
     from mmengine.registry import RUNNERS
     from mmengine.runner import Runner
@@ -167,7 +180,7 @@ def test(config: Any, weights: str, tell: Callable[[dict[str, Any]], None]) -> d
 
 
 def as_json(value: Any) -> Any:
-    """A score, or a list of them, without what JSON does not have: NaN becomes null."""
+    """Convert a score, or a list of scores, for JSON: NaN becomes null."""
     if hasattr(value, 'tolist'):
         value = value.tolist()
     if isinstance(value, (list, tuple)):
@@ -206,7 +219,7 @@ def report(scores: dict[str, Any], config: Any) -> None:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Test; 2 for a wrong input."""
+    """Test; return 2 for a wrong input."""
     args = parse_args(arguments)
     os.environ.setdefault('LOCAL_RANK', str(args.local_rank))
     try:

@@ -32,16 +32,17 @@ def parse_args(arguments: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument('config', help='path of a config; also relative to the configs folder')
     parser.add_argument('--with', **OVERLAYS)
     parser.add_argument(
-        '--work-dir', help='where logs and checkpoints go (default: ./work_dirs/CONFIG+OVERLAY)'
+        '--work-dir', help='folder of logs and checkpoints (default: ./work_dirs/CONFIG+OVERLAY)'
     )
     parser.add_argument(
         '--resume',
         nargs='?',
         const='auto',
         metavar='PATH',
-        help='go on from the newest readable checkpoint of the work directory, or from PATH; '
-        'starts afresh if there is none',
+        help='resume from the newest readable checkpoint of the work directory, or from PATH; '
+        'without a checkpoint, training starts anew',
     )
+
     parser.add_argument(
         '--amp',
         nargs='?',
@@ -54,14 +55,16 @@ def parse_args(arguments: list[str] | None = None) -> argparse.Namespace:
         action='store_true',
         help='scale the learning rate by the batch size over all GPUs',
     )
-    parser.add_argument('--seed', type=int, help='of everything random')
+
+    parser.add_argument('--seed', type=int, help='seed of all random numbers')
     parser.add_argument(
         '--data-root', help='data_root of every dataset of the config (also: variable MSSDF_DATA)'
     )
     parser.add_argument(
         '--checkpoint',
-        help='of pre-training, for a config that starts from one (also: variable MSSDF_CHECKPOINT)',
+        help='pre-training checkpoint that the config starts from (also: MSSDF_CHECKPOINT)',
     )
+
     parser.add_argument(
         '--cfg-options',
         nargs='+',
@@ -69,8 +72,10 @@ def parse_args(arguments: list[str] | None = None) -> argparse.Namespace:
         metavar='KEY=VALUE',
         help='override settings, e.g. train_cfg.max_epochs=10 optim_wrapper.optimizer.lr=1e-4',
     )
-    parser.add_argument('--launcher', choices=LAUNCHERS, default='none')
-    parser.add_argument('--local_rank', '--local-rank', type=int, default=0)
+    parser.add_argument(
+        '--launcher', choices=LAUNCHERS, default='none', help='launcher of several processes'
+    )
+    parser.add_argument('--local_rank', '--local-rank', type=int, default=0, help=argparse.SUPPRESS)
     return parser.parse_args(arguments)
 
 
@@ -100,14 +105,14 @@ def load_config(args: argparse.Namespace) -> Any:
 
 
 def checkpoint_folders(config: Any) -> list[str]:
-    """Folder beside the run's own in which the config has checkpoints written, if any."""
+    """List the folder outside the work directory that the config writes checkpoints to."""
     hook = config.get('default_hooks', {}).get('checkpoint') or {}
     folder = hook.get('out_dir')
     return [os.path.join(folder, Path(config.work_dir).name)] if folder else []
 
 
 def set_up_resume(config: Any, wanted: str) -> None:
-    """Point the config at the checkpoint to go on from, if there is one.
+    """Point the config at the checkpoint to resume from, if there is one.
 
     Raises:
         UsageError: if a named checkpoint is missing or torn.
@@ -152,10 +157,10 @@ def set_up_resume(config: Any, wanted: str) -> None:
 
 
 def set_up_load_from(config: Any) -> None:
-    """Have the weights of the config's ``load_from`` read without running what is in the file.
+    """Have the weights in the config's ``load_from`` read without running code in the file.
 
     Raises:
-        UsageError: if it is no file or folder here.
+        UsageError: if it is not a file or folder on this machine.
     """
     from mssdf.engine.resume import WEIGHTS_SCHEME
 
@@ -168,7 +173,7 @@ def set_up_load_from(config: Any) -> None:
 
 
 def resume_command(arguments: list[str], launcher: str = 'none') -> str:
-    """The command that goes on where this one stopped."""
+    """Format the command that resumes this run."""
     if launcher != 'none':
         return 'the same command with --resume'
     command = [os.path.basename(sys.executable), *arguments]
@@ -179,7 +184,7 @@ def train(config: Any) -> None:
     """Build the runner and train.
 
     Raises:
-        UsageError: for what goes wrong before the first iteration.
+        UsageError: if something is wrong before the first iteration.
     """
     from mmengine.registry import RUNNERS
     from mmengine.runner import Runner
@@ -213,7 +218,7 @@ def train(config: Any) -> None:
 
 
 def run(config: Any, resume: str | None) -> int:
-    """Train a loaded config to its end or until asked to stop."""
+    """Train a loaded config to its end or until a stop is requested."""
     from mssdf.checkpoints.safe_load import CheckpointError
     from mssdf.engine.hooks.atomic_checkpoint_hook import CheckpointNotWrittenError
     from mssdf.rasters.failures import UnreadableDataError
@@ -223,7 +228,7 @@ def run(config: Any, resume: str | None) -> int:
     if resume:
         set_up_resume(config, resume)
     if config.get('resume'):
-        drop_initializers(config.get('model'))  # the weights come from the checkpoint resumed from
+        drop_initializers(config.get('model'))  # the weights come from the checkpoint
     else:
         set_up_load_from(config)
         require_checkpoint(config)
@@ -243,7 +248,7 @@ def run(config: Any, resume: str | None) -> int:
     except (CheckpointError, CheckpointNotWrittenError) as error:
         raise UsageError(str(error)) from error
     except UnreadableDataError as error:
-        # From a worker the message comes behind a traceback.
+        # The message of a data worker follows its traceback.
         message = str(error).strip().rpartition('UnreadableDataError: ')[2]
         raise UsageError(message) from error
     return 0
@@ -253,8 +258,8 @@ def main(arguments: list[str] | None = None) -> int:
     """Train.
 
     Returns:
-        0; 75 when the scheduler stopped it (SIGTERM, SIGUSR1) and 130 when Ctrl-C did, with
-        everything saved; 2 for a wrong input.
+        0; 75 after a stop by the scheduler (SIGTERM, SIGUSR1) and 130 after Ctrl-C, with everything
+        saved; 2 for a wrong input.
     """
     args = parse_args(arguments)
     os.environ.setdefault('LOCAL_RANK', str(args.local_rank))

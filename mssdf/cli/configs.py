@@ -1,4 +1,4 @@
-"""Reading a config the way the command lines do."""
+"""Reading of configs, as all command lines do it."""
 
 import os
 from collections.abc import Iterator, Mapping, Sequence
@@ -16,7 +16,7 @@ from .overlays import name_of_run, read_with_overlays
 DATALOADERS = ('train_dataloader', 'val_dataloader', 'test_dataloader')
 CHECKPOINT_VARIABLE = 'MSSDF_CHECKPOINT'
 DATA_VARIABLE = 'MSSDF_DATA'
-# libraries whose configs ours inherit, and what brings them
+# Libraries whose configs ours inherit, and the extras that install them.
 EXTRAS = dict(mmseg='segmentation', mmdet='detection', mmrotate='detection')
 MMENGINE_HOOKS = (
     'runtime_info',
@@ -30,10 +30,10 @@ INITIALIZERS = ('StrictPretrained', 'MultiModalPretrained')
 
 
 def find_config(name: str) -> Path:
-    """Find a config from the current folder, the project's, or its ``configs``.
+    """Find a config in the current folder, the project's, or its ``configs``.
 
     Raises:
-        UsageError: if it is in none of them.
+        UsageError: if the config is in none of them.
     """
     places = [Path(name), ROOT / name, ROOT / 'configs' / name]
     for path in places:
@@ -49,29 +49,30 @@ def read_config(
     checkpoint: str | None = None,
     overlays: Sequence[str] = (),
 ) -> Config:
-    """Read a config and apply what a command line has for every config.
+    """Read a config and apply the options that every command line has.
 
     Args:
-        name: see :func:`find_config`.
-        data_root: of every dataset; the variable ``MSSDF_DATA`` if None.
-        options: settings to override, by their dotted names.
-        checkpoint: of pre-training, for configs that ask for one; the variable
-            ``MSSDF_CHECKPOINT`` if None.
+        name: path or name of the config; see :func:`find_config`.
+        data_root: ``data_root`` of every dataset; None takes the variable ``MSSDF_DATA``.
+        options: settings that override the config's, by their dotted names.
+        checkpoint: path of a pre-training checkpoint, for configs that start from one; None takes
+            the variable ``MSSDF_CHECKPOINT``.
         overlays: names or paths of the overlays to merge over the config, in their order.
 
     Raises:
-        UsageError: if the config cannot be read or something does not fit it.
+        UsageError: if the config cannot be read, or an option does not fit it.
     """
     path = find_config(name)
     if checkpoint is not None:
         if not Path(checkpoint).is_file():
             raise UsageError(f'--checkpoint {checkpoint}: no such file')
         os.environ[CHECKPOINT_VARIABLE] = str(Path(checkpoint).absolute())
+
     try:
         config = read_with_overlays(path, overlays)
     except UsageError:
         raise
-    except Exception as error:  # whatever a config's own code raises
+    except Exception as error:  # a config's own code may raise any type
         reason = ' '.join(str(error).split())
         for library, extra in EXTRAS.items():
             if reason.startswith(f'{library} is not installed'):
@@ -81,8 +82,11 @@ def read_config(
         raise UsageError(
             f'{path}: cannot be read as a config: {type(error).__name__}: {reason}'
         ) from error
+
     if checkpoint is not None and not list(initializers_of(config.get('model'))):
         raise UsageError(f'--checkpoint {checkpoint}: nothing in {path.name} starts from one')
+
+    # The variable yields to --cfg-options, and those yield to --data-root.
     if os.environ.get(DATA_VARIABLE) and not data_root:
         set_data_root(config, os.environ[DATA_VARIABLE])
     if options:
@@ -92,18 +96,19 @@ def read_config(
             raise UsageError(f'--cfg-options: {error}') from None
     if data_root:
         set_data_root(config, data_root)
+
     drop_hooks_that_are_off(config)
     find_shipped_data(config)
     return config
 
 
 def default_work_dir(name: str, overlays: Sequence[str] = ()) -> str:
-    """Folder of the run of a config with overlays: ``work_dirs/CONFIG+frozen+labels-20``."""
+    """Name the work directory of a config: ``work_dirs/CONFIG+frozen+labels-20``."""
     return str(Path('work_dirs') / name_of_run(find_config(name), overlays))
 
 
 def dictionaries(node: Any) -> Iterator[dict]:
-    """Every dictionary inside ``node``."""
+    """Yield every dictionary inside ``node``."""
     if isinstance(node, dict):
         yield node
         for value in node.values():
@@ -114,24 +119,24 @@ def dictionaries(node: Any) -> Iterator[dict]:
 
 
 def initializers_of(model: Any) -> Iterator[dict]:
-    """The initializers inside a model's config that read a pre-training checkpoint."""
+    """Yield the initializers in a model's config that read a pre-training checkpoint."""
     for node in dictionaries(model):
         if str(node.get('type')).removeprefix('mssdf.') in INITIALIZERS:
             yield node
 
 
 def drop_initializers(model: Any) -> None:
-    """Let a model start from no pre-training checkpoint: its trained weights are loaded."""
+    """Drop the initializers that read a pre-training checkpoint, before weights are loaded."""
     for node in dictionaries(model):
         if any(node.get('init_cfg') is found for found in initializers_of(node.get('init_cfg'))):
             node['init_cfg'] = None
 
 
 def require_checkpoint(config: Config) -> None:
-    """Make sure that a model that starts from a checkpoint has been given one.
+    """Check that a model that starts from a checkpoint has one.
 
     Raises:
-        UsageError: if not.
+        UsageError: if it has none.
     """
     for node in initializers_of(config.get('model')):
         if node.get('checkpoint') in (None, '', NOT_GIVEN):
@@ -143,7 +148,7 @@ def require_checkpoint(config: Config) -> None:
 
 
 def datasets_of(config: Config) -> Iterator[dict]:
-    """Every dataset that has a ``data_root``, those of wrappers too."""
+    """Yield every dataset that has a ``data_root``, also inside wrappers."""
     for name in DATALOADERS:
         for node in dictionaries(config.get(name)):
             if 'data_root' in node:
@@ -164,17 +169,17 @@ def set_data_root(config: Config, data_root: str) -> None:
 
 
 def drop_hooks_that_are_off(config: Config) -> None:
-    """Leave out hooks set to None, which MMEngine's runners refuse unless they are their own."""
+    """Drop hooks set to None, which MMEngine's runners accept for their own hooks only."""
     hooks = config.get('default_hooks') or {}
     for name in [name for name, hook in hooks.items() if hook is None]:
-        if name not in MMENGINE_HOOKS:  # those it would add again
+        if name not in MMENGINE_HOOKS:  # MMEngine would add those again
             hooks.pop(name)
     if config.get('custom_hooks'):
         config.custom_hooks = [hook for hook in config.custom_hooks if hook is not None]
 
 
 def find_shipped_data(config: Config) -> None:
-    """Let relative data paths that only the project has lead there, whatever the folder."""
+    """Resolve relative data paths that exist only in the project, from any folder."""
     hooks = [*(config.get('default_hooks') or {}).values(), *(config.get('custom_hooks') or [])]
     places = [(dataset, 'data_root') for dataset in datasets_of(config)]
     places += [(hook, 'images') for hook in hooks if isinstance(hook, dict) and 'images' in hook]

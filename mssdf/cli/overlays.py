@@ -17,7 +17,7 @@ from mssdf.errors import UsageError
 from mssdf.utils.project_root import ROOT
 
 FOLDER = Path('_base_', 'with')
-# what --with is, in every command line that has it
+# Settings of the option --with, in every command line that has it.
 OVERLAYS: dict[str, Any] = dict(
     dest='overlays',
     nargs='+',
@@ -61,7 +61,7 @@ def read_with_overlays(path: Path, overlays: Sequence[str] = ()) -> Config:
 
     Args:
         path: path of the config's file.
-        overlays: names or paths of overlays, see :func:`find_overlay`.
+        overlays: names or paths of overlays; see :func:`find_overlay`.
 
     Returns:
         Config as MMEngine reads it, named after the config and its overlays.
@@ -74,7 +74,7 @@ def read_with_overlays(path: Path, overlays: Sequence[str] = ()) -> Config:
         chain = _Chain(Path(folder))
         plain = chain.flatten(str(path.absolute()))
         if found:
-            # MMEngine names what it writes after the file that it has read
+            # MMEngine names its output after the file that it has read.
             name = name_of_run(path, overlays)
             plain = chain.write(name, _bases_line([chain.stack(plain, found)]))
         return Config.fromfile(plain)
@@ -93,11 +93,11 @@ def expect(
         base: config below, ``_base_`` in the overlay.
         overlay: name of the overlay.
         key: dotted path of a key that the config must have.
-        wanted: what the key stands for, for the message.
-        values: values that the key may have, None for one that it lacks; if None, any but None.
+        wanted: description of the key's meaning, for the message.
+        values: values that the key may have, None for a missing key; without ``values``, any value.
 
     Raises:
-        UsageError: if the config lacks the key or it has another value, or there is none.
+        UsageError: if there is no config below, or its key is missing or has another value.
     """
     if not base:  # MMEngine reads each base without the others
         raise UsageError(
@@ -171,7 +171,10 @@ def _bases_line(bases: Sequence[str]) -> str:
 
 
 def _place(base: str, folder: Path) -> str:
-    """Where a base lies that a config in a folder names; other packages' stay as they are."""
+    """Resolve the path of a base that a config in a folder names.
+
+    Bases in other packages keep their names.
+    """
     shipped = f'mssdf::{FOLDER.as_posix()}/'
     if base.startswith(shipped):
         return str(ROOT / 'configs' / FOLDER / base.removeprefix(shipped))
@@ -183,14 +186,14 @@ def _is_overlay(base: str) -> bool:
 
 
 def _bases_of(config: str) -> tuple[list[str], slice] | None:
-    """The bases that a config names, and the lines in which it does; None for none."""
+    """Find the bases that a config names, and their lines; None if it names none."""
     path = Path(config)
     if '::' in config or path.suffix != '.py' or not path.is_file():
         return None
     try:
         statements = ast.parse(path.read_text()).body
     except SyntaxError:
-        return None  # MMEngine says where
+        return None  # MMEngine's error names the line
 
     for node in statements:
         if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == '_base_':

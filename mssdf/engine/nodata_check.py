@@ -1,4 +1,4 @@
-"""Pipelines that hide nodata from a backbone that asks for it."""
+"""Check for pipelines that hide nodata from a backbone that distinguishes it."""
 
 from typing import Any
 
@@ -6,13 +6,13 @@ from mssdf.datasets.transforms import NormalizeBands
 
 
 def lost_nodata(dataset: Any) -> str | None:
-    """Say so if a pipeline turns nodata into zeros, which a backbone takes for values.
+    """Warn of a pipeline that turns nodata into zeros, which a backbone takes for values.
 
     Args:
-        dataset: dataset of a backbone to which NaN is nodata.
+        dataset: dataset of a backbone that reads NaN as nodata.
 
     Returns:
-        The warning; None if nodata stays what it is, or nothing is known of the pipeline.
+        Warning; None if nodata stays NaN, or the pipeline is unknown.
     """
     transforms = getattr(getattr(dataset, 'pipeline', None), 'transforms', ())
     if any(isinstance(step, NormalizeBands) and not step.keep_nodata for step in transforms):
