@@ -84,6 +84,14 @@ def test_links_and_named_files_exist(path):
 
 
 @pytest.mark.parametrize('path', PAGES, ids=lambda path: path.relative_to(ROOT).as_posix())
+def test_lines_end_at_100_characters(path):
+    """But for rows of tables, which cannot be broken."""
+    lines = enumerate(path.read_text().splitlines(), 1)
+    long = [number for number, line in lines if len(line) > 100 and not line.startswith('|')]
+    assert not long, f'{path.name}: lines {long}'
+
+
+@pytest.mark.parametrize('path', PAGES, ids=lambda path: path.relative_to(ROOT).as_posix())
 def test_names_imported_from_the_package_exist(path):
     lines = '\n'.join(blocks(path.read_text(), 'python'))
     for module, names in re.findall(r'^from (mssdf[\w.]*) import (.+)$', lines, re.M):
