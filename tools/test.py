@@ -15,7 +15,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from mssdf.cli.building import FirstIteration, one_line_before
+from mssdf.cli.building import FirstIteration, debugging, one_line_before
 from mssdf.cli.config_check import check_config
 from mssdf.cli.configs import default_work_dir, drop_initializers, read_config
 from mssdf.cli.overlays import OVERLAYS
@@ -131,17 +131,14 @@ def load_weights(model: Any, path: str) -> None:
     """
     from mssdf.checkpoints.position_grid import stored_grid
     from mssdf.checkpoints.safe_load import read_checkpoint, weights_of
-    from mssdf.checkpoints.strict_load import CheckpointError, compare, fill
+    from mssdf.checkpoints.strict_load import compare, fill
 
-    try:
-        content = read_checkpoint(path)
-        state_dict, grid = weights_of(content, path), stored_grid(content)
-        report = compare(model, state_dict, path, grid=grid)
-        if not report.complete:
-            raise UsageError(f'the weights do not fit the model of the config:\n{report}')
-        fill(model, state_dict, path, grid=grid)
-    except CheckpointError as error:
-        raise UsageError(str(error)) from None
+    content = read_checkpoint(path)
+    state_dict, grid = weights_of(content, path), stored_grid(content)
+    report = compare(model, state_dict, path, grid=grid)
+    if not report.complete:
+        raise UsageError(f'the weights do not fit the model of the config:\n{report}')
+    fill(model, state_dict, path, grid=grid)
     if report.resized:
         say(f'Warning: resized to fit the config: {", ".join(report.resized)}')
 
@@ -224,12 +221,14 @@ def main(arguments: list[str] | None = None) -> int:
     os.environ.setdefault('LOCAL_RANK', str(args.local_rank))
     try:
         if not Path(args.weights).is_file():
-            raise UsageError(f'{args.weights}: no such checkpoint file')
+            raise UsageError(f'{args.weights}: expected a checkpoint file, found none')
         config = load_config(args)
         set_up_cpu_processes(config)
         check_config(config)
         scores = test(config, args.weights, lambda found: write_scores(found, config, args))
     except UsageError as error:
+        if debugging():
+            raise
         say(f'{Path(__file__).name}: {error}')
         return 2
     except KeyboardInterrupt:

@@ -14,14 +14,14 @@ import warnings
 from pathlib import Path
 from typing import Any
 
-from mssdf.cli.building import FirstIteration, one_line_before
+from mssdf.cli.building import FirstIteration, debugging, one_line_before
 from mssdf.cli.config_check import check_config
 from mssdf.cli.configs import default_work_dir, drop_initializers, read_config, require_checkpoint
 from mssdf.cli.overlays import OVERLAYS
 from mssdf.cli.precision import drop_amp_without_gpu, use_amp
 from mssdf.cli.processes import LAUNCHERS, say, set_up_cpu_processes
 from mssdf.engine.interruption import StopRequest, TrainingInterrupted
-from mssdf.errors import UsageError
+from mssdf.errors import UsageError, message_of
 
 
 def parse_args(arguments: list[str] | None = None) -> argparse.Namespace:
@@ -96,7 +96,9 @@ def load_config(args: argparse.Namespace) -> Any:
         use_amp(config, args.amp)
     if args.auto_scale_lr:
         if 'base_batch_size' not in (config.get('auto_scale_lr') or {}):
-            raise UsageError('--auto-scale-lr: the config has no auto_scale_lr.base_batch_size')
+            raise UsageError(
+                '--auto-scale-lr: expected auto_scale_lr.base_batch_size in the config, found none'
+            )
         config.auto_scale_lr.enable = True
     if args.seed is not None:
         config.randomness = dict(config.get('randomness') or {}, seed=args.seed)
@@ -117,13 +119,13 @@ def set_up_resume(config: Any, wanted: str) -> None:
     Raises:
         UsageError: if a named checkpoint is missing or torn.
     """
-    from mssdf.checkpoints.safe_load import CheckpointError
     from mssdf.engine.resume import (
         SCHEME,
         find_resumable_checkpoint,
         is_readable,
         read_resumable_meta,
     )
+    from mssdf.errors import CheckpointError
 
     if wanted == 'auto':
         with warnings.catch_warnings(record=True) as caught:
@@ -133,10 +135,11 @@ def set_up_resume(config: Any, wanted: str) -> None:
             say(f'Warning: {warning.message}')
     else:
         if not Path(wanted).exists():
-            raise UsageError(f'--resume {wanted}: no such file')
+            raise UsageError(f'--resume: expected a checkpoint, found none at {wanted}')
         if not is_readable(wanted):
             raise UsageError(
-                f'--resume {wanted}: not a whole checkpoint, it was cut off or damaged'
+                '--resume: expected a complete checkpoint, found one that was cut off or '
+                f'damaged: {wanted}'
             )
         checkpoint = wanted
     config.resume = checkpoint is not None
@@ -219,10 +222,6 @@ def train(config: Any) -> None:
 
 def run(config: Any, resume: str | None) -> int:
     """Train a loaded config to its end or until a stop is requested."""
-    from mssdf.checkpoints.safe_load import CheckpointError
-    from mssdf.engine.hooks.atomic_checkpoint_hook import CheckpointNotWrittenError
-    from mssdf.rasters.failures import UnreadableDataError
-
     if config.get('resume') and not resume:
         resume = config.get('load_from') or 'auto'
     if resume:
@@ -245,12 +244,6 @@ def run(config: Any, resume: str | None) -> int:
             f'{interruption.checkpoint}. To go on:\n  {resume_command(sys.argv, config.launcher)}'
         )
         return interruption.exit_code
-    except (CheckpointError, CheckpointNotWrittenError) as error:
-        raise UsageError(str(error)) from error
-    except UnreadableDataError as error:
-        # The message of a data worker follows its traceback.
-        message = str(error).strip().rpartition('UnreadableDataError: ')[2]
-        raise UsageError(message) from error
     return 0
 
 
@@ -270,7 +263,9 @@ def main(arguments: list[str] | None = None) -> int:
         say('Stopped before training began.')
         return interruption.exit_code
     except UsageError as error:
-        say(f'{Path(__file__).name}: {error}')
+        if debugging():
+            raise
+        say(f'{Path(__file__).name}: {message_of(error)}')
         return 2
     except KeyboardInterrupt:
         say('Stopped at once. What was saved before can be resumed with --resume.')

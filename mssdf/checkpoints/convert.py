@@ -146,10 +146,10 @@ def _join_biases(encoder: dict[str, Tensor]) -> None:
     for stem in {name[: -len('q_bias')] for name in names}:
         lacking = [stem + part for part in ('q_bias', 'v_bias') if stem + part not in encoder]
         if lacking:
-            raise KeyError(f'expected q_bias and v_bias together, lacking {lacking}')
+            raise KeyError(f'{stem}: expected q_bias and v_bias together, found no {lacking[0]}')
         query, value = encoder.pop(f'{stem}q_bias'), encoder.pop(f'{stem}v_bias')
         if f'{stem}qkv.bias' in encoder:
-            raise KeyError(f'expected {stem}q_bias or {stem}qkv.bias, found both')
+            raise KeyError(f'{stem}: expected q_bias or qkv.bias, found both')
         encoder[f'{stem}qkv.bias'] = torch.cat([query, torch.zeros_like(query), value])
 
 
@@ -158,7 +158,7 @@ def _write_positions(
 ) -> Tensor:
     """Compute the sinusoid for the patches of a window, with a zero row for a cls token."""
     if 'patch_embed.proj.weight' not in encoder:
-        raise KeyError('lacking patch_embed.proj.weight')
+        raise KeyError('patch_embed.proj.weight: expected the patch embedding, found none')
     width, patch_size = encoder['patch_embed.proj.weight'].shape[0::3]
     if grid is not None:
         pixels = f'{grid[0] * patch_size} x {grid[1] * patch_size}'
@@ -237,7 +237,7 @@ def _to_mmpretrain(
 
     unknown += _gated(state_dict)
     if unknown:
-        raise KeyError(f'keys that no plain ViT has: {_few(unknown)}')
+        raise KeyError(f'keys: expected those of a plain ViT, found {_few(unknown)}')
 
     # Some ViTs lack biases, layer scale, the final norm or the cls token: notes say how to build
     # them.
@@ -251,7 +251,10 @@ def _to_mmpretrain(
         lacking = [name for name in lacking if not name.startswith('ln1.')]
 
     if depth == 0 or lacking:
-        raise KeyError(f'{depth} blocks, lacking for mmpretrain: {_few(lacking)}')
+        raise KeyError(
+            f'keys: expected all that mmpretrain needs, found {depth} blocks without '
+            f'{_few(lacking)}'
+        )
 
     if 'cls_token' not in renamed:
         notes.append('no cls token: build the backbone with with_cls_token=False')
@@ -340,7 +343,9 @@ def detect_format(state_dict: Mapping[str, Tensor]) -> str:
     hint = ''
     if any(name.startswith(('backbone.layers.', 'layers.')) for name in names):
         hint = '; these are names of mmpretrain, which need no conversion'
-    raise KeyError(f'expected keys of one of {sorted(FORMATS)}, found {_few(names, 5)}{hint}')
+    raise KeyError(
+        f'keys: expected those of one of {sorted(FORMATS)}, found {_few(names, 5)}{hint}'
+    )
 
 
 def convert(

@@ -6,6 +6,8 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
+from mssdf.errors import ConfigError
+
 from .position_grid import stored_grid
 from .safe_load import read_checkpoint, weights_of
 from .strict_load import LoadReport, fill
@@ -37,9 +39,8 @@ def inflate_kernel(
     if rgb_bands is not None:
         places = list(rgb_bands)
         if len(set(places)) != old_bands or not all(0 <= place < num_bands for place in places):
-            raise ValueError(
-                f'rgb_bands: expected {old_bands} different bands from 0 to {num_bands - 1}, '
-                f'found {places}'
+            raise ConfigError(
+                'rgb_bands', f'{old_bands} different bands from 0 to {num_bands - 1}', places
             )
         inflated[:, places] = kernel
     return inflated * (old_bands / num_bands)

@@ -7,10 +7,11 @@ from typing import Any
 from mmengine.logging import print_log
 from mmengine.model import update_init_info
 
+from mssdf.errors import CheckpointError
 from mssdf.registry import WEIGHT_INITIALIZERS
 
 from .inflate import load_multi_modal
-from .strict_load import CheckpointError, LoadReport, load_pretrained
+from .strict_load import LoadReport, load_pretrained
 
 NOT_GIVEN = 'not-given'  # placeholder in our configs until a checkpoint is given
 

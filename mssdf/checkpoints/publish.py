@@ -6,9 +6,10 @@ from typing import Any
 
 from torch import Tensor
 
+from mssdf.errors import CheckpointError
 from mssdf.version import __version__
 
-from .safe_load import CheckpointError, weights_of
+from .safe_load import weights_of
 from .stored_config import PUBLISHED, parse_config, publishable_config
 
 # The encoder, the patch embeddings of other modalities, and the normalization of the inputs.
@@ -42,11 +43,11 @@ def publish(
 
     if not any(name.startswith('backbone.') for name in kept):
         raise CheckpointError(
-            f'{path}: expected keys that start with backbone., found {list(weights)[:5]}'
+            path, f'expected keys that start with backbone., found {list(weights)[:5]}'
         )
     broken = [name for name, value in kept.items() if value.isnan().any()]
     if broken:
-        raise CheckpointError(f'{path}: expected numbers, found NaN in {broken[:5]}')
+        raise CheckpointError(path, f'expected numbers, found NaN in {broken[:5]}')
 
     given = content.get('meta')
     given = given if isinstance(given, Mapping) else {}

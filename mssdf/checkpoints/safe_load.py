@@ -10,11 +10,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from .sharded_checkpoint import REST, ShardedCheckpointError, is_sharded_checkpoint, read_full
+from mssdf.errors import CheckpointError
 
-
-class CheckpointError(RuntimeError):
-    """An error in a checkpoint that cannot be read or does not fill the model."""
+from .sharded_checkpoint import REST, is_sharded_checkpoint, read_full
 
 
 class Inert:
@@ -78,23 +76,20 @@ def read_checkpoint(path: str | os.PathLike) -> dict[str, Any]:
     """
     path = Path(path)
     if is_sharded_checkpoint(path):
-        try:
-            return read_full(path, _read_file(path / REST))
-        except ShardedCheckpointError as error:
-            raise CheckpointError(str(error)) from None
+        return read_full(path, _read_file(path / REST))
     return _read_file(path)
 
 
 def _read_file(path: Path) -> dict[str, Any]:
     if not path.is_file():
-        raise CheckpointError(f'{path}: no such checkpoint file')
+        raise CheckpointError(path, 'expected a checkpoint file, found none')
     try:
         with torch.serialization.safe_globals(_STAND_INS):
             content = torch.load(path, map_location='cpu', weights_only=True)
     except (pickle.UnpicklingError, AssertionError, *_MALFORMED) as error:
-        raise CheckpointError(f'{path}: {explain(error)}') from None
+        raise CheckpointError(path, explain(error)) from None
     if not isinstance(content, Mapping):
-        raise CheckpointError(f'{path}: expected a dictionary, found a {type(content).__name__}')
+        raise CheckpointError(path, f'expected a dictionary, found a {type(content).__name__}')
     return dict(content)
 
 
@@ -131,6 +126,6 @@ def weights_of(content: Mapping[str, Any], path: str | os.PathLike) -> dict[str,
     if not weights or others:
         found = f'{others[:5]} that are none' if others else 'nothing'
         raise CheckpointError(
-            f'{path}: expected tensors under state_dict, model or at its top, found {found}'
+            path, f'expected tensors under state_dict, model or at its top, found {found}'
         )
     return {str(name).removeprefix('module.'): value for name, value in weights.items()}

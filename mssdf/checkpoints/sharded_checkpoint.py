@@ -20,6 +20,8 @@ from torch.distributed import checkpoint as dcp
 from torch.distributed.checkpoint.filesystem import FileSystemReader, FileSystemWriter
 from torch.distributed.checkpoint.metadata import Metadata, TensorStorageMetadata
 
+from mssdf.errors import CheckpointError
+
 INDEX = '.metadata'  # index of torch.distributed.checkpoint, written after all tensors
 REST = 'rest.pth'
 TENSORS = 'tensors'  # key in REST of the paths of all tensors, in order
@@ -29,7 +31,7 @@ SEPARATOR = '/'
 Tree = dict[Any, Any]
 
 
-class ShardedCheckpointError(RuntimeError):
+class ShardedCheckpointError(CheckpointError):
     """An error in a sharded checkpoint that is incomplete or holds anything but tensors."""
 
 
@@ -146,13 +148,13 @@ class SafeReader(FileSystemReader):
         try:
             metadata = _IndexUnpickler(io.BytesIO(path.read_bytes())).load()
         except ShardedCheckpointError as error:
-            raise ShardedCheckpointError(f'{path}: {error}') from None
+            raise ShardedCheckpointError(path, str(error)) from None
         except Exception as error:  # a damaged pickle may raise any type
-            raise ShardedCheckpointError(f'{path}: torn or damaged: {error}') from None
+            raise ShardedCheckpointError(path, f'torn or damaged: {error}') from None
 
         if not isinstance(metadata, Metadata):
             raise ShardedCheckpointError(
-                f'{path}: expected an index, found a {type(metadata).__name__}'
+                path, f'expected an index, found a {type(metadata).__name__}'
             )
 
         others = [
@@ -167,11 +169,9 @@ class SafeReader(FileSystemReader):
         ]
 
         if elsewhere:
-            raise ShardedCheckpointError(
-                f'{path}: expected files beside it, found {elsewhere[0]!r}'
-            )
+            raise ShardedCheckpointError(path, f'expected files beside it, found {elsewhere[0]!r}')
         if others:
-            raise ShardedCheckpointError(f'{path}: expected tensors alone, found {others[:3]}')
+            raise ShardedCheckpointError(path, f'expected tensors alone, found {others[:3]}')
 
         return metadata
 
@@ -208,11 +208,11 @@ def read_into(tensors: dict[str, Tensor], folder: str | os.PathLike, alone: bool
             dcp.load(tensors, storage_reader=SafeReader(folder), no_dist=alone)
     except dcp.api.CheckpointException as error:
         reasons = [str(wrapped[0]) for wrapped in error.failures.values()]
-        raise ShardedCheckpointError(f'{folder}: torn or damaged: {reasons[0][:200]}') from None
+        raise ShardedCheckpointError(folder, f'torn or damaged: {reasons[0][:200]}') from None
     except (RuntimeError, OSError, ValueError, KeyError, pickle.UnpicklingError) as error:
         if isinstance(error, ShardedCheckpointError):
             raise
-        raise ShardedCheckpointError(f'{folder}: torn or damaged: {str(error)[:200]}') from None
+        raise ShardedCheckpointError(folder, f'torn or damaged: {str(error)[:200]}') from None
 
 
 def read_full(folder: str | os.PathLike, rest: Tree) -> Tree:
@@ -228,7 +228,9 @@ def read_full(folder: str | os.PathLike, rest: Tree) -> Tree:
     index = read_index(folder)
     paths = rest.pop(TENSORS, None)
     if not isinstance(paths, list) or set(paths) != set(index):
-        raise ShardedCheckpointError(f'{folder}: {REST} and {INDEX} are not of one checkpoint')
+        raise ShardedCheckpointError(
+            folder, f'expected {REST} and {INDEX} of one checkpoint, found others'
+        )
     tensors = {path: torch.empty(index[path][0], dtype=index[path][1]) for path in paths}
     read_into(tensors, folder, alone=True)
     return join(tensors, rest)

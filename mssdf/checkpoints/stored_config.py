@@ -9,7 +9,7 @@ from typing import Any
 
 from mmengine.config import Config
 
-from .safe_load import CheckpointError
+from mssdf.errors import CheckpointError
 
 LIBRARIES = ('mmengine', 'mmcv', 'mmpretrain', 'mmseg', 'mmdet', 'mmrotate', 'mssdf')
 NUMBERS = dict(inf=math.inf, nan=math.nan)
@@ -147,7 +147,7 @@ def stored_config(content: Mapping[str, Any], path: str | Path) -> dict[str, Any
         return parse_config(text)
     except ValueError as error:
         raise CheckpointError(
-            f'{path}: meta.cfg: expected a config of literals, which is not run: {error}'
+            path, f'meta.cfg: expected a config of literals, which is not run: {error}'
         ) from None
 
 

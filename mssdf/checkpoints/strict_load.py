@@ -7,8 +7,10 @@ from typing import Any
 
 from torch import Tensor, nn
 
+from mssdf.errors import CheckpointError
+
 from .position_grid import Grid, position_owner, resized, source_grid, stored_grid
-from .safe_load import CheckpointError, read_checkpoint, read_state_dict, weights_of
+from .safe_load import read_checkpoint, read_state_dict, weights_of
 
 __all__ = [
     'CheckpointError',
@@ -19,6 +21,23 @@ __all__ = [
 ]
 
 MAX_NAMES = 12  # largest number of keys that a report lists
+
+
+class Entry(str):
+    """A line of a report about one key, whose name it keeps.
+
+    Args:
+        name: name of the key.
+        remark: remark that follows the name in the line.
+    """
+
+    name: str
+
+    def __new__(cls, name: str, remark: str) -> 'Entry':
+        """Put the line together."""
+        entry = super().__new__(cls, name + remark)
+        entry.name = name
+        return entry
 
 
 @dataclass
@@ -38,7 +57,7 @@ class LoadReport:
 
     checkpoint: str
     loaded: list[str] = field(default_factory=list)
-    resized: list[str] = field(default_factory=list)
+    resized: list[Entry] = field(default_factory=list)
     mismatched: list[str] = field(default_factory=list)
     missing: list[str] = field(default_factory=list)
     unexpected: list[str] = field(default_factory=list)
@@ -139,10 +158,10 @@ def fill(
     if strict and not report.complete:
         reason = f'; {hint}' if hint else ''
         raise CheckpointError(f'the backbone is not loaded whole{reason}:\n{report}')
-    fitting = {*report.loaded, *(line.split()[0] for line in report.resized)}
+    fitting = {*report.loaded, *(entry.name for entry in report.resized)}
     broken = sorted(name for name in fitting if state_dict[name].isnan().any())
     if broken:
-        raise CheckpointError(f'{checkpoint}: expected numbers, found NaN in {broken[:MAX_NAMES]}')
+        raise CheckpointError(checkpoint, f'expected numbers, found NaN in {broken[:MAX_NAMES]}')
     weights = {name: state_dict[name] for name in fitting}
     resize_positions(model, weights, report, grid)
     model.load_state_dict(weights, strict=False)
@@ -156,8 +175,7 @@ def resize_positions(
 
     mmpretrain's ViT takes every grid for a square, and one with as many patches for its own.
     """
-    for line in report.resized:
-        name = line.split()[0]
+    for name in (entry.name for entry in report.resized):
         weights[name] = resized(position_owner(model, name), weights[name], grid)
 
 
@@ -220,7 +238,7 @@ def _compare_grids(
             if source[0] == source[1] and target[0] == target[1]
             else (f', a grid of {source[0]} x {source[1]} -> {target[0]} x {target[1]}')
         )
-        report.resized.append(f'{name} {found} -> {expected}{sides}')
+        report.resized.append(Entry(name, f' {found} -> {expected}{sides}'))
     else:
         sides = f'{target[0]} x {target[1]}'
         told = 'the file does not tell the sides of its grid' if found == expected else ''

@@ -10,8 +10,10 @@ import numpy as np
 import torch
 from mmengine.logging import HistoryBuffer
 
-from .safe_load import CheckpointError, explain
-from .sharded_checkpoint import REST, ShardedCheckpointError, is_sharded_checkpoint, read_full
+from mssdf.errors import CheckpointError
+
+from .safe_load import explain
+from .sharded_checkpoint import REST, is_sharded_checkpoint, read_full
 
 # Types of the entries that MMEngine's runners use unchecked when they resume.
 KINDS: dict[str, tuple[type, ...]] = dict(
@@ -53,28 +55,28 @@ def read_rest(path: str | os.PathLike) -> dict[str, Any]:
             those of tensors, arrays and MMEngine's log.
     """
     if not Path(path).is_file():
-        raise CheckpointError(f'{path}: no such checkpoint file')
+        raise CheckpointError(path, 'expected a checkpoint file, found none')
     try:
         with torch.serialization.safe_globals(_allowed()):
             content = torch.load(path, map_location='cpu', weights_only=True, mmap=True)
     except Exception as error:  # a damaged pickle may raise any type
-        raise CheckpointError(f'{path}: {explain(error)}') from None
+        raise CheckpointError(path, explain(error)) from None
     return _without_program(content, path)
 
 
 def _without_program(content: Any, path: str | os.PathLike) -> dict[str, Any]:
     """Drop ``meta.config``, which MMEngine's runners would run as Python on resuming."""
     if not isinstance(content, dict):
-        raise CheckpointError(f'{path}: expected a dictionary, found a {type(content).__name__}')
+        raise CheckpointError(path, f'expected a dictionary, found a {type(content).__name__}')
     meta = content.get('meta', {})
     if not isinstance(meta, dict):
-        raise CheckpointError(f'{path}: meta: expected a dictionary, found a {type(meta).__name__}')
+        raise CheckpointError(path, f'meta: expected a dictionary, found a {type(meta).__name__}')
     meta.pop('config', None)
     for key, kinds in KINDS.items():
         if key in content and not isinstance(content[key], kinds):
             names = ' or '.join('list' if kind is list else 'dictionary' for kind in kinds)
             raise CheckpointError(
-                f'{path}: {key}: expected a {names}, found a {type(content[key]).__name__}'
+                path, f'{key}: expected a {names}, found a {type(content[key]).__name__}'
             )
     return content
 
@@ -93,19 +95,23 @@ def check_resumable(content: Mapping[str, Any], path: str | os.PathLike) -> None
     for key in ('epoch', 'iter'):
         if type(meta.get(key)) is not int or meta[key] < 0:
             raise CheckpointError(
-                f'{path}: meta.{key}: expected an integer from 0, as in a checkpoint of '
-                f'training, found {meta.get(key)!r:.80}'
+                path,
+                f'meta.{key}: expected an integer from 0, as in a checkpoint of training, found '
+                f'{meta.get(key)!r:.80}',
             )
+
     seed = meta.get('seed')
     if seed is not None and not (type(seed) is int and 0 <= seed <= MOST_SEED):
         raise CheckpointError(
-            f'{path}: meta.seed: expected an integer from 0 to {MOST_SEED}, found {seed!r:.80}'
+            path, f'meta.seed: expected an integer from 0 to {MOST_SEED}, found {seed!r:.80}'
         )
+
     lacking = [key for key in HUB if not isinstance(hub.get(key), Mapping)]
     if lacking:
         raise CheckpointError(
-            f'{path}: message_hub: expected dictionaries {", ".join(HUB)}, as in a checkpoint of '
-            f'training, found no {lacking[0]}'
+            path,
+            f'message_hub: expected dictionaries {", ".join(HUB)}, as in a checkpoint of '
+            f'training, found no {lacking[0]}',
         )
 
 
@@ -118,7 +124,4 @@ def read_training_state(path: str | os.PathLike) -> dict[str, Any]:
     """
     if not is_sharded_checkpoint(path):
         return read_rest(path)
-    try:
-        return read_full(path, read_rest(Path(path) / REST))
-    except ShardedCheckpointError as error:
-        raise CheckpointError(str(error)) from None
+    return read_full(path, read_rest(Path(path) / REST))

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
-from mssdf.errors import UsageError
+from mssdf.errors import ConfigError, UsageError
 
 from .config_check import explain
 
@@ -31,24 +31,28 @@ class FirstIteration:
     begun = False
 
 
+def debugging() -> bool:
+    """Tell whether the user asks for tracebacks."""
+    return bool(os.environ.get(DEBUG_VARIABLE))
+
+
 @contextmanager
 def one_line_before(first_iteration: FirstIteration, config: Mapping[str, Any]) -> Iterator[None]:
     """Turn an error into one line that names the key, until training has begun.
 
     With the variable ``MSSDF_DEBUG``, the error keeps its traceback.
 
+    Args:
+        first_iteration: first iteration of the run.
+        config: config that is built.
+
     Raises:
         UsageError: in place of the error.
     """
-    from mssdf.checkpoints.safe_load import CheckpointError
-    from mssdf.engine.hooks.atomic_checkpoint_hook import CheckpointNotWrittenError
-    from mssdf.rasters.failures import UnreadableDataError
-
     try:
         yield
-    except (CheckpointError, CheckpointNotWrittenError, UnreadableDataError):
-        raise  # their messages are complete
     except WRONG_INPUT as error:
-        if first_iteration.begun or os.environ.get(DEBUG_VARIABLE):
+        told = isinstance(error, UsageError) and not isinstance(error, ConfigError)
+        if told or first_iteration.begun or debugging():
             raise
         raise UsageError(f'{explain(error, config)} ({DEBUG_VARIABLE}=1 shows where)') from error

@@ -8,7 +8,7 @@ from typing import Any
 
 from mmengine.registry import DefaultScope
 
-from mssdf.errors import UsageError
+from mssdf.errors import ConfigError, UnknownKeyError, Words, one_line
 
 # Keys that the runner, the tools and the base configs read; others are the user's variables.
 TOP_LEVEL = frozenset(
@@ -21,7 +21,6 @@ TOP_LEVEL = frozenset(
 )
 # Similarity to one of these keys from which a key counts as a typing error.
 ALIKE = 0.87
-WORKER = 'in DataLoader worker process'
 LOADER_KEYS = frozenset(
     'dataset sampler batch_sampler batch_size num_workers collate_fn pin_memory drop_last timeout '
     'worker_init_fn multiprocessing_context generator prefetch_factor persistent_workers '
@@ -42,7 +41,7 @@ def check_config(config: Mapping[str, Any]) -> None:
         config: config as it will be built.
 
     Raises:
-        UsageError: if there is one; the error has the dotted path, and what was expected and found.
+        ConfigError: if there is one; it has the dotted path, and what was expected and found.
     """
     _check_top_level(config)
     for name in LOADERS:
@@ -62,22 +61,20 @@ def _check_top_level(config: Mapping[str, Any]) -> None:
             continue
         near = difflib.get_close_matches(key, TOP_LEVEL, n=1, cutoff=ALIKE)
         if near:
-            raise UsageError(f'{key}: no such key; expected {near[0]}?')
+            raise UnknownKeyError(key, near[0], Words('a key that does not exist'))
     for key in ('model', 'train_dataloader', 'train_cfg', 'optim_wrapper'):
         if key in config and config[key] is not None and not isinstance(config[key], Mapping):
-            raise UsageError(f'{key}: expected a dictionary, found {config[key]!r}')
+            raise ConfigError(key, 'a dictionary', config[key])
 
 
 def _check_loader(name: str, loader: Any) -> None:
     if not isinstance(loader, Mapping):
-        raise UsageError(f'{name}: expected a dictionary, found {loader!r}')
+        raise ConfigError(name, 'a dictionary', loader)
     _refuse_unknown(name, loader, LOADER_KEYS)
     for key, least in (('batch_size', 1), ('num_workers', 0)):
         value = loader.get(key)
         if value is not None and not (type(value) is int and value >= least):
-            raise UsageError(
-                f'{name}.{key}: expected an integer of {least} or more, found {value!r}'
-            )
+            raise ConfigError(f'{name}.{key}', f'an integer of {least} or more', value)
 
 
 def _pretraining(config: Mapping[str, Any]) -> tuple[Mapping[str, Any], Mapping[str, Any]]:
@@ -98,10 +95,11 @@ def _check_bands(config: Mapping[str, Any]) -> None:
         bands = (settings or {}).get('bands')
         mean = (normalized.get(name) or {}).get('mean')
         if bands and mean and len(bands) != len(mean):
-            raise UsageError(
-                f'model.data_preprocessor.modalities.{name}.mean: expected {len(bands)} numbers, '
-                f'one for each of train_dataloader.dataset.modalities.{name}.bands={list(bands)}, '
-                f'found {len(mean)}'
+            raise ConfigError(
+                f'model.data_preprocessor.modalities.{name}.mean',
+                f'{len(bands)} numbers, one for each of '
+                f'train_dataloader.dataset.modalities.{name}.bands={list(bands)}',
+                len(mean),
             )
 
 
@@ -112,9 +110,10 @@ def _check_crop(config: Mapping[str, Any]) -> None:
     for i, transform in enumerate(dataset.get('pipeline') or ()):
         size = transform.get('size') if isinstance(transform, Mapping) else None
         if type(size) is int and type(patch) is int and patch > 0 and size % patch:
-            raise UsageError(
-                f'train_dataloader.dataset.pipeline[{i}].size: expected a multiple of '
-                f'model.data_preprocessor.patch_size={patch}, found {size}'
+            raise ConfigError(
+                f'train_dataloader.dataset.pipeline[{i}].size',
+                f'a multiple of model.data_preprocessor.patch_size={patch}',
+                size,
             )
 
 
@@ -143,9 +142,8 @@ def _check_node(path: str, node: Mapping[str, Any]) -> None:
         built = scoped.get(node['type'])
     if built is None:
         hint = _renamed(node['type']) or _similar(node['type'], _names(scoped))
-        raise UsageError(
-            f'{path}.type: expected something registered as a {registry.name}, found '
-            f'{node["type"]!r}{hint}'
+        raise ConfigError(
+            f'{path}.type', f'something registered as a {registry.name}', node['type'], note=hint
         )
     accepted = accepted_keys(built)
     if accepted is not None:
@@ -156,12 +154,12 @@ def _check_node(path: str, node: Mapping[str, Any]) -> None:
 
 def _renamed(name: str) -> str:
     scope, dot, bare = name.rpartition('.')
-    return f'; it is called {scope}{dot}{RENAMED[bare]} now' if bare in RENAMED else ''
+    return f'it is called {scope}{dot}{RENAMED[bare]} now' if bare in RENAMED else ''
 
 
 def _similar(name: str, known: Collection[str]) -> str:
     near = difflib.get_close_matches(name, known, n=1)
-    return f'; {near[0]}?' if near else ''
+    return f'{near[0]}?' if near else ''
 
 
 def _registry_of(path: str) -> Any:
@@ -228,40 +226,36 @@ def _refuse_unknown(path: str, node: Mapping[str, Any], accepted: Collection[str
     for key in node:
         if key not in accepted:
             near = difflib.get_close_matches(key, accepted, n=1)
-            expected = f'{near[0]}?' if near else f'one of {", ".join(sorted(accepted))}'
-            raise UsageError(f'{path}.{key}: no such key; expected {expected}')
+            expected = near[0] if near else f'one of {", ".join(sorted(accepted))}'
+            raise UnknownKeyError(f'{path}.{key}', expected, Words('a key that does not exist'))
 
 
 def explain(error: BaseException, config: Mapping[str, Any]) -> str:
     """Describe an error of building in one line, with the dotted path of its key.
 
-    A ``KeyError`` or ``ValueError`` of ours begins with the key. Where that key occurs once in the
-    config, the line begins with its path.
+    Args:
+        error: error of a constructor, ours or another package's.
+        config: config that was built.
     """
-    message = error.args[0] if isinstance(error, KeyError) and error.args else str(error)
-    # The message of a data worker follows its traceback.
-    message = str(message).strip().splitlines()[-1] if WORKER in str(message) else message
-    message = ' '.join(str(message).split()) or type(error).__name__
-    # MMEngine prefixes the message of a constructor by 'class `X` in path/to/x.py: '.
-    message = re.sub(r'^class `\w+` in [\w/.\-]+: ', '', message)
+    message = one_line(error)
     config = dict(config.items())  # MMEngine's Config is not a Mapping
+    if isinstance(error, ConfigError):
+        path = _only_path(error.key, config)
+        return f'{path}: {error.problem}' if path and error.problem else message
 
+    # Python gives the name of such an argument in its message alone
     refused = re.search(r"unexpected keyword argument '(\w+)'", message)
-    if refused:
-        found = [p for p in paths(config) if p.endswith(f'.{refused.group(1)}')]
-        if len(found) == 1:
-            return f'{found[0]}: no such key; {message}'
-
-    named = re.match(r'[`\'"]?([A-Za-z_]\w*(?:\.\w+|\[\d+\])*)', message)
-    if named:
-        tail = named.group(1)
-        found = [p for p in paths(config) if p == tail or p.endswith(f'.{tail}')]
-        if len(found) == 1 and found[0] != tail:
-            return f'{found[0].removesuffix(tail)}{message}'
-        if found:
-            return message
-
+    if isinstance(error, TypeError) and refused:
+        path = _only_path(refused.group(1), config)
+        if path:
+            return f'{path}: expected a key that exists, found another; {message}'
     return f'{type(error).__name__}: {message}' if type(error).__name__ not in message else message
+
+
+def _only_path(key: str, config: Mapping[str, Any]) -> str | None:
+    """Find the dotted path of a key; None where it stands nowhere, or at several places."""
+    found = [path for path in paths(config) if path == key or path.endswith(f'.{key}')]
+    return found[0] if len(found) == 1 else None
 
 
 def paths(node: Any, prefix: str = '') -> Iterator[str]:

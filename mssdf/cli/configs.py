@@ -8,7 +8,7 @@ from typing import Any
 from mmengine.config import Config
 
 from mssdf.checkpoints.initializer import NOT_GIVEN
-from mssdf.errors import UsageError
+from mssdf.errors import UsageError, one_line
 from mssdf.utils.project_root import ROOT
 
 from .overlays import name_of_run, read_with_overlays
@@ -39,7 +39,7 @@ def find_config(name: str) -> Path:
     for path in places:
         if path.is_file():
             return path
-    raise UsageError(f'{name}: no such config; looked at {", ".join(map(str, places))}')
+    raise UsageError(f'{name}: expected a config, found none at {", ".join(map(str, places))}')
 
 
 def read_config(
@@ -65,7 +65,7 @@ def read_config(
     path = find_config(name)
     if checkpoint is not None:
         if not Path(checkpoint).is_file():
-            raise UsageError(f'--checkpoint {checkpoint}: no such file')
+            raise UsageError(f'--checkpoint: expected a file, found none at {checkpoint}')
         os.environ[CHECKPOINT_VARIABLE] = str(Path(checkpoint).absolute())
 
     try:
@@ -73,18 +73,18 @@ def read_config(
     except UsageError:
         raise
     except Exception as error:  # a config's own code may raise any type
-        reason = ' '.join(str(error).split())
+        reason = one_line(error)
         for library, extra in EXTRAS.items():
             if reason.startswith(f'{library} is not installed'):
                 raise UsageError(
-                    f"{path}: needs {library}, which is not installed: pip install 'mssdf[{extra}]'"
+                    f"{path}: expected {library}, found none: pip install 'mssdf[{extra}]'"
                 ) from None
         raise UsageError(
-            f'{path}: cannot be read as a config: {type(error).__name__}: {reason}'
+            f'{path}: expected a config, found {type(error).__name__}: {reason}'
         ) from error
 
     if checkpoint is not None and not list(initializers_of(config.get('model'))):
-        raise UsageError(f'--checkpoint {checkpoint}: nothing in {path.name} starts from one')
+        raise UsageError(f'--checkpoint: expected a config that starts from one, found {path.name}')
 
     # The variable yields to --cfg-options, and those yield to --data-root.
     if os.environ.get(DATA_VARIABLE) and not data_root:
@@ -141,9 +141,9 @@ def require_checkpoint(config: Config) -> None:
     for node in initializers_of(config.get('model')):
         if node.get('checkpoint') in (None, '', NOT_GIVEN):
             raise UsageError(
-                'the model starts from a pre-training checkpoint, and none was given: '
-                f'--checkpoint FILE, or the variable {CHECKPOINT_VARIABLE}; --with scratch does '
-                'without'
+                '--checkpoint: expected a pre-training checkpoint that the model starts from, '
+                f'found none (--checkpoint FILE, or the variable {CHECKPOINT_VARIABLE}); '
+                '--with scratch does without'
             )
 
 
@@ -163,7 +163,10 @@ def set_data_root(config: Config, data_root: str) -> None:
     """
     found = list(datasets_of(config))
     if not found:
-        raise UsageError(f'data root {data_root}: no dataset of the config has the key data_root')
+        raise UsageError(
+            f'data root {data_root}: expected a dataset with the key data_root in the config, '
+            'found none'
+        )
     for dataset in found:
         dataset['data_root'] = data_root
 

@@ -18,7 +18,7 @@ def use_amp(config: Any, dtype: str) -> None:
     import torch
 
     if not torch.cuda.is_available():
-        raise UsageError('--amp: mixed precision needs a GPU, and PyTorch sees none')
+        raise UsageError('--amp: expected a GPU for mixed precision, found none')
     kind = config.optim_wrapper.get('type', 'OptimWrapper')
     if kind not in ('OptimWrapper', 'AmpOptimWrapper'):
         raise UsageError(f'--amp: expected optim_wrapper.type OptimWrapper, found {kind}')

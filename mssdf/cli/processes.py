@@ -64,7 +64,7 @@ def set_up_cpu_processes(config: Any) -> None:
         read_slurm_variables()
     elif config.launcher != 'pytorch':
         raise UsageError(
-            f'--launcher {config.launcher}: needs GPUs, and PyTorch sees none; on CPUs use '
+            f'--launcher {config.launcher}: expected GPUs, found none; on CPUs use '
             'tools/dist_train.sh or tools/slurm_train.sh'
         )
     environment = dict(config.get('env_cfg') or {})

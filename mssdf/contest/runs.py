@@ -20,7 +20,7 @@ from mssdf.checkpoints.saving import save
 from mssdf.cli.building import WRONG_INPUT
 from mssdf.cli.stopping import end_children, follow_parent
 from mssdf.contest.tiles import Tiles, load_tiles
-from mssdf.errors import UsageError
+from mssdf.errors import MissingFileError, UsageError
 from mssdf.utils.atomic_file import write_atomically
 
 from .machine import describe_machine, git_revision
@@ -132,7 +132,7 @@ def _read_record(path: Path) -> dict[str, Any]:
     try:
         record = json.loads(path.read_text())
         if not isinstance(record, dict) or not isinstance(record.get('conditions'), dict):
-            raise ValueError('no conditions in it')
+            raise ValueError('expected conditions, found none')
     except ValueError as error:  # not JSON, or not text at all
         raise UsageError(
             f'{path}: expected the record of a training as JSON, found: {error}; remove it'
@@ -145,7 +145,7 @@ def _tiles_of(path: Path) -> Tiles:
     """Load the tiles, once in each process."""
     tiles = load_tiles(path)
     if tiles is None:
-        raise FileNotFoundError(f'{path}: no tiles there')
+        raise MissingFileError(path, 'tiles')
     return tiles
 
 

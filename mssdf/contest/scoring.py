@@ -12,8 +12,8 @@ from pathlib import Path
 import torch
 from mmengine.logging import MMLogger
 
-from mssdf.checkpoints.safe_load import CheckpointError
 from mssdf.cli.stopping import follow_parent
+from mssdf.errors import CheckpointError
 from mssdf.evaluation.frozen import (
     EvaluationSet,
     FeatureTable,

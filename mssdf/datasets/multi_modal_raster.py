@@ -12,6 +12,7 @@ from mmengine.logging import print_log
 from numpy.typing import NDArray
 
 from mssdf.distributed import main_process_first
+from mssdf.errors import ConfigError, Words
 from mssdf.rasters.failures import FailureLog
 from mssdf.rasters.fill_values import count_fills, describe_fills
 from mssdf.rasters.formats import check_units, common_dtype, converted_units, differing_types, some
@@ -108,9 +109,7 @@ class MultiModalRasterDataset(WindowDataset):
         windows = parse_options(WindowOptions, 'windows', config)
         names = list(self.modalities)
         if windows.reference is not None and windows.reference not in names:
-            raise ValueError(
-                f'windows.reference: expected one of {names}, found {windows.reference!r}'
-            )
+            raise ConfigError('windows.reference', f'one of {names}', windows.reference)
         return replace(windows, reference=windows.reference or names[0])
 
     # Indexing
@@ -178,9 +177,12 @@ class MultiModalRasterDataset(WindowDataset):
         """Refuse data without a usable window, and name the scenes that are left out."""
         limit = f'windows.max_invalid_per_window={self.windows.max_invalid_per_window:.0%}'
         if not scenes:
-            raise ValueError(
-                f'none of the {found} scene(s) has a window of {self.windows.size} pixels with at '
-                f'most {limit} invalid pixels ({len(unusable)} without one; first file: {first})'
+            raise ConfigError(
+                'windows',
+                f'a window of {self.windows.size} pixels with at most {limit} invalid pixels',
+                Words(
+                    f'none in {found} scene(s) ({len(unusable)} without one; first file: {first})'
+                ),
             )
         if unusable:
             files = [scene.sources[scene.reference].path for scene in unusable]
@@ -208,9 +210,10 @@ class MultiModalRasterDataset(WindowDataset):
             sources = [s.sources[modality] for s in self.scenes if modality in s.sources]
             if not sources:
                 if settings.bands is None:
-                    raise ValueError(
-                        f'modalities.{modality}: no scene has it; expected its bands in the '
-                        f'config at least, found None'
+                    raise ConfigError(
+                        f'modalities.{modality}',
+                        'a file in some scene or its bands in the config',
+                        Words('neither'),
                     )
                 print_log(f'no scene has the modality {modality!r}', logger='current', level=30)
                 self.num_bands[modality], self.dtypes[modality] = len(settings.bands), 'float32'
@@ -272,7 +275,11 @@ class MultiModalRasterDataset(WindowDataset):
         """Look up scene, window and files of a sample of the grid, without reading it."""
         self.full_init()
         if self.windows.random:
-            raise ValueError("windows.mode='random': a window is known only once it is drawn")
+            raise ConfigError(
+                'windows.mode',
+                "'grid', as a random window is known only once it is drawn",
+                'random',
+            )
         scene, window = self._window(self._check_index(index))
         return dict(
             scene=scene.name, window=window, files={m: s.path for m, s in scene.sources.items()}

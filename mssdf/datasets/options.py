@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from mssdf.errors import ConfigError
 from mssdf.rasters.retries import RetryPolicy
 
 # Keys of former versions, and where they are now.
@@ -26,9 +27,7 @@ MOVED_OF_SHARDS = dict(
 
 def _check_share(max_failed_share: float) -> None:
     if not 0 <= max_failed_share <= 1:
-        raise ValueError(
-            f'reading.max_failed_share: expected a share from 0 to 1, found {max_failed_share}'
-        )
+        raise ConfigError('reading.max_failed_share', 'a share from 0 to 1', max_failed_share)
 
 
 @dataclass(frozen=True)
@@ -56,9 +55,7 @@ class ReadingOptions:
         RetryPolicy(self.attempts, self.retry_seconds)
         _check_share(self.max_failed_share)
         if self.max_open_files < 1:
-            raise ValueError(
-                f'reading.max_open_files: expected at least 1, found {self.max_open_files}'
-            )
+            raise ConfigError('reading.max_open_files', 'at least 1', self.max_open_files)
 
 
 @dataclass(frozen=True)

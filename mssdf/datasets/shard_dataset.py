@@ -9,6 +9,7 @@ import numpy as np
 from mmengine.logging import print_log
 from numpy.typing import NDArray
 
+from mssdf.errors import ConfigError
 from mssdf.rasters.failures import FailureLog
 from mssdf.rasters.windows import WindowOptions
 from mssdf.registry import DATASETS
@@ -127,16 +128,16 @@ class ShardDataset(WindowDataset):
         self.dtypes: dict[str, str] = {}
         for name, settings in self.modalities.items():
             if name not in index.bands:
-                raise ValueError(
-                    f'modalities.{name}: expected one of those in {self._reader.folder}, '
-                    f'{list(index.bands)}'
+                raise ConfigError(
+                    f'modalities.{name}',
+                    f'one of those in {self._reader.folder}, {list(index.bands)}',
+                    name,
                 )
             stored = tuple(range(1, index.bands[name] + 1))
             bands = settings.bands or stored
             if not set(bands) <= set(stored):
-                raise ValueError(
-                    f'modalities.{name}.bands: expected numbers from 1 to {stored[-1]}, found '
-                    f'{list(bands)}'
+                raise ConfigError(
+                    f'modalities.{name}.bands', f'numbers from 1 to {stored[-1]}', list(bands)
                 )
             self._bands[name] = None if bands == stored else np.array(bands) - 1
             self.num_bands[name] = len(bands)
@@ -200,9 +201,10 @@ class ShardDataset(WindowDataset):
 
     def _check_window(self, stored: tuple[int, int]) -> None:
         if self.window_size is not None and stored != (self.window_size, self.window_size):
-            raise ValueError(
-                f'windows.size: expected {stored[0]} × {stored[1]} as in the shards of '
-                f'{self._reader.folder}, found {self.window_size}'
+            raise ConfigError(
+                'windows.size',
+                f'{stored[0]} × {stored[1]} as in the shards of {self._reader.folder}',
+                self.window_size,
             )
 
     def _shard_of(self, chosen: int) -> int:

@@ -11,6 +11,7 @@ import numpy as np
 from mmengine.dataset import Compose
 from torch.utils.data import Dataset, get_worker_info
 
+from mssdf.errors import ConfigError
 from mssdf.rasters.failures import FailureLog
 from mssdf.rasters.scenes import ModalitySettings, resolve_data_root
 
@@ -55,7 +56,7 @@ class WindowDataset(Dataset, ABC):
         lazy_init: bool = False,
     ) -> None:
         if not modalities:
-            raise ValueError('modalities: expected at least one, found none')
+            raise ConfigError('modalities', 'at least one')
         self.modalities = {
             name: ModalitySettings.from_config(name, config) for name, config in modalities.items()
         }

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from mssdf.datasets.annotations import check_annotations
 from mssdf.distributed import unwrap
-from mssdf.errors import UsageError
+from mssdf.errors import UsageError, one_line
 
 IGNORE = 255
 NOTHING_LEFT = 'need at least one array to concatenate'  # error of MMEngine's empty datasets
@@ -324,7 +324,9 @@ def build_loops(runner: Runner, *names: str) -> None:
         try:
             loop = getattr(runner, f'{name}_loop')
         except (OSError, ValueError, KeyError, TypeError, RuntimeError, AssertionError) as error:
-            reason = f'{type(error).__name__}: {" ".join(str(error).split())}'
+            reason = one_line(error)
+            if not isinstance(error, UsageError):  # another's error may not name what it is about
+                reason = f'{type(error).__name__}: {reason}'
             if NOTHING_LEFT in reason:
                 reason = (
                     'expected samples, found none: the annotations name no image, or filter_cfg '
@@ -339,7 +341,7 @@ def _check_annotations(name: str, config: Mapping[str, Any]) -> None:
     try:
         check_annotations((config.get(name) or {}).get('dataset') or {})
     except (OSError, ValueError) as error:
-        raise DataCheckError(f'{name}: {" ".join(str(error).split())}') from error
+        raise DataCheckError(f'{name}: {one_line(error)}') from error
 
 
 def check_length(name: str, loader: Any) -> None:

@@ -8,6 +8,8 @@ from mmengine.device import get_device
 from mmengine.model import BaseDataPreprocessor
 from torch import Tensor, nn
 
+from mssdf.errors import ConfigError
+
 # Slow parts of torch.distributed are imported where they are used.
 
 LAYERS = ('TransformerEncoderLayer',)
@@ -31,10 +33,7 @@ def layers_of(model: nn.Module, names: Iterable[str], key: str) -> list[nn.Modul
         if wanted & {base.__name__ for base in type(module).__mro__}
     ]
     if not found:
-        raise ValueError(
-            f'{key}: expected class names of layers of {type(model).__name__}, found '
-            f'{sorted(wanted)}'
-        )
+        raise ConfigError(key, f'class names of layers of {type(model).__name__}', sorted(wanted))
     return found
 
 
@@ -102,7 +101,7 @@ def _dtype(key: str, name: str | None) -> torch.dtype | None:
     """Return the number type of a name; None for None."""
     dtype = None if name is None else getattr(torch, name, None)
     if name is not None and not isinstance(dtype, torch.dtype):
-        raise ValueError(f'strategy.{key}: expected a number type such as bfloat16, found {name!r}')
+        raise ConfigError(f'strategy.{key}', 'a number type such as bfloat16', name)
     return dtype
 
 

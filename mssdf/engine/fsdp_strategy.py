@@ -12,7 +12,6 @@ from mmengine.dist import barrier, is_distributed, is_main_process
 from torch import Tensor, nn
 
 from mssdf.checkpoints.position_grid import Grid, position_owner, source_grid, stored_grid
-from mssdf.checkpoints.safe_load import CheckpointError
 from mssdf.checkpoints.sharded_checkpoint import (
     REST,
     TENSORS,
@@ -25,7 +24,7 @@ from mssdf.checkpoints.sharded_checkpoint import (
     write_tensors,
 )
 from mssdf.checkpoints.training_state import read_rest
-from mssdf.errors import UsageError
+from mssdf.errors import CheckpointError, ConfigError, UsageError
 from mssdf.registry import STRATEGIES
 from mssdf.utils.atomic_file import partial_file, partial_folder
 
@@ -74,9 +73,7 @@ class FSDPStrategy(DDPStrategy):
         **kwargs: Any,
     ) -> None:
         if checkpoints not in CHECKPOINTS:
-            raise ValueError(
-                f'strategy.checkpoints: expected one of {CHECKPOINTS}, found {checkpoints!r}'
-            )
+            raise ConfigError('strategy.checkpoints', f'one of {CHECKPOINTS}', checkpoints)
         super().__init__(**kwargs)
         self.checkpoints = checkpoints
         self.sharding: dict[str, Any] = dict(

@@ -6,6 +6,7 @@ from typing import Any
 from mmpretrain.engine.optimizers import LearningRateDecayOptimWrapperConstructor
 from torch import nn
 
+from mssdf.errors import ConfigError, Words
 from mssdf.registry import OPTIM_WRAPPER_CONSTRUCTORS
 
 from .parameter_groups import MergedGroups
@@ -36,9 +37,10 @@ class LayerDecayOptimWrapperConstructor(MergedGroups, LearningRateDecayOptimWrap
         if get_layer_depth is None:
             backbone: Any = getattr(module, 'backbone', None)
             if not hasattr(backbone, 'get_layer_depth'):
-                raise ValueError(
-                    f'{type(self).__name__}: expected a backbone with get_layer_depth, found '
-                    f'{type(backbone).__name__} in {type(module).__name__}'
+                raise ConfigError(
+                    f'{type(self).__name__}',
+                    'a backbone with get_layer_depth',
+                    Words(f'{type(backbone).__name__} in {type(module).__name__}'),
                 )
             get_layer_depth = partial(backbone.get_layer_depth, prefix='backbone.')
         super().add_params(params, module, prefix=prefix, get_layer_depth=get_layer_depth, **kwargs)

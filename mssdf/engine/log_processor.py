@@ -4,6 +4,7 @@ from typing import Any
 
 from mmengine.runner import LogProcessor, Runner
 
+from mssdf.errors import ConfigError
 from mssdf.registry import LOG_PROCESSORS
 
 
@@ -40,9 +41,10 @@ class CompactLogProcessor(LogProcessor):
     def __init__(self, history_size: int = 10_000, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         if history_size < self.window_size:
-            raise ValueError(
-                f'log_processor.history_size: expected at least window_size={self.window_size}, '
-                f'found {history_size}'
+            raise ConfigError(
+                'log_processor.history_size',
+                f'at least window_size={self.window_size}',
+                history_size,
             )
         windows = [config.get('window_size', 0) for config in self.custom_cfg]
         self.history_size: int | None = history_size

@@ -10,6 +10,7 @@ from mmengine.runner import EpochBasedTrainLoop, Runner
 from torch import nn
 from torch.utils.data import DataLoader
 
+from mssdf.errors import ConfigError, Words
 from mssdf.models.losses import NonFiniteLossError
 from mssdf.registry import LOOPS
 
@@ -77,12 +78,10 @@ class ResumableEpochTrainLoop(EpochBasedTrainLoop):
         **kwargs: Any,
     ) -> None:
         if max_epochs < 1:
-            raise ValueError(f'train_cfg.max_epochs: expected 1 or more, found {max_epochs}')
+            raise ConfigError('train_cfg.max_epochs', '1 or more', max_epochs)
         super().__init__(runner, dataloader, max_epochs, **kwargs)
         if max_skipped_steps < 0:
-            raise ValueError(
-                f'train_cfg.max_skipped_steps: expected 0 or more, found {max_skipped_steps}'
-            )
+            raise ConfigError('train_cfg.max_skipped_steps', '0 or more', max_skipped_steps)
         self.max_skipped_steps = max_skipped_steps
         self._first = 0
 
@@ -149,8 +148,8 @@ class ResumableEpochTrainLoop(EpochBasedTrainLoop):
         try:
             return next(batches)
         except StopIteration:
-            raise ValueError(
-                f'train_dataloader: expected {len(self.dataloader)} batches, found fewer'
+            raise ConfigError(
+                'train_dataloader', f'{len(self.dataloader)} batches', Words('fewer')
             ) from None
 
     def run_iter(self, idx: int, data_batch: dict) -> None:

@@ -8,7 +8,7 @@ from mmengine.optim import OptimWrapper
 from torch import nn
 from torch.optim import Optimizer
 
-from mssdf.checkpoints.safe_load import CheckpointError
+from mssdf.errors import CheckpointError
 
 # Keys that MMEngine and mmpretrain add to a group and the optimizer does not read.
 NOTES = ('lr_mult', 'decay_mult', 'lr_scale', 'layer_id', 'param_name')

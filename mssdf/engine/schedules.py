@@ -2,8 +2,10 @@
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import MISSING, dataclass, fields
 from typing import Any, Protocol
+
+from mssdf.errors import ConfigError, Words
 
 
 @dataclass(frozen=True)
@@ -42,9 +44,8 @@ class Position:
 
     def _length(self) -> int:
         if self.max_iterations is None:
-            raise ValueError(
-                'max_iterations: expected the length of training for a schedule in shares of it, '
-                'found None'
+            raise ConfigError(
+                'max_iterations', 'the length of training for a schedule in shares of it'
             )
         return self.max_iterations
 
@@ -109,11 +110,14 @@ class Linear:
 
     def __post_init__(self) -> None:
         if not 0 <= self.begin <= self.until:
-            raise ValueError(f'expected 0 <= begin <= until, found {self.begin} and {self.until}')
+            raise ConfigError(
+                'Linear', '0 <= begin <= until', Words(f'{self.begin} and {self.until}')
+            )
         if self.in_shares and self.until > 1:
-            raise ValueError(
-                'expected begin and until in iterations (integers) or as shares of training within '
-                f'0...1, found {self.begin} and {self.until}'
+            raise ConfigError(
+                'Linear',
+                'begin and until in iterations (integers) or as shares of training within 0...1',
+                Words(f'{self.begin} and {self.until}'),
             )
 
     @property
@@ -164,9 +168,10 @@ class Staircase:
 
     def __post_init__(self) -> None:
         if not self.start <= self.maximum or self.every < 1:
-            raise ValueError(
-                'expected start <= maximum and every >= 1, '
-                f'found start={self.start}, maximum={self.maximum}, every={self.every}'
+            raise ConfigError(
+                'Staircase',
+                'start <= maximum and every >= 1',
+                Words(f'start={self.start}, maximum={self.maximum}, every={self.every}'),
             )
 
     def at(self, position: Position, configured: float) -> float:
@@ -220,9 +225,11 @@ def build_schedule(settings: Any, key: str) -> Schedule:
     elif isinstance(settings, list | tuple) and len(settings) == 2:
         settings = dict(type='Linear', begin=settings[0], until=settings[1])
     if not isinstance(settings, Mapping) or settings.get('type') not in KINDS:
-        raise ValueError(
-            f'{key}: expected a number, a pair (begin, until) or a dictionary whose type is one of '
-            f'{", ".join(KINDS)}, found {settings!r}'
+        raise ConfigError(
+            key,
+            'a number, a pair (begin, until) or a dictionary whose type is one of '
+            f'{", ".join(KINDS)}',
+            settings,
         )
 
     arguments = dict(settings)
@@ -230,18 +237,22 @@ def build_schedule(settings: Any, key: str) -> Schedule:
     known = [field.name for field in fields(kind)]
     unknown = sorted(arguments.keys() - set(known))
     if unknown:
-        raise ValueError(
-            f'{key}: expected arguments of {kind.__name__} ({", ".join(known)}), found {unknown}'
-        )
+        raise ConfigError(key, f'arguments of {kind.__name__} ({", ".join(known)})', unknown)
+    missing = [
+        field.name
+        for field in fields(kind)
+        if field.default is MISSING and field.name not in arguments
+    ]
+    if missing:
+        raise ConfigError(key, f'the argument {missing[0]} of {kind.__name__}')
     for name, value in arguments.items():
         if name != 'by_epoch' and value is not None and not _is_number(value):
-            raise ValueError(f'{key}.{name}: expected a finite number, found {value!r}')
+            raise ConfigError(f'{key}.{name}', 'a finite number', value)
 
     try:
         return kind(**arguments)
-    except (TypeError, ValueError) as error:
-        message = str(error).replace(f'{kind.__name__}.__init__() ', '')
-        raise ValueError(f'{key}: {message}') from error
+    except ConfigError as error:  # the schedule does not know its key
+        raise ConfigError(key, error.expected, error.found) from error
 
 
 def _is_number(value: Any) -> bool:

@@ -11,8 +11,8 @@ from mmpretrain.registry import MODELS
 from torch import Tensor, nn
 
 import mssdf.models  # noqa: F401  (a config may name its backbone without the scope)
-from mssdf.checkpoints.safe_load import CheckpointError
 from mssdf.checkpoints.stored_config import stored_config
+from mssdf.errors import CheckpointError, FileError, one_line
 from mssdf.utils.randomness import preserved_rng
 
 from .known_parts import encoder_config
@@ -39,7 +39,7 @@ def config_of(
         return Config.fromfile(config)
     stored = stored_config(checkpoint, path)
     if stored is None:
-        raise ValueError(f'{path}: it keeps no config, give one with --config')
+        raise FileError(path, 'a config', note='give one with --config')
     return Config(encoder_config(stored, path))
 
 
@@ -82,6 +82,6 @@ def build_initialized(
             for module in modules:
                 module.init_weights()
         except Exception as error:  # a class may raise any type for settings from a file
-            reason = f'{type(error).__name__}: {" ".join(str(error).split())}'
-            raise CheckpointError(f'{path}: its config builds no encoder: {reason}') from error
+            reason = f'{type(error).__name__}: {one_line(error)}'
+            raise CheckpointError(path, f'its config builds no encoder: {reason}') from error
     return modules

@@ -9,6 +9,8 @@ import torch
 from mmpretrain.models import VisionTransformer
 from torch import Tensor, nn
 
+from mssdf.errors import ConfigError, Words
+
 POOLS = ('mean', 'cls')
 
 
@@ -32,9 +34,10 @@ def plain_vit(
         RuntimeError: if a key is missing or unexpected.
     """
     if not isinstance(backbone, VisionTransformer):
-        raise TypeError(
-            f"backbone: expected a subclass of mmpretrain's VisionTransformer, "
-            f'found {type(backbone).__name__}'
+        raise ConfigError(
+            'backbone',
+            "a subclass of mmpretrain's VisionTransformer",
+            Words(type(backbone).__name__),
         )
 
     known = inspect.signature(VisionTransformer.__init__).parameters
@@ -82,7 +85,7 @@ def extract_features(
         ValueError: if ``pool`` is another word, or mean and std do not fit the images.
     """
     if pool not in POOLS:
-        raise ValueError(f'pool: expected one of {POOLS}, found {pool!r}')
+        raise ConfigError('pool', f'one of {POOLS}', pool)
     device = next(encoder.parameters()).device
     mean, std = (
         torch.as_tensor(values, dtype=torch.float32, device=device).view(-1, 1, 1)

@@ -8,7 +8,6 @@ from typing import Any
 
 from mmengine.registry import MODELS, Registry
 
-from mssdf.checkpoints.safe_load import CheckpointError
 from mssdf.checkpoints.stored_config import (
     LIBRARIES,
     RANDOM_INITIALIZERS,
@@ -17,6 +16,7 @@ from mssdf.checkpoints.stored_config import (
     seed_of,
     without_files,
 )
+from mssdf.errors import CheckpointError
 
 # Other names are refused, as MMEngine imports whatever they lead to and calls it.
 NAME = re.compile(rf'(?:({"|".join(LIBRARIES)})\.)?([A-Za-z_]\w*)', re.ASCII)
@@ -44,13 +44,13 @@ def encoder_config(config: Mapping[str, Any], path: str | Path) -> dict[str, Any
     """
     model = config.get('model')
     if not isinstance(model, Mapping) or not isinstance(model.get('backbone'), Mapping):
-        raise CheckpointError(f'{path}: meta.cfg: expected a config with a model.backbone')
+        raise CheckpointError(path, 'meta.cfg: expected a config with a model.backbone')
 
     scope = config.get('default_scope') or 'mmpretrain'
     if scope not in LIBRARIES:
         raise CheckpointError(
-            f'{path}: meta.cfg: default_scope: expected one of {", ".join(LIBRARIES)}, '
-            f'found {scope!r}'
+            path,
+            f'meta.cfg: default_scope: expected one of {", ".join(LIBRARIES)}, found {scope!r}',
         )
 
     # Only names of known classes are built: a registry would import and call any other.
@@ -58,14 +58,16 @@ def encoder_config(config: Mapping[str, Any], path: str | Path) -> dict[str, Any
     for key, part in parts.items():
         for name in foreign_scopes(part):
             raise CheckpointError(
-                f'{path}: meta.cfg: model.{key}: expected a _scope_ of {", ".join(LIBRARIES)}, '
-                f'found {name[:80]!r}'
+                path,
+                f'meta.cfg: model.{key}: expected a _scope_ of {", ".join(LIBRARIES)}, found '
+                f'{name[:80]!r}',
             )
         for name, inner in names_of(part, scope):
             if not _is_known(name, inner):
                 raise CheckpointError(
-                    f'{path}: meta.cfg: model.{key}: expected registered parts of encoders, '
-                    f'found {name[:80]!r}; of a config that you trust: --config'
+                    path,
+                    f'meta.cfg: model.{key}: expected registered parts of encoders, found '
+                    f'{name[:80]!r}; of a config that you trust: --config',
                 )
 
     parts |= {key: model[key] for key in READ if key in model}

@@ -15,6 +15,7 @@ from sklearn.model_selection import StratifiedKFold
 from torch import Tensor
 
 from mssdf.datasets.transforms.load_rasters import read_image
+from mssdf.errors import ConfigError, FileError, MissingFileError, Words
 from mssdf.rasters.formats import differing_types
 from mssdf.rasters.raster import open_checked
 from mssdf.rasters.read_errors import READ_ERRORS
@@ -152,7 +153,7 @@ def stratified_split(
         ValueError: if the share is outside 0...1 or a class has a single image.
     """
     if not 0 < query_share < 1:
-        raise ValueError(f'query_share: expected a number within 0...1, found {query_share}')
+        raise ConfigError('query_share', 'a number within 0...1', query_share)
     rng = np.random.default_rng(seed)
     bank, query = [], []
     for label in np.unique(labels):
@@ -181,9 +182,8 @@ def stratified_folds(
     folds = StratifiedKFold(num_folds, shuffle=True, random_state=seed)
     smallest = int(np.unique(labels, return_counts=True)[1].min())
     if smallest < num_folds:
-        raise ValueError(
-            f'num_folds: expected at most {smallest}, the images of the smallest class, found '
-            f'{num_folds}'
+        raise ConfigError(
+            'num_folds', f'at most {smallest}, the images of the smallest class', num_folds
         )
     return list(folds.split(np.zeros(len(labels)), labels))
 
@@ -207,8 +207,10 @@ def read_split(path: str | Path, paths: list[str]) -> tuple[np.ndarray, np.ndarr
     position = {name: index for index, name in enumerate(paths)}
     unknown = [name for side in sides for name in side if name not in position]
     if unknown:
-        raise ValueError(f'{path}: {len(unknown)} images are not there, first {unknown[0]!r}')
+        raise MissingFileError(
+            path, 'images that exist', Words(f'{len(unknown)} that do not, first {unknown[0]!r}')
+        )
     if set(sides[0]) & set(sides[1]) or not all(sides):
-        raise ValueError(f'{path}: expected two lists that are not empty and share no image')
+        raise FileError(path, 'two lists that are not empty and share no image', Words('others'))
     bank, query = (np.array([position[name] for name in side]) for side in sides)
     return bank, query

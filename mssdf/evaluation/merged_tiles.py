@@ -22,8 +22,9 @@ def parse_tile(name: str) -> tuple[str, int, int]:
     found = NAME.fullmatch(name)
     if found is None:
         raise ValueError(
-            f'{name}: expected a tile named IMAGE__SIZE__LEFT___TOP, as the splitter of mmrotate '
-            'does; for images that are not tiles use merge_tiles=False'
+            f'{name}: expected a name IMAGE__SIZE__LEFT___TOP, as the splitter of '
+            'mmrotate gives, found another; for images that are not tiles use '
+            'merge_tiles=False'
         )
     return found['image'], int(found['left']), int(found['top'])
 

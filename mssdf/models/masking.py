@@ -9,6 +9,8 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
+from mssdf.errors import ConfigError
+
 from .utils.draws import Source, exponential, uniform
 from .utils.intensity import as_weight, scale_intensity, to_gray, zero_invalid
 
@@ -51,9 +53,10 @@ def over_pixels(per_patch: Tensor, patch_size: int) -> Tensor:
 
 def _check_patches(height: int, width: int, patch_size: int) -> None:
     if patch_size < 2 or height % patch_size or width % patch_size:
-        raise ValueError(
-            'patch_size: expected at least 2 and a divisor of the window, found '
-            f'patch_size={patch_size} for a window of {height} x {width} pixels'
+        raise ConfigError(
+            'patch_size',
+            f'at least 2 and a divisor of the window of {height} x {width} pixels',
+            patch_size,
         )
 
 
@@ -119,7 +122,7 @@ def information_score(
     _check_patches(image.shape[-2], image.shape[-1], patch_size)
     unknown = set(terms) - {'gradient', 'variance'}
     if unknown or not terms:
-        raise ValueError(f"terms: expected some of 'gradient' and 'variance', found {list(terms)}")
+        raise ConfigError('terms', "some of 'gradient' and 'variance'", list(terms))
 
     gray = to_gray(image)[:, 0]
     share = None
@@ -225,9 +228,7 @@ def sample_masks(
     """
     num_patches = score.shape[1]
     if not 0 <= num_masked <= num_patches:
-        raise ValueError(
-            f'num_masked: expected a number within 0...{num_patches}, found {num_masked}'
-        )
+        raise ConfigError('num_masked', f'a number within 0...{num_patches}', num_masked)
 
     weight = sampling_weights(score, valid, quantiles, weights)
     order = exponential(tuple(weight.shape), weight.device, generator) / weight

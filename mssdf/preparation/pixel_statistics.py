@@ -127,7 +127,9 @@ class PixelStatistics:
             keys = bins
             if self.shift:
                 if fine is None:
-                    raise ValueError('percentiles of floats need the second pass, found none')
+                    raise ValueError(
+                        'percentiles: expected the second pass over floats, found none'
+                    )
                 keys = (bins << self.shift) + fine.locate(band, bins, within)
             low, high = from_keys(keys.astype(np.uint32), self.dtype).astype(np.float64)
             columns.append(low + (high - low) * share)

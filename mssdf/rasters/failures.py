@@ -9,13 +9,15 @@ import torch
 from mmengine.logging import print_log
 from torch.utils.data import get_worker_info
 
+from mssdf.errors import UsageError
+
 MAX_WORKERS = 256
 
 # A share of reads says nothing before there were some.
 MIN_READS = 200
 
 
-class UnreadableDataError(RuntimeError):
+class UnreadableDataError(UsageError, RuntimeError):
     """More files, or reads, failed than the config allows."""
 
 

@@ -8,6 +8,8 @@ from PIL import Image
 from rasterio.enums import ColorInterp
 from rasterio.errors import RasterioError
 
+from mssdf.errors import FileError, MissingFileError, Words, one_line
+
 from .raster import open_raster
 
 PNG, JPEG = b'\x89PNG\r\n\x1a\n', b'\xff\xd8\xff'
@@ -61,7 +63,7 @@ def read_image_header(path: str) -> ImageHeader:
         ValueError: if it is no image.
     """
     if not os.path.isfile(path):
-        raise FileNotFoundError(f'{path}: no such file')
+        raise MissingFileError(path, 'a file')
     try:
         with open(path, 'rb') as file:
             start = file.read(33)
@@ -74,7 +76,7 @@ def read_image_header(path: str) -> ImageHeader:
                     return ImageHeader(height, width, JPEG_BANDS.get(image.mode, 3), 'uint8')
         return _raster_header(path)
     except (OSError, RasterioError, ValueError, KeyError) as error:
-        raise ValueError(f'{path}: cannot be read as an image: {error}') from error
+        raise FileError(path, 'an image', Words(one_line(error))) from error
 
 
 def _png_header(start: bytes) -> ImageHeader:

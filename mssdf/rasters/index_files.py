@@ -10,6 +10,7 @@ from typing import Any
 
 import yaml  # type: ignore[import-untyped]
 
+from mssdf.errors import FileError, Words, one_line
 from mssdf.utils.allowances import ALLOW, allowed, lies_below
 from mssdf.utils.text_files import read_text
 
@@ -33,7 +34,9 @@ def read_index(path: Path, modalities: Collection[str]) -> list[tuple[str, Any]]
     """
     suffix = path.suffix.lower()
     if suffix not in SUFFIXES:
-        raise ValueError(f'{path}: expected a .json, .yaml, .yml or .csv index of scenes')
+        raise FileError(
+            path, 'a .json, .yaml, .yml or .csv index of scenes', Words(suffix or 'no suffix')
+        )
     text = read_text(path)
     if suffix == '.csv':
         return _read_table(path, text, modalities)
@@ -69,7 +72,7 @@ def _read_yaml(path: Path, text: str) -> Any:
         return yaml.safe_load(text)
     except yaml.YAMLError as error:
         mark = getattr(error, 'problem_mark', None)
-        problem = getattr(error, 'problem', None) or ' '.join(str(error).split())
+        problem = getattr(error, 'problem', None) or one_line(error)
         line = mark.line + 1 if mark else 1
         raise ValueError(f'{path}:{line}: expected YAML, found {problem}') from None
 
@@ -87,9 +90,8 @@ def _read_table(path: Path, text: str, modalities: Collection[str]) -> list[tupl
             head = _head(where, cells, known)
             continue
         if any(cells[len(head) :]):
-            raise ValueError(
-                f'{where}: expected at most {len(head)} cells ({separator.join(head)}), found '
-                f'{len(cells)}'
+            raise FileError(
+                where, f'at most {len(head)} cells ({separator.join(head)})', len(cells)
             )
         entries.append((where, dict(zip(head, cells, strict=False))))
     if not entries:
@@ -122,9 +124,7 @@ def _head(where: str, cells: list[str], known: Collection[str]) -> list[str]:
     while cells and not cells[-1]:
         cells.pop()
     if '' in cells or len(set(cells)) < len(cells):
-        raise ValueError(
-            f'{where}: expected the names of columns, some of {sorted(known)}, found {cells}'
-        )
+        raise FileError(where, f'the names of columns, some of {sorted(known)}', cells)
     return cells
 
 
@@ -143,14 +143,11 @@ def path_in_index(where: str, value: str, base: str) -> str:
     """
     value = os.path.expanduser(value.strip())
     if not value.isprintable():
-        raise ValueError(
-            f'{where}: expected a path, found {value!r}; a backslash is written twice in JSON'
-        )
+        raise FileError(where, 'a path', value, note='a backslash is written twice in JSON')
     if is_network(value):
         if not allowed('network'):
-            raise ValueError(
-                f'{where}: expected a file of this machine, found {value!r}; {ALLOW}=network '
-                'reads it'
+            raise FileError(
+                where, 'a file of this machine', value, note=f'{ALLOW}=network reads it'
             )
         return value
 
@@ -161,9 +158,8 @@ def path_in_index(where: str, value: str, base: str) -> str:
     # an index may come from anywhere: what it names must not lead out of its folder
     root = base or os.curdir
     if not allowed('outside') and not lies_below(path, root):
-        raise ValueError(
-            f'{where}: expected a file below {os.path.abspath(root)}, found {value!r}; '
-            f'{ALLOW}=outside reads it'
+        raise FileError(
+            where, f'a file below {os.path.abspath(root)}', value, note=f'{ALLOW}=outside reads it'
         )
     if path.lower().endswith(VIRTUAL) and os.path.isfile(path):
         check_virtual(path, root)

@@ -6,6 +6,8 @@ from typing import Any
 
 from rasterio.io import DatasetReader
 
+from mssdf.errors import ConfigError
+
 from .opening import open_raster
 from .raster import RasterHeader
 from .read_errors import UnreadableFileError
@@ -44,7 +46,7 @@ class RasterPool:
 
     def __init__(self, max_open: int = 64) -> None:
         if max_open < 1:
-            raise ValueError(f'max_open_files: expected at least 1, found {max_open}')
+            raise ConfigError('max_open_files', 'at least 1', max_open)
         set_gdal_options()
         self.max_open = max_open
         self._rasters: OrderedDict[str, DatasetReader] = OrderedDict()

@@ -13,6 +13,7 @@ from rasterio.enums import ColorInterp, MaskFlags
 from rasterio.io import DatasetReader
 from rasterio.windows import Window
 
+from mssdf.errors import FileError, Words
 from mssdf.utils.limits import LARGEST_VALUE
 
 from .identity import bytes_of, raster_facts
@@ -440,9 +441,10 @@ def _choose_bands(header: RasterHeader, bands: Sequence[int] | None) -> tuple[in
 
     outside = [band for band in chosen if not 1 <= band <= header.count]
     if outside or not chosen:
-        raise ValueError(
-            f'{header.path}: bands {list(chosen)} were asked for, found a file of '
-            f'{header.count} band(s), numbered from 1'
+        raise FileError(
+            header.path,
+            f'the bands {list(chosen)}',
+            Words(f'a file of {header.count} band(s), numbered from 1'),
         )
     return chosen
 

@@ -5,6 +5,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import TypeVar
 
+from mssdf.errors import ConfigError
+
 from .read_errors import READ_ERRORS, UnreadableFileError, is_lasting, read_reason
 
 T = TypeVar('T')
@@ -35,9 +37,9 @@ class RetryPolicy:
 
     def __post_init__(self) -> None:
         if isinstance(self.attempts, bool) or not 1 <= self.attempts <= 10:
-            raise ValueError(f'reading.attempts: expected 1 to 10, found {self.attempts!r}')
+            raise ConfigError('reading.attempts', '1 to 10', self.attempts)
         if not 0 <= self.seconds <= 60:
-            raise ValueError(f'reading.retry_seconds: expected 0 to 60, found {self.seconds!r}')
+            raise ConfigError('reading.retry_seconds', '0 to 60', self.seconds)
 
     def once(self) -> 'RetryPolicy':
         """Return the policy that tries a single time."""

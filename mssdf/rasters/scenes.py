@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from mssdf.errors import ConfigError, MissingFileError, UnknownKeyError
 from mssdf.utils.folders import has_suffix, is_hidden
 from mssdf.utils.options import check_keys
 
@@ -62,15 +63,13 @@ class ModalitySettings:
             ('dtype', (None, 'float32')),
         ):
             if getattr(settings, key) not in allowed:
-                raise ValueError(
-                    f'{where}.{key}: expected one of {allowed}, found {getattr(settings, key)!r}'
-                )
+                raise ConfigError(f'{where}.{key}', f'one of {allowed}', getattr(settings, key))
 
         nodata = settings.nodata
         if isinstance(nodata, bool) or not (
             nodata is None or nodata == 'ignore' or isinstance(nodata, int | float)
         ):
-            raise ValueError(f"{where}.nodata: expected a number or 'ignore', found {nodata!r}")
+            raise ConfigError(f'{where}.nodata', "a number or 'ignore'", nodata)
         check_unit(f'{where}.unit', settings.unit)
         return settings
 
@@ -109,9 +108,11 @@ def require_folder(folder: str | os.PathLike, expected: str) -> Path:
     path = Path(folder)
     if str(folder) and path.is_dir():
         return path
-    raise FileNotFoundError(
-        f'expected {expected} in the folder {str(folder) or "(none given)"!r}, which is '
-        f'not there. Set data_root in the config or on the command line, or the variable MSSDF_DATA'
+    raise MissingFileError(
+        'data_root',
+        f'{expected} in a folder',
+        str(folder) or None,
+        note='set data_root in the config or on the command line, or the variable MSSDF_DATA',
     )
 
 
@@ -131,9 +132,8 @@ def scan_folder(
     suffixes = {name: settings.suffix for name, settings in modalities.items()}
     lacking = [name for name, suffix in suffixes.items() if not suffix]
     if lacking or len(set(suffixes.values())) < len(suffixes):
-        raise ValueError(
-            f'modalities: expected a suffix of its own for each, as scenes are not listed; '
-            f'found {suffixes}'
+        raise ConfigError(
+            'modalities', 'a suffix of its own for each, as scenes are not listed', suffixes
         )
 
     layout = ', '.join(f'NAME{suffix}' for suffix in suffixes.values())
@@ -189,7 +189,7 @@ def list_scenes(
             for where, entry in read_index(path, modalities)
         ]
     if not isinstance(scenes, Sequence) or not scenes:
-        raise ValueError(f'scenes: expected a list of scenes, found {scenes!r}')
+        raise ConfigError('scenes', 'a list of scenes', scenes)
     return [
         _parse_scene(f'scenes[{i}]', entry, data_root, modalities, _path_in_config)
         for i, entry in enumerate(scenes)
@@ -201,9 +201,7 @@ def _find_index(scenes: str | os.PathLike, data_root: str) -> Path:
     for path in candidates:
         if path.is_file():
             return path
-    raise FileNotFoundError(
-        f'scenes: expected an index file at {" or ".join(map(str, candidates))}, found none'
-    )
+    raise MissingFileError('scenes', f'an index file at {" or ".join(map(str, candidates))}')
 
 
 def _path_in_config(where: str, value: str, base: str) -> str:
@@ -218,10 +216,10 @@ def _parse_scene(
     locate: Callable[[str, str, str], str],
 ) -> SceneFiles:
     if not isinstance(entry, Mapping):
-        raise ValueError(f'{where}: expected a mapping of modality to file, found {entry!r}')
+        raise ConfigError(where, 'a mapping of modality to file', entry)
     unknown = sorted(str(key) for key in entry if key not in modalities and key != 'name')
     if unknown:
-        raise KeyError(f'{where}: {unknown} are no modalities, expected {list(modalities)}')
+        raise UnknownKeyError(where, f'some of {list(modalities)}', unknown)
 
     files = {}
     for modality in modalities:
@@ -230,9 +228,7 @@ def _parse_scene(
             continue
         value = dict(value) if isinstance(value, Mapping) else dict(path=str(value))
         if not value.get('path') or set(value) - {'path', 'bands'}:
-            raise ValueError(
-                f'{where}.{modality}: expected a path or dict(path=..., bands=...), found {value!r}'
-            )
+            raise ConfigError(f'{where}.{modality}', 'a path or dict(path=..., bands=...)', value)
         bands = value.get('bands')
         files[modality] = ModalityFile(
             path=locate(f'{where}.{modality}', str(value['path']), base),
@@ -240,7 +236,7 @@ def _parse_scene(
         )
 
     if not files:
-        raise ValueError(f'{where}: expected a file for one of {list(modalities)}, found none')
+        raise ConfigError(where, f'a file for one of {list(modalities)}')
     first = next(iter(files.values())).path
     return SceneFiles(str(entry.get('name') or Path(first).stem), files)
 
@@ -254,5 +250,5 @@ def _check_bands(where: str, bands: Any) -> tuple[int, ...]:
             isinstance(band, int) and not isinstance(band, bool) and band >= 1 for band in bands
         )
     ):
-        raise ValueError(f'{where}.bands: expected a list of band numbers from 1, found {bands!r}')
+        raise ConfigError(f'{where}.bands', 'a list of band numbers from 1', bands)
     return tuple(bands)

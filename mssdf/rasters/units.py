@@ -10,6 +10,8 @@ from typing import Any
 from rasterio.crs import CRS
 from rasterio.errors import CRSError
 
+from mssdf.errors import ConfigError
+
 METER = 'metre'
 
 # Names that GDAL, PROJ, EPSG and writers of files use, in lower case, without hyphens and the like.
@@ -180,9 +182,8 @@ def check_unit(where: str, unit: Any) -> None:
     if unit is None or unit == 'ignore':
         return
     if not isinstance(unit, str) or meters_per_unit(unit) is None:
-        raise ValueError(
-            f"{where}: expected 'ignore' or a unit of length such as 'm', 'ft' or "
-            f"'US survey foot', found {unit!r}"
+        raise ConfigError(
+            where, "'ignore' or a unit of length such as 'm', 'ft' or 'US survey foot'", unit
         )
 
 

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from xml.etree import ElementTree
 
+from mssdf.errors import FileError
 from mssdf.utils.safe_xml import read_xml
 
 from .access import is_network, local_part
@@ -50,8 +51,8 @@ def references_of(path: str) -> list[str]:
     """
     try:
         root = read_xml(Path(path))
-    except ValueError as error:
-        raise UnreadableFileError(path, str(error).removeprefix(f'{path}: ')) from None
+    except FileError as error:
+        raise UnreadableFileError(path, error.problem) from None
     if root.tag.lower() != 'vrtdataset':
         raise UnreadableFileError(path, f'expected a VRT, found XML of {root.tag!r}')
     # GDAL counts from where a link leads

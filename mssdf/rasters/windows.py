@@ -5,6 +5,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from mssdf.errors import ConfigError
+
 from .grids import GridMap
 
 MODES = ('grid', 'random')
@@ -50,15 +52,14 @@ class WindowOptions:
 
     def __post_init__(self) -> None:
         if self.size < 1:
-            raise ValueError(f'windows.size: expected at least 1, found {self.size}')
+            raise ConfigError('windows.size', 'at least 1', self.size)
         if self.mode not in MODES:
-            raise ValueError(f'windows.mode: expected one of {MODES}, found {self.mode!r}')
+            raise ConfigError('windows.mode', f'one of {MODES}', self.mode)
         if self.judge_by not in JUDGES:
-            raise ValueError(f'windows.judge_by: expected one of {JUDGES}, found {self.judge_by!r}')
+            raise ConfigError('windows.judge_by', f'one of {JUDGES}', self.judge_by)
         if not 0 <= self.max_invalid_per_window <= 1:
-            raise ValueError(
-                'windows.max_invalid_per_window: expected a share from 0 to 1, found '
-                f'{self.max_invalid_per_window}'
+            raise ConfigError(
+                'windows.max_invalid_per_window', 'a share from 0 to 1', self.max_invalid_per_window
             )
         if self.mode == 'grid':
             self._check_grid()
@@ -67,20 +68,20 @@ class WindowOptions:
 
     def _check_grid(self) -> None:
         if not 1 <= self.step <= self.size:
-            raise ValueError(
-                f'windows.stride: expected 1 … windows.size ({self.size}), so that windows cover '
-                f'the raster, found {self.stride}'
+            raise ConfigError(
+                'windows.stride',
+                f'1 … windows.size ({self.size}), so that windows cover the raster',
+                self.stride,
             )
         if self.per_epoch is not None:
-            raise ValueError("windows.per_epoch: only for mode='random', found mode='grid'")
+            raise ConfigError('windows.per_epoch', "none with mode='grid'", self.per_epoch)
 
     def _check_random(self) -> None:
         if self.stride is not None:
-            raise ValueError("windows.stride: only for mode='grid', found mode='random'")
+            raise ConfigError('windows.stride', "none with mode='random'", self.stride)
         if not self.per_epoch or self.per_epoch < 1:
-            raise ValueError(
-                f'windows.per_epoch: expected the number of windows of an epoch, '
-                f'found {self.per_epoch!r}'
+            raise ConfigError(
+                'windows.per_epoch', 'the number of windows of an epoch', self.per_epoch
             )
 
     @property

@@ -19,4 +19,4 @@ def require_compiled_ops() -> None:
         MissingOpsError: if it was not; the error has the command that installs them.
     """
     if find_spec('mmcv._ext') is None:
-        raise MissingOpsError(f'detection needs the compiled ops of mmcv, found none: {INSTALL}')
+        raise MissingOpsError(f'detection: expected compiled ops of mmcv, found none: {INSTALL}')

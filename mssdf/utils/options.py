@@ -7,6 +7,8 @@ from typing import Any, TypeVar
 
 from mmengine.logging import print_log
 
+from mssdf.errors import ConfigError, UnknownKeyError
+
 T = TypeVar('T')
 
 
@@ -42,11 +44,11 @@ def check_keys(kind: type, key: str, config: Mapping[str, Any] | None) -> dict[s
         ValueError: if there is no such option, or the group is no mapping.
     """
     if config is not None and not isinstance(config, Mapping):
-        raise ValueError(f'{key}: expected a dictionary, found {config!r}')
+        raise ConfigError(key, 'a dictionary', config)
     known = [field.name for field in fields(kind)]
     unknown = sorted(set(config or ()) - set(known))
     if unknown:
-        raise ValueError(f'{key}: expected keys among {known}, found {unknown}')
+        raise UnknownKeyError(key, f'some of {known}', unknown)
     return dict(config or {})
 
 
@@ -61,7 +63,7 @@ def check_positive(key: str, value: float) -> None:
         ValueError: if the value is 0, negative or NaN.
     """
     if not value > 0:
-        raise ValueError(f'{key}: expected a positive number, found {value!r}')
+        raise ConfigError(key, 'a positive number', value)
 
 
 def check_choice(key: str, value: Any, choices: tuple) -> None:
@@ -76,7 +78,7 @@ def check_choice(key: str, value: Any, choices: tuple) -> None:
         ValueError: for any other value.
     """
     if value not in choices:
-        raise ValueError(f'{key}: expected one of {choices}, found {value!r}')
+        raise ConfigError(key, f'one of {choices}', value)
 
 
 def move_old_keys(given: Mapping[str, Any], moved: Mapping[str, str]) -> dict[str, Any]:
@@ -104,7 +106,7 @@ def move_old_keys(given: Mapping[str, Any], moved: Mapping[str, str]) -> dict[st
         if name:
             rest = arguments.get(group) or {}
             if not isinstance(rest, Mapping):
-                raise ValueError(f'{group}: expected a dictionary, found {rest!r}')
+                raise ConfigError(group, 'a dictionary', rest)
             value = {**rest, name: value}
         arguments[group] = value
         print_log(f'{old}: this key is {new} now', logger='current', level=logging.WARNING)

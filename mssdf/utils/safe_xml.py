@@ -5,6 +5,8 @@ from typing import NoReturn
 from xml.etree import ElementTree
 from xml.parsers import expat
 
+from mssdf.errors import FileError, Words
+
 LARGEST = 2**26  # bytes, as expat keeps the whole tree in memory
 
 
@@ -16,18 +18,19 @@ def read_xml(path: Path) -> ElementTree.Element:
 
     Raises:
         OSError: if the file cannot be read.
-        ValueError: if the file is not XML, is larger than 64 MiB, or has a document type
+        FileError: if the file is not XML, is larger than 64 MiB, or has a document type
             declaration, whose entities could grow without bound or name other files.
     """
     if path.stat().st_size > LARGEST:
-        raise ValueError(f'{path}: expected XML of at most {LARGEST} bytes, found more')
+        raise FileError(path, f'XML of at most {LARGEST} bytes', Words('more'))
     content = path.read_bytes()
     scout = expat.ParserCreate()
 
     def refuse(*_: object) -> NoReturn:
-        raise ValueError(
-            f'{path}:{scout.CurrentLineNumber}: expected XML without a document type, found one, '
-            'which may define entities'
+        raise FileError(
+            f'{path}:{scout.CurrentLineNumber}',
+            'XML without a document type',
+            Words('one, which may define entities'),
         )
 
     scout.StartDoctypeDeclHandler = refuse
@@ -36,4 +39,4 @@ def read_xml(path: Path) -> ElementTree.Element:
         scout.Parse(content, True)
         return ElementTree.fromstring(content)
     except (expat.ExpatError, ElementTree.ParseError) as error:
-        raise ValueError(f'{path}: expected XML, found {error}') from None
+        raise FileError(path, 'XML', Words(error)) from None

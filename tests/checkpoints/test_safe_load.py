@@ -146,9 +146,9 @@ def test_wrong_content_is_told(tmp_path, content, message):
 
 
 def test_missing_and_foreign_files_name_themselves(tmp_path):
-    with pytest.raises(CheckpointError, match=r'nowhere\.pth: no such'):
+    with pytest.raises(CheckpointError, match=r'nowhere\.pth: expected a checkpoint file'):
         read_state_dict(tmp_path / 'nowhere.pth')
-    with pytest.raises(CheckpointError, match='no such'):
+    with pytest.raises(CheckpointError, match='expected a checkpoint file, found none'):
         read_state_dict(tmp_path)
     (tmp_path / 'notes.txt').write_text('no checkpoint')
     with pytest.raises(CheckpointError, match=r'notes\.txt: torn, or no checkpoint'):

@@ -222,7 +222,7 @@ def test_tiles_follow_the_files_of_the_data(tmp_path):
     with rasterio.open(root / 'patch/a_rgb.tif.msk', 'w', **profile) as file:
         file.update_tags(INTERNAL_MASK_FLAGS_1='2')
         file.write(mask, 1)
-    with pytest.raises(ValueError, match='none of the 1 scene'):
+    with pytest.raises(ValueError, match='found none in 1 scene'):
         values()
     with pytest.raises(FileNotFoundError, match='--data .* found none'):
         prepare_tiles(tmp_path / 'out', [str(tmp_path / 'none')], {}, modalities, [], 16)

@@ -198,7 +198,7 @@ def test_xml_of_dior(tmp_path, data_root):
         with pytest.raises(ValueError, match=f"{name}.xml: expected one of .*, found 'tree'"):
             check_annotations(config)
         xml.unlink()
-        with pytest.raises(FileNotFoundError, match=f'{name}.xml: no such file'):
+        with pytest.raises(FileNotFoundError, match=f'{name}.xml: expected a file, found none'):
             check_annotations(config)
 
 

@@ -387,7 +387,7 @@ def test_raster_smaller_than_the_window_is_padded(write_raster, rng):
     sample = dataset[SampleIndex(0, 0)]
     np.testing.assert_array_equal(sample['inputs']['x'][:, :30, :40].numpy(), array)
     assert sample['valid']['x'].sum() == 30 * 40
-    with pytest.raises(ValueError, match=r'none of the 1 scene.*a\.tif'):
+    with pytest.raises(ValueError, match=r'found none in 1 scene.*a\.tif'):
         make(scenes=[dict(x=path)], modalities=dict(x=None), windows=dict(size=60))
 
 

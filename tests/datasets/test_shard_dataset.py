@@ -229,7 +229,11 @@ def test_what_was_decided_is_accepted_and_the_rest_refused(root, caplog):
         ),
         (dict(modalities=dict(ms={})), ValueError, r"modalities\.ms: .*\['rgb', 'dsm'\]"),
         (dict(modalities=dict(rgb=dict(bands=[4]))), ValueError, r'rgb\.bands: .*1 to 3'),
-        (dict(modalities=dict(rgb=dict(band=[1]))), KeyError, 'unknown key'),
+        (
+            dict(modalities=dict(rgb=dict(band=[1]))),
+            KeyError,
+            r'modalities\.rgb: expected some.*found \[.band.\]',
+        ),
         (dict(modalities={}), ValueError, 'at least one'),
         (dict(widnow=3), TypeError, 'widnow'),
         (dict(reading=dict(max_failed_share=2)), ValueError, 'max_failed_share'),

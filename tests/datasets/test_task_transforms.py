@@ -58,7 +58,7 @@ def test_files_beside_each_other(data_root):
 
 def test_missing_modality_may_be_nodata(rgbn):
     beside = dict(suffix=('.tif', '_dsm.tif'), bands=[1])
-    with pytest.raises(FileNotFoundError, match='_dsm.tif: no such file'):
+    with pytest.raises(FileNotFoundError, match='_dsm.tif: expected a file, found none'):
         LoadRasters([{}, beside])(dict(img_path=rgbn))
     image = LoadRasters([{}, dict(beside, missing='nodata')])(dict(img_path=rgbn))['img']
     assert image.shape[2] == 5 and np.isnan(image[..., 4]).all()
@@ -74,14 +74,14 @@ def test_sizes_must_agree(rgbn, tmp_path):
 
 
 def test_lacking_band(rgbn):
-    with pytest.raises(ValueError, match=r'bands \[5\] were asked for, found a file of 4'):
+    with pytest.raises(ValueError, match=r'expected the bands \[5\], found a file of 4'):
         LoadRasters([dict(bands=[5])])(dict(img_path=rgbn))
 
 
 def test_not_an_image(tmp_path):
     path = tmp_path / 'broken.tif'
     path.write_bytes(b'no raster')
-    with pytest.raises(OSError, match='broken.tif: cannot be read as an image'):
+    with pytest.raises(OSError, match='broken.tif: expected an image, found'):
         LoadRasters()(dict(img_path=str(path)))
 
 

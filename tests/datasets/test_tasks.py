@@ -77,7 +77,7 @@ def test_missing_height_map_is_named(heights, tmp_path):
     (root / 'images').mkdir(parents=True)
     (root / 'heights').mkdir()
     (root / 'images/0.tif').write_bytes((heights / 'images/0.tif').read_bytes())
-    with pytest.raises(FileNotFoundError, match=r'heights/0.tif: no such file, to go with'):
+    with pytest.raises(FileNotFoundError, match=r'heights/0.tif: expected a file to go with'):
         height_dataset(root)
 
 

@@ -23,7 +23,7 @@ def many(own):
 def test_a_missing_label_map(many, capsys):
     (many / f'ann/0{ODD}.png').unlink()
     line = stopped(capsys)
-    assert f'own/ann/0{ODD}.png: no such file, to go with own/img/0{ODD}.png' in line
+    assert f'own/ann/0{ODD}.png: expected a file to go with own/img/0{ODD}.png, found none' in line
 
 
 def test_a_label_map_of_another_size(many, capsys):
@@ -79,7 +79,7 @@ def test_a_label_that_no_sample_had_stops_in_the_first_epoch(many, capsys):
 def test_a_truncated_header(many, capsys):
     path = many / f'img/0{ODD}.png'
     path.write_bytes(path.read_bytes()[:20])
-    assert f'own/img/0{ODD}.png: cannot be read as an image' in stopped(capsys)
+    assert f'own/img/0{ODD}.png: expected an image, found' in stopped(capsys)
 
 
 def dates(root, first: int, second: int):
@@ -105,10 +105,12 @@ def dates(root, first: int, second: int):
 
 def test_two_dates_of_which_some_are_missing(tmp_path):
     check_files(dates(tmp_path / 'whole', 12, 12), 4)
-    with pytest.raises(FileNotFoundError, match=r'B/11.png: no such file, to go with .*A/11.png$'):
+    with pytest.raises(
+        FileNotFoundError, match=r'B/11.png: expected a file to go with .*A/11.png, found none$'
+    ):
         check_files(dates(tmp_path / 'second', 12, 11), 4)
     # mmseg lists the first date: what it lacks was left out without a word
-    lacking = r'A/10.png: no such file, to go with .*B/10.png \(2 such\)'
+    lacking = r'A/10.png: expected a file to go with .*B/10.png \(2 such\), found none'
     with pytest.raises(FileNotFoundError, match=lacking):
         check_files(dates(tmp_path / 'first', 10, 12), 4)
 

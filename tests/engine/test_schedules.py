@@ -75,7 +75,7 @@ def test_short_forms_of_a_config():
         ((30, 10), 'a.b: expected 0 <= begin <= until, found 30 and 10'),
         ((0.5, 2000), 'a.b: expected begin and until in iterations'),
         (dict(type='Cosine', begin=0.9), r'a.b: expected arguments of Cosine \(start, end\)'),
-        (dict(type='Cosine'), 'a.b: missing 1 required positional argument'),
+        (dict(type='Cosine'), 'a.b: expected the argument start of Cosine, found none'),
         (dict(type='Cosine', start='x'), "a.b.start: expected a finite number, found 'x'"),
         (dict(type='Poly'), 'a.b: expected a number, a pair .* one of Constant, Linear'),
         ('half', "a.b: expected a number, a pair .* found 'half'"),

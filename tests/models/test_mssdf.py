@@ -231,7 +231,7 @@ def test_wrong_settings_name_the_key():
     for settings, error, message in (
         (dict(losses=dict(recon=1.0)), KeyError, 'recon'),
         (dict(losses=dict.fromkeys(ALL_LOSSES, 0.0)), ValueError, 'at least one weight'),
-        (dict(losses=dict(rec=-1.0)), ValueError, 'must not be negative'),
+        (dict(losses=dict(rec=-1.0)), ValueError, 'expected finite weights of at least 0'),
         (dict(ramps=dict(rec=(10, 30))), ValueError, 'schedules.losses.rec=(10, 30)'),
         (dict(losses=dict(align=float('nan'))), ValueError, 'infinite or NaN'),
         (dict(teacher=dict(target_nrom='batch')), ValueError, "found ['target_nrom']"),
@@ -333,7 +333,7 @@ def test_shared_embedding_renders_to_three_channels():
     assert torch.equal(model.embedding.render('dsm', dsm), dsm.repeat(1, 3, 1, 1))
     learned = tiny_model(names, **{'embedding.type': 'mssdf.SharedPatchEmbedding'})
     assert set(learned.embedding.projections) == {'ms'}
-    with pytest.raises(ValueError, match=r'composites\[.ms.\] must name 3 bands within 0...4'):
+    with pytest.raises(ValueError, match=r'composites\[.ms.\]: expected 3 bands within 0...4'):
         tiny_model(
             names,
             embedding=dict(type='mssdf.SharedPatchEmbedding', composites=dict(ms=[4, 5, 0])),

@@ -468,7 +468,7 @@ def test_checkpoints_go_with_the_seeds(tmp_path):
 @pytest.mark.parametrize(
     'arguments, message',
     [
-        (['ours=nothing.pth'], 'no such checkpoint'),
+        (['ours=nothing.pth'], 'nothing.pth: expected a checkpoint (ours), found none'),
         (['nothing.pth'], 'expected NAME=CHECKPOINT'),
         (['--against', 'mae'], '--against: expected one of'),
         (['--tasks', 'roads'], "task 'roads'"),

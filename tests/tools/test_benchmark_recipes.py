@@ -192,8 +192,8 @@ def test_a_budget_of_seconds_is_kept(tmp_path):
     ('entry', 'message'),
     [
         (f'a={MAE}:batchsize=3', "expected keys of the config .* found \\['batchsize'\\]"),
-        ('nowhere.py', 'nowhere.py: no such config'),
-        (f'a={OURS}:model.losses.align=-1', 'losses: weights must not be negative'),
+        ('nowhere.py', 'nowhere.py: expected a config, found none'),
+        (f'a={OURS}:model.losses.align=-1', 'losses: expected finite weights of at least 0'),
         (f'a={MAE}:arch=vit-9', "arch: expected one of .* found 'vit-9'"),
         (f'a={MAE}:batch_size=0', 'a: batch_size: expected an integer of at least 1, found 0'),
         (f'a={MAE}:lr=fast', "a: lr: expected a number above 0, found 'fast'"),

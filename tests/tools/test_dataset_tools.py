@@ -91,7 +91,7 @@ def test_isprs_says_what_does_not_fit(potsdam, tmp_path, capsys):
     assert 'expected 300 x 280 pixels' in capsys.readouterr().out
     path.unlink()
     assert tool('prepare_isprs')(options) == 2
-    assert 'found no labels of tile 2_10' in capsys.readouterr().out
+    assert 'expected labels of tile 2_10, found none' in capsys.readouterr().out
     write(raw / 'rgb/top_potsdam_9_99_RGB.tif', colors)
     assert tool('prepare_isprs')(options) == 2
     assert 'no labels of tile' in capsys.readouterr().out
@@ -117,7 +117,7 @@ def test_second_colors(tmp_path, capsys):
     assert '4 label maps there' in capsys.readouterr().out
     (tmp_path / 'train/label2/a.png').unlink()
     assert tool('convert_second')([str(tmp_path)]) == 2
-    assert 'label2/a.png: no such file' in capsys.readouterr().out
+    assert 'label2/a.png: expected a file to go with' in capsys.readouterr().out
 
 
 def test_dior_and_vhr10_to_coco(tmp_path, data_root, capsys):

@@ -197,7 +197,10 @@ def test_dota_an_interrupted_part_is_done_anew(dota, capsys):
     assert 'train: done before: 2 images, 12 tiles' in capsys.readouterr().out
     assert before == {path: path.stat().st_mtime_ns for path in out.rglob('*')}
     assert tool('split_dota')([*options, '--overlap', '100']) == 2
-    assert 'was cut with size 256 and overlap 56, found 256 and 100' in capsys.readouterr().out
+    assert (
+        'expected the size 256 and the overlap 56 that it was cut with, found 256 and 100'
+        in capsys.readouterr().out
+    )
     (out / 'train/images/P0001__256__0___0.png').unlink()
     assert tool('split_dota')(options) == 2
     assert 'expected 12 tiles, found 11' in capsys.readouterr().out
@@ -207,7 +210,10 @@ def test_dota_an_image_without_its_boxes_is_an_error(dota, capsys):
     raw, out, options = dota
     (raw / 'train/labelTxt/P0002.txt').unlink()
     assert tool('split_dota')(options) == 2
-    assert 'labelTxt/P0002.txt: no such file, to go with P0002' in capsys.readouterr().out
+    assert (
+        'labelTxt/P0002.txt: expected a file to go with P0002, found none'
+        in capsys.readouterr().out
+    )
     assert not out.exists()
 
 

@@ -177,7 +177,7 @@ def test_us3d_keeps_its_size_and_names_what_lacks(tmp_path, data_root, capsys):
     assert files(out) == before
     (raw / 'JAX_002_001_AGL.tif').unlink()
     assert tool('prepare_us3d')(first) == 2
-    assert 'JAX_002_001_RGB.tif: found no JAX_002_001_AGL.tif' in capsys.readouterr().out
+    assert 'JAX_002_001_RGB.tif: expected JAX_002_001_AGL.tif' in capsys.readouterr().out
 
 
 def test_the_seed_draws_the_fraction(tmp_path):

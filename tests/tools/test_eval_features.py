@@ -48,7 +48,7 @@ def test_a_table_pictures_and_a_second_call(tmp_path, data_root, capsys):
     [
         (['ours', '--suite', 'small'], 'expected NAME=CKPT'),
         (['a=x.pth'], 'give --suite or --sets'),
-        (['a=gone.pth', '--sets', 'kampala'], 'gone.pth: no such checkpoint'),
+        (['a=gone.pth', '--sets', 'kampala'], 'gone.pth: expected a checkpoint file, found none'),
         (['a=x.pth', '--sets', 'b=scenes:gone'], 'expected a folder'),
         (['a=x.pth', '--sets', 'kampala', '--folds', '1'], 'scene_folds'),
         (['a=x.pth', '--sets', 'kampala', '--mean', '1', '1', '1'], '--mean and --std together'),

@@ -165,7 +165,9 @@ def test_weights_that_do_not_fit(scenes, capsys):
     assert 'head.fc.bias (expected (3,))' in said
     assert 'head.fc.weight (expected (3, 24), found (5, 24))' in said
     assert 'neck.weight (found (2,))' in said
-    assert said_by(capsys, 'gone.pth').startswith('gone.pth: no such checkpoint file')
+    assert said_by(capsys, 'gone.pth').startswith(
+        'gone.pth: expected a checkpoint file, found none'
+    )
     Path('torn.pth').write_bytes(b'PK')
     assert 'torn.pth' in said_by(capsys, 'torn.pth')
 

@@ -96,7 +96,7 @@ def test_data_root_of_every_dataset_and_nothing_else(config_file, monkeypatch):
 
 def test_data_root_without_a_place_for_it(config_file):
     config_file.write_text("train_dataloader = dict(dataset=dict(type='X'))")
-    with pytest.raises(train.UsageError, match='no dataset of the config has the key data_root'):
+    with pytest.raises(train.UsageError, match='expected a dataset with the key data_root'):
         loaded(config_file, '--data-root', '/d')
 
 
@@ -115,7 +115,7 @@ def test_shipped_data_from_any_folder(config_file, tmp_path, monkeypatch):
 
 def test_amp(config_file, monkeypatch):
     monkeypatch.setattr(torch.cuda, 'is_available', lambda: False)
-    with pytest.raises(train.UsageError, match='needs a GPU'):
+    with pytest.raises(train.UsageError, match='expected a GPU'):
         loaded(config_file, '--amp')
     monkeypatch.setattr(torch.cuda, 'is_available', lambda: True)
     wrapper = loaded(config_file, '--amp').optim_wrapper
@@ -153,8 +153,8 @@ def test_wrong_configs_are_one_line(config_file, capsys):
     assert train.main([str(config_file), '--auto-scale-lr']) == 2
     lines = capsys.readouterr().out.splitlines()
     assert len(lines) == 5 and all(line.startswith('train.py: ') for line in lines)
-    assert 'gone.py: no such config' in lines[0]
-    assert 'settings.py: cannot be read' in lines[1]
+    assert 'gone.py: expected a config, found none' in lines[0]
+    assert 'settings.py: expected a config, found' in lines[1]
     assert 'missing.py' in lines[2]
     assert '--cfg-options' in lines[3]
     assert 'base_batch_size' in lines[4]
@@ -188,7 +188,7 @@ def test_resume_takes_checkpoint_and_seed(config_file, tmp_path, capsys):
 
 def test_resume_from_a_wrong_path(config_file, tmp_path):
     config = loaded(config_file)
-    with pytest.raises(train.UsageError, match='no such file'):
+    with pytest.raises(train.UsageError, match='expected a checkpoint, found none'):
         train.set_up_resume(config, 'gone.pth')
     (tmp_path / 'torn.pth').write_bytes(b'PK')
     with pytest.raises(train.UsageError, match='cut off or damaged'):
@@ -209,7 +209,7 @@ def test_processes_without_a_gpu(monkeypatch):
     assert begun == [('gloo', timedelta(seconds=90))]
     assert config.env_cfg == dict(dist_cfg=dict(backend='gloo'), a=1)
     assert config.model_wrapper_cfg.device_ids is None
-    with pytest.raises(train.UsageError, match='needs GPUs'):
+    with pytest.raises(train.UsageError, match='expected GPUs'):
         train.set_up_cpu_processes(Config(dict(launcher='mpi')))
     train.set_up_cpu_processes(Config(dict(launcher='none')))
     assert len(begun) == 1
@@ -280,7 +280,7 @@ def test_runs_from_the_command_line_alone(tmp_path):
         check=False,
     )
     assert run.returncode == 2
-    assert run.stdout.startswith('train.py: gone.py: no such config')
+    assert run.stdout.startswith('train.py: gone.py: expected a config, found none')
 
 
 def test_checkpoint_reaches_the_model(config_file, tmp_path, monkeypatch, capsys):
@@ -290,7 +290,7 @@ def test_checkpoint_reaches_the_model(config_file, tmp_path, monkeypatch, capsys
     weights = tmp_path / 'weights.pth'
     weights.touch()
     assert train.main([str(config_file), '--checkpoint', str(weights)]) == 2
-    assert 'nothing in settings.py starts from one' in capsys.readouterr().out
+    assert 'expected a config that starts from one, found settings.py' in capsys.readouterr().out
     monkeypatch.delenv('MSSDF_CHECKPOINT')
     config_file.write_text(
         plain
@@ -298,9 +298,9 @@ def test_checkpoint_reaches_the_model(config_file, tmp_path, monkeypatch, capsys
         + " checkpoint='{{$MSSDF_CHECKPOINT:not-given}}')))"
     )
     assert train.main([str(config_file)]) == 2
-    assert 'none was given: --checkpoint FILE' in capsys.readouterr().out
+    assert 'found none (--checkpoint FILE' in capsys.readouterr().out
     assert train.main([str(config_file), '--checkpoint', 'gone.pth']) == 2
-    assert '--checkpoint gone.pth: no such file' in capsys.readouterr().out
+    assert '--checkpoint: expected a file, found none at gone.pth' in capsys.readouterr().out
     config = loaded(config_file, '--checkpoint', 'weights.pth')
     assert config.model.backbone.init_cfg.checkpoint == str(weights)
     configs.require_checkpoint(config)
@@ -335,7 +335,7 @@ def test_a_library_that_is_not_installed_is_told_by_its_extra(config_file, capsy
     config_file.write_text("_base_ = 'mmseg::_base_/datasets/potsdam.py'")
     monkeypatch.setattr('mmengine.config.config.is_installed', lambda package: False)
     assert train.main([str(config_file)]) == 2
-    assert "needs mmseg, which is not installed: pip install 'mssdf[segmentation]'" in (
+    assert "expected mmseg, found none: pip install 'mssdf[segmentation]'" in (
         capsys.readouterr().out
     )
 

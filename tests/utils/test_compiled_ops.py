@@ -28,6 +28,6 @@ def test_training_a_detector_says_what_to_install(project_root):
     )
     assert ran.returncode == 2
     line = (ran.stdout + ran.stderr).strip().splitlines()[-1]
-    assert config in line and 'detection needs the compiled ops of mmcv, found none' in line
+    assert config in line and 'detection: expected compiled ops of mmcv, found none' in line
     assert '--no-build-isolation' in line
     assert 'Traceback' not in ran.stdout + ran.stderr

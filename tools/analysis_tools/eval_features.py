@@ -12,6 +12,7 @@ from pathlib import Path
 
 import torch
 
+from mssdf.errors import message_of
 from mssdf.evaluation.frozen import (
     EncoderFile,
     EvaluationSet,
@@ -160,9 +161,9 @@ def run(args: argparse.Namespace) -> list[str]:
 
     encoders, settings = read_encoders(args), read_settings(args)
     if not sets:
-        raise ValueError('expected evaluation sets, give --suite or --sets')
+        raise ValueError('--sets: expected evaluation sets (--suite or --sets), found none')
     if (args.mean is None) != (args.std is None):
-        raise ValueError('expected --mean and --std together')
+        raise ValueError('--mean: expected --mean and --std together, found one')
 
     table = evaluate_encoders(
         encoders,
@@ -200,9 +201,7 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         failures = run(args)
     except (ValueError, OSError, RuntimeError, KeyError, SyntaxError) as error:
-        # The text of a KeyError is its message in quotes.
-        message = error.args[0] if isinstance(error, KeyError) and error.args else error
-        print(f'{PROGRAM}: {message}', file=sys.stderr)
+        print(f'{PROGRAM}: {message_of(error)}', file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         print(

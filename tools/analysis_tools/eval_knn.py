@@ -16,6 +16,7 @@ import torch
 
 from mssdf.checkpoints.strict_load import read_checkpoint
 from mssdf.cli.building import WRONG_INPUT
+from mssdf.errors import FileError, one_line
 from mssdf.evaluation import (
     KNNResult,
     LabeledImages,
@@ -94,9 +95,7 @@ def find_normalization(args: argparse.Namespace, state: dict[str, Any]) -> tuple
         return args.mean, args.std
     stored = normalization_of(state)
     if stored is None:
-        raise ValueError(
-            f'{args.checkpoint}: it keeps no mean and std of RGB, give --mean and --std'
-        )
+        raise FileError(args.checkpoint, 'mean and std of RGB', note='give --mean and --std')
     return stored
 
 
@@ -167,7 +166,7 @@ def main(arguments: list[str] | None = None) -> int:
 
         results['trained'] = measure(backbone, args, data, splits, settings, normalization)
     except WRONG_INPUT as error:
-        print(f'{Path(__file__).name}: {" ".join(str(error).split())}', file=sys.stderr)
+        print(f'{Path(__file__).name}: {one_line(error)}', file=sys.stderr)
         return 2
 
     measured = {name: describe(result) for name, result in results.items()}

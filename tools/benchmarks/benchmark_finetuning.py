@@ -16,7 +16,7 @@ from pathlib import Path
 from types import FrameType
 from typing import NoReturn
 
-from mssdf.checkpoints.safe_load import CheckpointError, read_state_dict
+from mssdf.checkpoints.safe_load import read_state_dict
 from mssdf.cli.arguments import expect_number, expect_seeds
 from mssdf.cli.folder_lock import lock_folder
 from mssdf.contest.finetuning import (
@@ -34,7 +34,7 @@ from mssdf.contest.finetuning import (
     to_markdown,
 )
 from mssdf.contest.finetuning.tasks import KINDS
-from mssdf.errors import UsageError
+from mssdf.errors import CheckpointError, MissingFileError, UsageError
 from mssdf.utils.atomic_file import write_atomically
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -119,7 +119,9 @@ def read_encoders(given: Sequence[str], seeds: Sequence[int]) -> dict[str, list[
     for text in given:
         name, equals, files = text.partition('=')
         if not equals or not name or '/' in name or name in encoders:
-            raise ValueError(f'{text}: expected NAME=CHECKPOINT with a name of its own, no /')
+            raise ValueError(
+                f'--encoders: expected NAME=CHECKPOINT with a name of its own, no /, found {text!r}'
+            )
         paths: list[Path | None] = [Path(file).absolute() for file in files.split(',')]
         if len(paths) not in (1, len(seeds)):
             raise ValueError(
@@ -128,7 +130,7 @@ def read_encoders(given: Sequence[str], seeds: Sequence[int]) -> dict[str, list[
             )
         for path in paths:
             if path is None or not path.is_file():
-                raise FileNotFoundError(f'{path}: no such checkpoint ({name})')
+                raise MissingFileError(str(path), f'a checkpoint ({name})')
         encoders[name] = paths if len(paths) > 1 else paths * len(seeds)
     return encoders
 
@@ -162,7 +164,9 @@ def read_data(given: Sequence[str], tasks: Sequence[Task]) -> dict[str, Path]:
     for text in given:
         kind, equals, folder = text.partition('=')
         if kind not in KINDS or not equals:
-            raise ValueError(f'--data {text}: expected TASK=FOLDER with one of {list(KINDS)}')
+            raise ValueError(
+                f'--data: expected TASK=FOLDER with one of {list(KINDS)}, found {text!r}'
+            )
         if kind in folders:
             raise ValueError(f'--data {text}: expected one folder of {kind}, found {folders[kind]}')
         if kind not in {task.kind for task in tasks}:

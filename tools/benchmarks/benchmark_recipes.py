@@ -43,7 +43,6 @@ from typing import Any
 import torch
 from mmengine.config import Config, DictAction
 
-from mssdf.checkpoints.safe_load import CheckpointError
 from mssdf.cli.arguments import expect_device, expect_number, expect_seeds
 from mssdf.cli.configs import read_config
 from mssdf.cli.folder_lock import lock_folder
@@ -57,7 +56,7 @@ from mssdf.contest.standings import write_standings
 from mssdf.contest.tables import write_runs
 from mssdf.contest.training import TrainingSettings
 from mssdf.datasets.transforms.batched_crops import CropSettings
-from mssdf.errors import UsageError
+from mssdf.errors import CheckpointError, UsageError
 from mssdf.evaluation.frozen import MeasurementSettings, resolve_sets, suite
 from mssdf.evaluation.frozen.evaluate import CONVOLUTIONS, STATISTICS, UNTRAINED
 from mssdf.evaluation.frozen.reading import load_set

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from mssdf.errors import one_line
 from mssdf.preparation.pairs import (
     COMPRESSIONS,
     FORMATS,
@@ -210,8 +211,7 @@ def read_settings(args: argparse.Namespace) -> BuildSettings:
         unknown = sorted(set(given) - set(places))
         if unknown:
             raise ValueError(
-                f'--{key.replace("_", "-")}: {unknown} are no modalities, expected some of '
-                f'{list(places)}'
+                f'--{key.replace("_", "-")}: expected some of {list(places)}, found {unknown}'
             )
 
     sources = {
@@ -306,8 +306,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         old = forgotten(jobs, settings)
         if old and not args.prune:
             raise ValueError(
-                f'{args.out}: {len(old)} tiles of an earlier run come from rasters that are no '
-                'longer given; --prune removes them'
+                f'{args.out}: expected tiles of the rasters that are given, found '
+                f'{len(old)} of others; --prune removes them'
             )
         parts = [job.part for job in jobs]
 
@@ -335,7 +335,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         summary = summarize(records, plan, settings)
         paths = write_reports(args.out, records, summary)
     except (*READ_ERRORS, ValueError, ImportError) as error:
-        print(f'{Path(__file__).name}: {" ".join(str(error).split())}')
+        print(f'{Path(__file__).name}: {one_line(error)}')
         return 2
     except KeyboardInterrupt:
         print('Stopped. The same command goes on from here.')

@@ -16,6 +16,7 @@ from rich.console import Console
 from rich.table import Table
 
 from mssdf.datasets import MultiModalRasterDataset
+from mssdf.errors import one_line
 from mssdf.preparation.statistics import PERCENTILES, compute_statistics, write_statistics
 from mssdf.rasters.read_errors import READ_ERRORS
 from mssdf.registry import DATASETS
@@ -191,7 +192,6 @@ if __name__ == '__main__':
     try:
         main()
     except (*READ_ERRORS, ValueError, KeyError, TypeError) as error:
-        reason = error.args[0] if isinstance(error, KeyError) and error.args else error
-        raise SystemExit(f'{Path(__file__).name}: {" ".join(str(reason).split())}') from None
+        raise SystemExit(f'{Path(__file__).name}: {one_line(error)}') from None
     except KeyboardInterrupt:
         raise SystemExit('interrupted; the same command goes on from here') from None

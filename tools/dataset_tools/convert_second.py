@@ -6,6 +6,7 @@ from functools import partial
 from pathlib import Path
 
 from mssdf.datasets.tasks.classes import SECOND
+from mssdf.errors import MissingFileError
 from mssdf.preparation.benchmarks.jobs import run_jobs
 from mssdf.preparation.benchmarks.second import convert
 from mssdf.utils.folders import files_in
@@ -42,7 +43,7 @@ def find_labels(root: Path) -> list[Path]:
             for name in names:
                 path = split / f'label{date}' / name
                 if not path.is_file():
-                    raise FileNotFoundError(f'{path}: no such file, to go with im{date}/{name}')
+                    raise MissingFileError(path, f'a file to go with im{date}/{name}')
                 labels.append(path)
     return labels
 

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
+from mssdf.errors import MissingFileError
 from mssdf.preparation.benchmarks.label_counts import count_all
 from mssdf.preparation.benchmarks.splits import write_lists
 from mssdf.preparation.benchmarks.stratified import order_by_pixels
@@ -54,7 +55,7 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         folder = args.root / args.labels
         if not folder.is_dir():
-            raise FileNotFoundError(f'{folder}: no such folder')
+            raise MissingFileError(folder, 'a folder')
         if not 0 < args.share <= 1:
             raise ValueError(f'--share: expected above 0 and at most 1, found {args.share}')
         paths = [path for path in files_in(folder) if path.name.endswith(args.suffix)]

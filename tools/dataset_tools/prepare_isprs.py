@@ -4,6 +4,7 @@ import argparse
 import sys
 from pathlib import Path
 
+from mssdf.errors import MissingFileError
 from mssdf.preparation.benchmarks.isprs import TRAIN, VAL, TileJob, clip, find_tiles
 from mssdf.preparation.benchmarks.jobs import run_jobs
 from mssdf.preparation.benchmarks.kept_settings import keep_settings
@@ -128,11 +129,13 @@ def make_jobs(args: argparse.Namespace) -> list[TileJob]:
     jobs = []
     for name, image in images.items():
         if name not in TRAIN[args.dataset] + VAL[args.dataset]:
-            raise ValueError(f'{image}: tile {name} is in none of the splits of {args.dataset}')
+            raise ValueError(
+                f'{image}: expected a tile of the splits of {args.dataset}, found {name}'
+            )
         split = 'train' if name in TRAIN[args.dataset] else 'val'
         for key, files in others.items():
             if name not in files:
-                raise FileNotFoundError(f'{image}: found no {key} of tile {name}')
+                raise MissingFileError(image, f'{key} of tile {name}')
 
         jobs.append(
             TileJob(

@@ -5,6 +5,7 @@ import re
 import sys
 from pathlib import Path
 
+from mssdf.errors import FileError, MissingFileError, Words
 from mssdf.preparation.benchmarks.jobs import run_jobs
 from mssdf.preparation.benchmarks.kept_settings import keep_settings
 from mssdf.preparation.benchmarks.splits import write_lists
@@ -42,10 +43,10 @@ def find_views(root: Path) -> dict[Path, tuple[str, Path]]:
     for path in files_below(root, COLORS):
         match = NAME.fullmatch(path.name)
         if match is None:
-            raise ValueError(f'{path}: expected a name like JAX_004_006_RGB.tif')
+            raise FileError(path, 'a name like JAX_004_006_RGB.tif', Words(repr(Path(path).name)))
         stem = path.name[: -len(COLORS)]
         if stem not in heights:
-            raise FileNotFoundError(f'{path}: found no {stem}_AGL.tif under {root}')
+            raise MissingFileError(path, f'{stem}_AGL.tif under {root}')
         views[path] = match[1], heights[stem]
     if not views:
         raise FileNotFoundError(f'{root}: expected files *_RGB.tif, found none')

@@ -5,6 +5,7 @@ import sys
 from pathlib import Path
 
 from mssdf.datasets.tasks import classes
+from mssdf.errors import MissingFileError
 from mssdf.preparation.benchmarks.splits import write_lists
 from mssdf.preparation.benchmarks.stratified import order_by_class, take_share
 from mssdf.utils.folders import files_below
@@ -40,7 +41,7 @@ def find_images(root: Path, names: tuple[str, ...] | None) -> dict[str, str]:
         ValueError: if a folder of images is not a class.
     """
     if not root.is_dir():
-        raise FileNotFoundError(f'{root}: no such folder')
+        raise MissingFileError(root, 'a folder')
     images = {
         path.relative_to(root).as_posix(): path.parent.name
         for path in files_below(root)
@@ -54,7 +55,7 @@ def find_images(root: Path, names: tuple[str, ...] | None) -> dict[str, str]:
         if unknown:
             raise ValueError(f'{root}: expected the classes {list(names)}, found also {unknown}')
         if lacking:
-            raise FileNotFoundError(f'{root}: found no image of {lacking}')
+            raise MissingFileError(root, f'an image of {lacking}')
     return images
 
 

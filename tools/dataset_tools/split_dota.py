@@ -4,6 +4,7 @@ import argparse
 import sys
 from pathlib import Path
 
+from mssdf.errors import MissingFileError
 from mssdf.preparation.benchmarks.dota import Tiling, split_part
 
 EPILOG = """\
@@ -30,7 +31,7 @@ def split(root: Path, out: Path, part: str, tiling: Tiling) -> str:
     if not images.is_dir():
         return 'not there'
     if part != 'test' and not boxes.is_dir():
-        raise FileNotFoundError(f'{boxes}: no such folder')
+        raise MissingFileError(boxes, 'a folder')
     return split_part(images, None if part == 'test' else boxes, out / part, tiling)
 
 

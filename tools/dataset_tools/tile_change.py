@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from mssdf.datasets.transforms.load_rasters import read_image
+from mssdf.errors import MissingFileError
 from mssdf.preparation.benchmarks.kept_settings import keep_settings
 from mssdf.preparation.benchmarks.tiling import cut, tile_places
 from mssdf.preparation.image_files import write_png
@@ -125,7 +126,7 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         for path in files:
             if not path.is_file():
-                raise FileNotFoundError(f'{path}: no such file')
+                raise MissingFileError(path, 'a file')
 
         header = read_header(str(args.first))
         height, width = header.height, header.width

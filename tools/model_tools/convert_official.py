@@ -18,6 +18,7 @@ from typing import Any
 
 from mssdf.checkpoints import FORMATS, CheckpointError, convert, detect_format, read_state_dict
 from mssdf.checkpoints.saving import save, summarize
+from mssdf.errors import one_line
 from mssdf.version import __version__
 
 
@@ -72,7 +73,7 @@ def main(arguments: list[str] | None = None) -> int:
             source = detect_format(weights) if args.format == 'auto' else args.format
             converted = convert(weights, source, args.img_size, grid)
         except (KeyError, ValueError) as error:
-            raise ValueError(f'{args.src}: {error.args[0]}') from None
+            raise ValueError(f'{args.src}: {one_line(error)}') from None
 
         meta: dict[str, Any] = dict(source=source, mssdf_version=__version__)
         if grid is not None:

@@ -43,11 +43,11 @@ def convert(src: str, dst: str) -> str:
         CheckpointError: if ``src`` is not a complete checkpoint, or ``dst`` exists already.
     """
     if Path(dst).exists():
-        raise CheckpointError(f'{dst}: expected a new path, found something there')
+        raise CheckpointError(dst, 'expected a new path, found something there')
     content = read_training_state(src)
     if not isinstance(content.get('state_dict'), dict):
         raise CheckpointError(
-            f'{src}: expected a checkpoint of training with a state_dict, found {list(content)[:5]}'
+            src, f'expected a checkpoint of training with a state_dict, found {list(content)[:5]}'
         )
     if is_sharded_checkpoint(src):
         with partial_file(dst) as path:

@@ -6,6 +6,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from mssdf.errors import FileError, MissingFileError, Words
 from mssdf.evaluation.labeled_images import SUFFIXES
 from mssdf.preparation.benchmarks.label_counts import count_all
 from mssdf.preparation.benchmarks.splits import write_lists
@@ -64,7 +65,7 @@ def prepare(task: Task, seed: int, source: Path, out: Path, given: Path | None =
         ValueError: if data are not as expected.
     """
     if given is not None and not given.is_dir():
-        raise FileNotFoundError(f'--data {task.kind}={given}: no such folder')
+        raise MissingFileError(f'--data {task.kind}', f'a folder at {given}')
     if task.kind == 'scenes':
         return _prepare_scenes(task, seed, given or source / 'eurosat_rgb', out)
 
@@ -147,7 +148,7 @@ def _prepare_scenes(task: Task, seed: int, root: Path, out: Path) -> Prepared:
     tested = set(take_share(order_by_class(images, 0), TEST_SHARE))
     rest = {path: name for path, name in images.items() if path not in tested}
     if set(rest.values()) != set(classes):
-        raise ValueError(f'{root}: expected at least two images of each class')
+        raise FileError(root, 'at least two images of each class', Words('fewer'))
 
     def lines(paths: list[str]) -> list[str]:
         return [f'{path} {classes.index(images[path])}' for path in paths]

@@ -53,7 +53,7 @@ def parse_task(name: str) -> Task:
     kind, percent = (match[1], int(match[2] or 100)) if match else ('', 0)
     if kind not in KINDS or not percent or (percent < 100 and kind not in WITH_SHARES):
         raise ValueError(
-            f'task {name!r}: expected one of {list(KINDS)}, for {" and ".join(WITH_SHARES)} also '
-            f'with the percentage of labels, such as buildings-10'
+            f'task: expected one of {list(KINDS)}, for {" and ".join(WITH_SHARES)} '
+            f'also with the percentage of labels, such as buildings-10, found {name!r}'
         )
     return Task(name, kind, percent)

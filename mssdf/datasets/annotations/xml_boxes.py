@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 from xml.etree.ElementTree import Element
 
+from mssdf.errors import MissingFileError
 from mssdf.utils.safe_xml import read_xml
 
 from .lines import read_lines
@@ -57,7 +58,7 @@ def read_objects(
             missing or a number that is none.
     """
     if not xml.is_file():
-        raise FileNotFoundError(f'{xml}: no such file')
+        raise MissingFileError(xml, 'a file')
     root = read_xml(xml)
     known = {name.lower(): name for name in names}
     objects = []

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from mssdf.errors import MissingFileError
 from mssdf.utils.progress import track
 
 from ..transforms.two_dates import read_labels
@@ -76,7 +77,7 @@ def check_dates(leaf: Any) -> None:
             for folder, ending in zip(folders, endings, strict=True)
         ]
         others = f' ({len(lacking)} such)' if len(lacking) > 1 else ''
-        raise FileNotFoundError(f'{paths[0]}: no such file, to go with {paths[1]}{others}')
+        raise MissingFileError(paths[0], f'a file to go with {paths[1]}{others}')
 
 
 def _names(folder: str, ending: str) -> set[str]:

@@ -7,6 +7,9 @@ import numpy as np
 from mmcv.transforms import LoadAnnotations
 from numpy.typing import NDArray
 
+from mssdf.errors import FileError, Words, one_line
+from mssdf.rasters.read_errors import UnreadableFileError
+
 from ..transforms.load_change import LoadBinaryMask
 from ..transforms.load_rasters import read_image
 from ..transforms.two_dates import LoadSemanticChange
@@ -70,7 +73,7 @@ def label_maps(
         without such a file are left out.
 
     Raises:
-        ValueError: if a file cannot be read, as it was cut off.
+        FileError: if a file cannot be read, as it was cut off.
     """
     key, file_key = FIELDS[name]
     for index in indices:
@@ -86,6 +89,6 @@ def label_maps(
             values, _ = read_image(path, nodata='ignore')
             loaded = np.asarray(loader(info)[key])
         except Exception as error:  # whatever a decoder raises, mostly without the file's name
-            reason = ' '.join(str(error).split()).removeprefix(f'{path}: ')
-            raise ValueError(f'{path}: cannot be read: {reason}') from error
+            reason = error.reason if isinstance(error, UnreadableFileError) else one_line(error)
+            raise FileError(path, 'a label map', Words(reason)) from error
         yield loaded, values[..., 0]

@@ -7,6 +7,7 @@ from typing import Any, TypeGuard
 
 from mmcv.transforms import LoadAnnotations
 
+from mssdf.errors import MissingFileError
 from mssdf.rasters.image_header import ImageHeader, is_turned, read_image_header
 
 from ..transforms.load_height import LoadHeight
@@ -118,8 +119,10 @@ def _labels(leaf: Any, info: dict[str, Any], image: str) -> Iterator[tuple[str, 
 def _read(path: str, beside: str) -> ImageHeader:
     try:
         return read_image_header(path)
-    except FileNotFoundError as error:
-        raise FileNotFoundError(f'{error}, to go with {beside}' if beside else error) from None
+    except FileNotFoundError:
+        raise MissingFileError(
+            path, f'a file to go with {beside}' if beside else 'a file'
+        ) from None
 
 
 def _check_size(path: str, header: ImageHeader, first: str, image: ImageHeader) -> None:

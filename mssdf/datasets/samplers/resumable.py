@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 from torch.utils.data import Sampler
 
 from mssdf.distributed import rank_and_world_size
+from mssdf.errors import ConfigError, Words
 from mssdf.registry import DATA_SAMPLERS
 
 from ..sample_index import SampleIndex
@@ -44,9 +45,10 @@ class ResumableSampler(Sampler[SampleIndex]):
         count, ranks = self._count(), self.ranks.world_size
         self.num_samples = -(-count // ranks) if round_up else count // ranks
         if self.num_samples == 0:
-            raise ValueError(
-                f'expected at least one sample per rank ({ranks}), found a dataset of '
-                f'{len(dataset)}'
+            raise ConfigError(
+                'dataset',
+                f'at least one sample per rank ({ranks})',
+                Words(f'{len(dataset)} samples'),
             )
 
     def __iter__(self) -> Iterator[SampleIndex]:

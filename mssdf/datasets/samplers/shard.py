@@ -7,6 +7,7 @@ import numpy as np
 from mmengine.logging import print_log
 from numpy.typing import NDArray
 
+from mssdf.errors import ConfigError, Words
 from mssdf.registry import DATA_SAMPLERS
 
 from .resumable import ResumableSampler
@@ -47,11 +48,10 @@ class ShardSampler(ResumableSampler):
     ) -> None:
         for key, value in (('streams', streams), ('buffer', buffer)):
             if value < 1:
-                raise ValueError(f'{key}: expected at least 1, found {value}')
+                raise ConfigError(key, 'at least 1', value)
         if not hasattr(dataset, 'chunk_sizes'):
-            raise ValueError(
-                f'sampler: expected a dataset of shards (mssdf.ShardDataset), found '
-                f'{type(dataset).__name__}'
+            raise ConfigError(
+                'sampler', 'a dataset of shards (mssdf.ShardDataset)', Words(type(dataset).__name__)
             )
 
         self.chunk_sizes: NDArray[np.int64] = np.asarray(dataset.chunk_sizes)

@@ -19,7 +19,7 @@ def require_litdata() -> ModuleType:
         import litdata
     except ImportError as error:
         raise ImportError(
-            'shards need the package litdata, which is not installed: pip install '
+            'shards: expected the package litdata, found none: pip install '
             '"mssdf[preparation]" (or -r requirements/preparation.txt)'
         ) from error
     return litdata

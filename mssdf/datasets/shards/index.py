@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from mssdf.errors import FileError, Words
 from mssdf.utils.atomic_file import write_atomically
 
 from .sample_format import DTYPES
@@ -140,10 +141,14 @@ def _check(
     for info in infos:
         path = folder / info.file
         if info.file in seen or Path(info.file).name != info.file:
-            raise ValueError(f'{path}: expected shards of different names in one folder')
+            raise FileError(
+                path,
+                'a shard of another name than the others in its folder',
+                Words(repr(info.file)),
+            )
         seen.add(info.file)
         if not path.is_file() or path.stat().st_size != info.bytes:
-            raise ValueError(f'{path}: expected a shard of {info.bytes} bytes, which is not there')
+            raise FileError(path, f'a shard of {info.bytes} bytes')
 
         # one index describes the encoding, the size and the modalities of all shards
         if (info.config, info.window) != (first.config, first.window):

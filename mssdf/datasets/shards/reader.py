@@ -10,6 +10,8 @@ from typing import Any
 
 import numpy as np
 
+from mssdf.errors import ConfigError, MissingFileError, one_line
+
 from .backend import require_litdata
 from .index import INDEX, LITDATA_INDEX, ShardIndex
 from .litdata_index import check_litdata_index
@@ -50,8 +52,8 @@ class ShardReader:
         threads: int = 16,
     ) -> None:
         if '://' in folder and not folder.startswith(REMOTE):
-            raise ValueError(
-                f'{folder}: expected a folder or an address that begins with one of {REMOTE}'
+            raise ConfigError(
+                'data_root', f'a folder or an address that begins with one of {REMOTE}', str(folder)
             )
         require_litdata()
         self.folder = folder
@@ -93,7 +95,7 @@ class ShardReader:
             raise BrokenShardError(f'window {number}: {error}') from error
         except Exception as error:  # LitData's, the storage client's, the network's
             raise BrokenShardError(
-                f'window {number}: {type(error).__name__}: {" ".join(str(error).split())}'
+                f'window {number}: {type(error).__name__}: {one_line(error)}'
             ) from error
 
     def __getstate__(self) -> dict[str, Any]:
@@ -174,9 +176,11 @@ class ShardReader:
         if not self.remote:
             path = Path(self.folder, name)
             if not path.is_file():
-                raise FileNotFoundError(
-                    f'{where}: expected an index of shards, which is not there. Set data_root in '
-                    f'the config or on the command line, or the variable MSSDF_DATA'
+                raise MissingFileError(
+                    where,
+                    'an index of shards',
+                    note='set data_root in the config or on the command line, or the variable '
+                    'MSSDF_DATA',
                 )
             return path.read_bytes()
         from litdata.streaming.downloader import get_downloader

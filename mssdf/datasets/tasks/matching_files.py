@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
 
+from mssdf.errors import MissingFileError
 from mssdf.utils.folders import files_below, in_any_case, list_folder
 
 
@@ -26,17 +27,17 @@ def match_files(
     first, *others = folders
     root = Path(folders[first])
     if not root.is_dir():
-        raise FileNotFoundError(f'{root}: no such folder ({first})')
+        raise MissingFileError(root, f'the folder of {first}')
     found = files_below(root, suffixes[first])
     if not found:
-        raise FileNotFoundError(f'{root}: expected files *{suffixes[first]}, found none ({first})')
+        raise MissingFileError(root, f'files *{suffixes[first]} of {first}')
 
     used = []
     for key in others:
         if Path(folders[key]).is_dir():
             used.append(key)
         elif key not in optional:
-            raise FileNotFoundError(f'{folders[key]}: no such folder ({key})')
+            raise MissingFileError(folders[key], f'the folder of {key}')
 
     samples = []
     listing = cache(list_folder)
@@ -49,6 +50,6 @@ def match_files(
             sample[key] = str(in_any_case(partner, listing))
         lacking = [path for path in sample.values() if not Path(path).is_file()]
         if lacking:
-            raise FileNotFoundError(f'{lacking[0]}: no such file, to go with {sample[first]}')
+            raise MissingFileError(lacking[0], f'a file to go with {sample[first]}')
         samples.append(sample)
     return samples

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 from mmcv.transforms import BaseTransform
 
+from mssdf.errors import ConfigError, Words
 from mssdf.registry import TRANSFORMS
 
 
@@ -34,14 +35,12 @@ class NormalizeBands(BaseTransform):
         keep_nodata: bool = False,
     ) -> None:
         if len(mean) != len(std) or not len(mean) or min(std) <= 0:
-            raise ValueError(
-                f'expected as many positive std as mean, one per band, found {mean} and {std}'
+            raise ConfigError(
+                'std', 'as many positive numbers as mean, one per band', Words(f'{mean} and {std}')
             )
         outside = [band for band in relative_to_median if not 0 <= band < len(mean)]
         if outside:
-            raise ValueError(
-                f'relative_to_median: expected bands from 0 to {len(mean) - 1}, found {outside}'
-            )
+            raise ConfigError('relative_to_median', f'bands from 0 to {len(mean) - 1}', outside)
         self.mean = np.asarray(mean, np.float32)
         self.std = np.asarray(std, np.float32)
         self.relative_to_median = list(relative_to_median)

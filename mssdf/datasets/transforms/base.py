@@ -6,6 +6,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from mssdf.errors import ConfigError
+
 Results = dict[str, Any]
 
 
@@ -16,7 +18,7 @@ def check_probability(name: str, value: float) -> float:
         ValueError: when it is no probability.
     """
     if not 0 <= value <= 1:
-        raise ValueError(f'{name}: expected a probability from 0 to 1, found {value}')
+        raise ConfigError(name, 'a probability from 0 to 1', value)
     return float(value)
 
 

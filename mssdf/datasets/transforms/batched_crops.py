@@ -5,6 +5,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from mssdf.errors import ConfigError, Words
+
 
 @dataclass(frozen=True)
 class CropSettings:
@@ -32,15 +34,16 @@ class CropSettings:
 
     def __post_init__(self) -> None:
         if self.size < 1:
-            raise ValueError(f'size: expected at least 1 pixel, found {self.size}')
+            raise ConfigError('size', 'at least 1 pixel', self.size)
         if not 0 < self.scale[0] <= self.scale[1] <= 1:
-            raise ValueError(f'scale: expected 0 < smallest <= largest <= 1, found {self.scale}')
+            raise ConfigError('scale', '0 < smallest <= largest <= 1', self.scale)
         if not 0 < self.ratio[0] <= self.ratio[1]:
-            raise ValueError(f'ratio: expected 0 < smallest <= largest, found {self.ratio}')
+            raise ConfigError('ratio', '0 < smallest <= largest', self.ratio)
         if not (0 <= self.brightness < 1 and 0 <= self.contrast <= 1):
-            raise ValueError(
-                'brightness and contrast: expected at least 0 and at most 1, found '
-                f'{self.brightness} and {self.contrast}'
+            raise ConfigError(
+                'brightness and contrast',
+                'at least 0 and at most 1',
+                Words(f'{self.brightness} and {self.contrast}'),
             )
 
 

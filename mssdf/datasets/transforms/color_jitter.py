@@ -4,6 +4,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from mssdf.errors import ConfigError, UnknownKeyError
 from mssdf.registry import TRANSFORMS
 
 from .base import Results
@@ -37,11 +38,9 @@ class MultiModalColorJitter:
     ) -> None:
         self.strengths = (float(brightness), float(contrast), float(saturation))
         if min(self.strengths) < 0:
-            raise ValueError(
-                f'brightness, contrast, saturation: expected 0 or more, found {self.strengths}'
-            )
+            raise ConfigError('brightness, contrast, saturation', '0 or more', self.strengths)
         if not 0 <= prob <= 1:
-            raise ValueError(f'prob: expected a probability from 0 to 1, found {prob}')
+            raise ConfigError('prob', 'a probability from 0 to 1', prob)
         self.modality = modality
         self.prob = prob
 
@@ -63,11 +62,12 @@ class MultiModalColorJitter:
     def _find(self, results: Results) -> tuple[NDArray, NDArray[np.bool_]]:
         image = results['images'].get(self.modality)
         if image is None:
-            raise KeyError(f'modality {self.modality!r}: expected one of {list(results["images"])}')
+            raise UnknownKeyError('modality', f'one of {list(results["images"])}', self.modality)
         if len(image) != 3:
-            raise ValueError(
-                f'modality {self.modality!r}: expected 3 bands (red, green, blue) for color '
-                f'jitter, found {len(image)}'
+            raise ConfigError(
+                f'modality {self.modality!r}',
+                '3 bands (red, green, blue) for color jitter',
+                len(image),
             )
         return image, results['valid'][self.modality]
 

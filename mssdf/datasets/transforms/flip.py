@@ -5,6 +5,7 @@ from collections.abc import Callable, Sequence
 import cv2
 from numpy.typing import NDArray
 
+from mssdf.errors import ConfigError
 from mssdf.registry import TRANSFORMS
 
 from .base import Results, check_probability, map_planes, window_shape
@@ -37,7 +38,7 @@ class MultiModalRandomFlip:
         axes = dict(horizontal=1, vertical=0)
         unknown = [direction for direction in directions if direction not in axes]
         if unknown:
-            raise ValueError(f'directions: expected some of {sorted(axes)}, found {unknown}')
+            raise ConfigError('directions', f'some of {sorted(axes)}', unknown)
         self.prob = check_probability('prob', prob)
         self.axes = [axes[direction] for direction in directions]
 

@@ -11,6 +11,7 @@ from mmcv.transforms import BaseTransform
 from mmengine.logging import print_log
 from numpy.typing import NDArray
 
+from mssdf.errors import ConfigError, MissingFileError, UnknownKeyError
 from mssdf.rasters.fill_values import count_fills, describe_fills
 from mssdf.rasters.opening import open_raster
 from mssdf.rasters.raster import make_source, read_header, read_values
@@ -43,9 +44,8 @@ class RasterSource:
         """
         unknown = set(config) - set(cls.__dataclass_fields__)
         if unknown:
-            raise ValueError(
-                f'sources: expected the keys {list(cls.__dataclass_fields__)}, found '
-                f'{sorted(unknown)}'
+            raise ConfigError(
+                'sources', f'the keys {list(cls.__dataclass_fields__)}', sorted(unknown)
             )
         given: dict[str, Any] = {
             key: tuple(value) if isinstance(value, (list, tuple)) else value
@@ -53,10 +53,10 @@ class RasterSource:
         }
         source = cls(**given)
         if source.missing not in MISSING:
-            raise ValueError(f'sources: missing: expected one of {MISSING}, found {source.missing}')
+            raise ConfigError('sources.missing', f'one of {MISSING}', source.missing)
         check_unit('sources: unit', source.unit)
         if source.missing == 'nodata' and source.bands is None:
-            raise ValueError("sources: missing='nodata' needs bands, found none")
+            raise ConfigError('sources.bands', "bands beside missing='nodata'")
         return source
 
     def path(self, results: Mapping[str, Any]) -> str | None:
@@ -97,7 +97,7 @@ def read_image(
         ValueError: if it lacks a band.
     """
     if not os.path.exists(path) and not path.startswith('/vsi'):
-        raise FileNotFoundError(f'{path}: no such file')
+        raise MissingFileError(path, 'a file')
     try:
         header = read_header(path)
         if not colors:
@@ -108,7 +108,9 @@ def read_image(
     except UnreadableFileError:
         raise
     except READ_ERRORS as error:
-        raise OSError(f'{path}: cannot be read as an image: {read_reason(path, error)}') from error
+        raise UnreadableFileError(
+            path, f'expected an image, found {read_reason(path, error)}'
+        ) from error
     values = scale_values(values, source)
     return values.transpose(1, 2, 0), valid
 
@@ -165,7 +167,7 @@ class LoadRasters(BaseTransform):
                 )
             first, shape = first or str(path), part.shape[:2]
         if not shape:
-            raise FileNotFoundError(f'{results.get("img_path")}: none of its files exists')
+            raise MissingFileError(str(results.get('img_path')), 'a file of one of the sources')
 
         # a missing file has the bands of the config, all of them nodata
         image = np.concatenate(
@@ -186,7 +188,7 @@ class LoadRasters(BaseTransform):
             if source.missing == 'nodata':
                 return None
             if path is None:
-                raise KeyError(f'sources: the sample has no key {source.key!r}')
+                raise UnknownKeyError('sources.key', 'a key of the sample', source.key)
         assert path is not None
         values, valid = read_image(path, source.bands, source.nodata, source.unit)
         if self.keep_dtype:

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
+from mssdf.errors import UnknownKeyError
 from mssdf.registry import TRANSFORMS
 
 from .base import Results, check_probability, present
@@ -30,7 +31,7 @@ class ModalityDropout:
         if isinstance(self.prob, dict):
             unknown = sorted(set(self.prob) - set(names))
             if unknown:
-                raise KeyError(f'prob: {unknown} are no modalities, expected some of {names}')
+                raise UnknownKeyError('prob', f'some of {names}', unknown)
             prob = [self.prob.get(modality, 0.0) for modality in names]
         else:
             prob = [self.prob] * len(names)

@@ -6,6 +6,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from mssdf.errors import ConfigError
 from mssdf.registry import TRANSFORMS
 
 from .base import Results, map_planes, window_shape
@@ -37,11 +38,11 @@ class MultiModalRandomResizedCrop:
     ) -> None:
         self.size = (size, size) if isinstance(size, int) else (int(size[0]), int(size[1]))
         if min(self.size) < 1:
-            raise ValueError(f'size: expected at least 1 pixel, found {size}')
+            raise ConfigError('size', 'at least 1 pixel', size)
         if not 0 < scale[0] <= scale[1] <= 1:
-            raise ValueError(f'scale: expected 0 < smallest <= largest <= 1, found {scale}')
+            raise ConfigError('scale', '0 < smallest <= largest <= 1', scale)
         if not 0 < ratio[0] <= ratio[1]:
-            raise ValueError(f'ratio: expected 0 < smallest <= largest, found {ratio}')
+            raise ConfigError('ratio', '0 < smallest <= largest', ratio)
         self.scale = (float(scale[0]), float(scale[1]))
         self.ratio = (float(ratio[0]), float(ratio[1]))
         self.min_valid = min_valid

@@ -9,6 +9,7 @@ from mmengine.dist import is_main_process
 from mmengine.hooks import CheckpointHook
 from mmengine.runner import Runner
 
+from mssdf.errors import ConfigError, UsageError
 from mssdf.registry import HOOKS
 from mssdf.utils.atomic_file import BACKEND, remove_partial_files, write_atomically
 
@@ -18,7 +19,7 @@ INTERRUPTED = 'interrupted.pth'
 KEPT, DROPPED = 'keep_ckpt_ids', 'drop_ckpt_ids'
 
 
-class CheckpointNotWrittenError(OSError):
+class CheckpointNotWrittenError(UsageError, OSError):
     """An error for a checkpoint that could not be written; earlier ones are intact.
 
     It ends training, as progress from here on could not be saved either.
@@ -85,9 +86,11 @@ class AtomicCheckpointHook(CheckpointHook):
         """
         counts = getattr(runner.optim_wrapper, '_accumulative_counts', 1)
         if not self.by_epoch and self.interval > 0 and self.interval % counts:
-            raise ValueError(
-                f'checkpoint.interval: expected a multiple of accumulative_counts={counts}, as '
-                f'accumulated gradients are not saved; found {self.interval}'
+            raise ConfigError(
+                'checkpoint.interval',
+                f'a multiple of accumulative_counts={counts}, as accumulated gradients are not '
+                'saved',
+                self.interval,
             )
         self._check_resumed(runner)
         super().before_train(runner)

@@ -10,6 +10,7 @@ from mmengine.hooks import Hook
 from mmengine.runner import Runner
 
 from mssdf.datasets.checks.file_check import check_files
+from mssdf.errors import ConfigError, one_line
 from mssdf.registry import HOOKS
 from mssdf.utils.randomness import preserved_rng
 
@@ -53,9 +54,9 @@ class DataCheckHook(Hook):
 
     def __init__(self, num_samples: int = 8, unseen: str = 'stop') -> None:
         if num_samples < 0:
-            raise ValueError(f'DataCheckHook.num_samples: expected at least 0, found {num_samples}')
+            raise ConfigError('DataCheckHook.num_samples', 'at least 0', num_samples)
         if unseen not in UNSEEN:
-            raise ValueError(f'DataCheckHook.unseen: expected one of {UNSEEN}, found {unseen!r}')
+            raise ConfigError('DataCheckHook.unseen', f'one of {UNSEEN}', unseen)
         self.num_samples = num_samples
         self.unseen = unseen
         self._checked: set[str] = set()
@@ -131,7 +132,7 @@ class DataCheckHook(Hook):
         try:
             check_files(dataset, self.num_samples)
         except (OSError, ValueError) as error:
-            raise DataCheckError(' '.join(str(error).split())) from error
+            raise DataCheckError(one_line(error)) from error
 
     def _check_seen(self, dataset: Any, expected: Expectations, findings: Findings) -> None:
         """Check for classes that never occur, and stop or warn."""
@@ -194,7 +195,7 @@ def check_dataset(
         try:
             packed = dataset[index]
         except Exception as error:  # a pipeline may raise any type
-            reason = ' '.join(str(error).split())
+            reason = one_line(error)
             raise DataCheckError(
                 f'{name_of(dataset, index)}: cannot be read: {type(error).__name__}: {reason}'
             ) from error

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from mssdf.distributed import unwrap
 from mssdf.engine.interruption import unless_stopped
+from mssdf.errors import ConfigError, Words
 from mssdf.evaluation import (
     LabeledImages,
     evaluate_knn,
@@ -39,9 +40,8 @@ def normalization(preprocessor: nn.Module) -> tuple[Tensor, Tensor]:
     for mean, std in (('mean_rgb', 'std_rgb'), ('mean', 'std')):
         if hasattr(preprocessor, mean) and hasattr(preprocessor, std):
             return getattr(preprocessor, mean), getattr(preprocessor, std)
-    raise ValueError(
-        'KNNHook: mean and std must be given, as '
-        f'{type(preprocessor).__name__} has no modality "rgb"'
+    raise ConfigError(
+        'KNNHook', f'mean and std, as {type(preprocessor).__name__} has no modality "rgb"'
     )
 
 
@@ -105,14 +105,12 @@ class KNNHook(PeriodicHook):
 
         for name, value, least in (('k', k, 1), ('folds', folds, 2), ('batch_size', batch_size, 1)):
             if value is not None and (not isinstance(value, int) or value < least):
-                raise ValueError(
-                    f'KNNHook.{name}: expected an integer of at least {least}, found {value!r}'
-                )
+                raise ConfigError(f'KNNHook.{name}', f'an integer of at least {least}', value)
 
         if (mean is None) != (std is None):
-            raise ValueError('KNNHook: expected both mean and std or neither, found one')
+            raise ConfigError('KNNHook', 'both mean and std or neither', Words('one'))
         if folds is not None and split_file is not None:
-            raise ValueError('KNNHook: expected folds or split_file, found both')
+            raise ConfigError('KNNHook', 'folds or split_file', Words('both'))
 
         self.images = images
         self.evaluates_untrained = before_train
@@ -138,8 +136,8 @@ class KNNHook(PeriodicHook):
         """
         twins = [hook for hook in runner.hooks if isinstance(hook, KNNHook)]
         if sum(hook.prefix == self.prefix for hook in twins) > 1:
-            raise ValueError(
-                f'KNNHook.prefix: expected another one for each hook, found {self.prefix!r} twice'
+            raise ConfigError(
+                'KNNHook.prefix', 'another one for each hook', Words(f'{self.prefix!r} twice')
             )
         if not Path(self.images).is_dir():
             raise FileNotFoundError(
@@ -162,9 +160,7 @@ class KNNHook(PeriodicHook):
         _, splits = self._load(self.img_size or model.backbone.img_size[0])
         smallest, k = min(len(bank) for bank, _ in splits), self.vote['k']
         if k > smallest:
-            raise ValueError(
-                f'KNNHook.k: expected at most {smallest}, the images that vote, found {k}'
-            )
+            raise ConfigError('KNNHook.k', f'at most {smallest}, the images that vote', k)
 
     def _evaluate(self, runner: Runner, iteration: int) -> None:
         """Evaluate the encoder and log its scores."""
@@ -239,9 +235,10 @@ class KNNHook(PeriodicHook):
             elif self.folds:
                 smallest = int(np.bincount(labels).min())
                 if self.folds > smallest:
-                    raise ValueError(
-                        f'KNNHook.folds: expected at most {smallest}, the images of the smallest '
-                        f'class, found {self.folds}'
+                    raise ConfigError(
+                        'KNNHook.folds',
+                        f'at most {smallest}, the images of the smallest class',
+                        self.folds,
                     )
                 self._splits = list(stratified_folds(labels, self.folds, self.seed))
             else:

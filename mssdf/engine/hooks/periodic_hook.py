@@ -7,6 +7,7 @@ from mmengine.hooks import Hook
 from mmengine.runner import Runner
 
 from mssdf.distributed import alone
+from mssdf.errors import ConfigError
 
 from ..unsharded_model import unsharded_model
 
@@ -26,9 +27,7 @@ class PeriodicHook(Hook):
 
     def __init__(self, interval: int, by_epoch: bool) -> None:
         if interval < 1:
-            raise ValueError(
-                f'{type(self).__name__}.interval: expected at least 1, found {interval}'
-            )
+            raise ConfigError(f'{type(self).__name__}.interval', 'at least 1', interval)
         self.interval = interval
         self.by_epoch = by_epoch
         self._acted_at = -1

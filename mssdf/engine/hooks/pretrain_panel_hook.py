@@ -12,6 +12,7 @@ from torch import Tensor
 
 from mssdf.datasets.sample_index import SampleIndex
 from mssdf.distributed import unwrap
+from mssdf.errors import ConfigError
 from mssdf.registry import HOOKS
 from mssdf.utils.randomness import preserved_rng
 from mssdf.visualization import PanelData, draw_pretrain_panel, figure_to_array
@@ -106,9 +107,7 @@ class PretrainPanelHook(PeriodicHook):
     ) -> None:
         super().__init__(interval, by_epoch)
         if num_windows < 1:
-            raise ValueError(
-                f'PretrainPanelHook.num_windows: expected at least 1, found {num_windows}'
-            )
+            raise ConfigError('PretrainPanelHook.num_windows', 'at least 1', num_windows)
         self.indices = indices
         self.num_windows = num_windows
         self.seed = seed
@@ -128,9 +127,7 @@ class PretrainPanelHook(PeriodicHook):
         length = len(runner.train_dataloader.dataset)
         outside = [index for index in self.indices or () if not 0 <= index < length]
         if outside:
-            raise ValueError(
-                f'PretrainPanelHook.indices: expected 0...{length - 1}, found {outside}'
-            )
+            raise ConfigError('PretrainPanelHook.indices', f'0...{length - 1}', outside)
 
     def after_train_iter(
         self,

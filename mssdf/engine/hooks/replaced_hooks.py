@@ -4,6 +4,7 @@ from typing import Any
 
 from mmengine.hooks import Hook
 
+from mssdf.errors import ConfigError, Words
 from mssdf.registry import HOOKS
 
 
@@ -18,7 +19,7 @@ class ReplacedHook(Hook):
 
     def __init__(self, **settings: Any) -> None:
         name = type(self).__name__
-        raise ValueError(f'{name}: expected {self.replacement} in its place, found {name}')
+        raise ConfigError(name, f'{self.replacement} in its place', Words(name))
 
 
 @HOOKS.register_module()

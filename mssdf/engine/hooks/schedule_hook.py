@@ -7,6 +7,7 @@ from mmengine.hooks import Hook
 from mmengine.runner import Runner
 
 from mssdf.distributed import unwrap
+from mssdf.errors import ConfigError
 from mssdf.models.selfsup.scheduled import Scheduled
 from mssdf.registry import HOOKS
 
@@ -68,18 +69,20 @@ class ScheduleHook(Hook):
         known: dict[str, Scheduled] = getattr(model, 'scheduled', dict)()
         unknown = sorted(self.schedules.keys() - known.keys())
         if unknown:
-            raise ValueError(
-                f'schedules.{unknown[0]}: expected one of '
-                f'{", ".join(known) or "none"} for {type(model).__name__}, found {unknown[0]!r}'
+            raise ConfigError(
+                f'schedules.{unknown[0]}',
+                f'one of {", ".join(known) or "none"} for {type(model).__name__}',
+                unknown[0],
             )
 
         for name, schedule in self.schedules.items():
             target = known[name]
             for argument, value in schedule.values().items():
                 if value is not None and not target.least <= value <= target.most:
-                    raise ValueError(
-                        f'schedules.{name}.{argument}: expected a number within '
-                        f'{target.least:g}...{target.most:g}, found {value}'
+                    raise ConfigError(
+                        f'schedules.{name}.{argument}',
+                        f'a number within {target.least:g}...{target.most:g}',
+                        value,
                     )
         return {name: known[name] for name in self.schedules if known[name].used}
 

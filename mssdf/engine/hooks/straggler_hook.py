@@ -12,6 +12,7 @@ from mmengine.runner import Runner
 from torch import nn
 
 from mssdf.distributed import gather_from_ranks, unwrap
+from mssdf.errors import ConfigError
 from mssdf.registry import HOOKS
 
 COLUMNS = ('data', 'encoder', 'step')
@@ -103,7 +104,7 @@ class StragglerHook(Hook):
 
     def __init__(self, interval: int = 50) -> None:
         if interval < 1:
-            raise ValueError(f'StragglerHook.interval: expected at least 1, found {interval}')
+            raise ConfigError('StragglerHook.interval', 'at least 1', interval)
         self.interval = interval
         self._clock: EncoderClock | None = None
         self._forget()

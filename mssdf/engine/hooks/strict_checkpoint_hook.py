@@ -6,8 +6,9 @@ from mmengine.hooks import Hook
 from mmengine.runner import Runner
 
 from mssdf.checkpoints.position_grid import stored_grid
-from mssdf.checkpoints.strict_load import CheckpointError, compare, resize_positions
+from mssdf.checkpoints.strict_load import compare, resize_positions
 from mssdf.distributed import unwrap
+from mssdf.errors import CheckpointError
 from mssdf.registry import HOOKS
 
 

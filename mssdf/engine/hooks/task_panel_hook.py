@@ -11,6 +11,7 @@ from mmengine.hooks import Hook
 from mmengine.runner import Runner
 from PIL import Image
 
+from mssdf.errors import ConfigError, Words
 from mssdf.registry import HOOKS
 from mssdf.utils.atomic_file import write_atomically
 from mssdf.visualization import figure_to_array
@@ -44,9 +45,10 @@ class TaskPanelHook(Hook):
         self, num: int = 4, interval: int = 1, out_dir: str | None = None, dpi: int = 110
     ) -> None:
         if num < 0 or interval < 1:
-            raise ValueError(
-                'TaskPanelHook: expected num of at least 0 and interval of at least 1, found '
-                f'num={num}, interval={interval}'
+            raise ConfigError(
+                'TaskPanelHook',
+                'num of at least 0 and interval of at least 1',
+                Words(f'num={num}, interval={interval}'),
             )
         self.num = num
         self.interval = interval

@@ -6,6 +6,7 @@ from mmengine.hooks import Hook
 from mmengine.runner import Runner
 
 from mssdf.distributed import unwrap
+from mssdf.errors import ConfigError
 from mssdf.registry import HOOKS
 
 
@@ -26,9 +27,10 @@ class TeacherHook(Hook):
 
     def __init__(self, **settings: Any) -> None:
         for name, value in settings.items():
-            raise ValueError(
-                f'default_hooks.teacher.{name}: expected '
-                f'default_hooks.schedules.teacher.momentum.{name} in its place, found {value}'
+            raise ConfigError(
+                f'default_hooks.teacher.{name}',
+                f'default_hooks.schedules.teacher.momentum.{name} in its place',
+                value,
             )
 
     def after_train_iter(

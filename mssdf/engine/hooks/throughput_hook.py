@@ -11,6 +11,7 @@ from mmengine.dist import get_world_size
 from mmengine.hooks import Hook
 from mmengine.runner import Runner
 
+from mssdf.errors import ConfigError
 from mssdf.registry import HOOKS
 
 
@@ -44,7 +45,7 @@ class ThroughputHook(Hook):
 
     def __init__(self, window: int | None = None) -> None:
         if window is not None and window < 1:
-            raise ValueError(f'ThroughputHook.window: expected at least 1, found {window}')
+            raise ConfigError('ThroughputHook.window', 'at least 1', window)
         self.window = window
         self._last = 0.0
 

@@ -6,6 +6,7 @@ from mmengine.hooks import Hook
 from mmengine.runner import Runner
 
 from mssdf.distributed import has_other_ranks
+from mssdf.errors import ConfigError
 from mssdf.registry import HOOKS
 
 from ..watchdog import end_watch, watch
@@ -45,11 +46,10 @@ class WatchdogHook(Hook):
         )
         for key, value in self.settings.items():
             if not (value > 0 and math.isfinite(value)):
-                raise ValueError(f'WatchdogHook.{key}: expected seconds above 0, found {value}')
+                raise ConfigError(f'WatchdogHook.{key}', 'seconds above 0', value)
         if silence < 2 * interval:
-            raise ValueError(
-                f'WatchdogHook.silence: expected at least two intervals of {interval} s, '
-                f'found {silence}'
+            raise ConfigError(
+                'WatchdogHook.silence', f'at least two intervals of {interval} s', silence
             )
 
     def before_train(self, runner: Runner) -> None:

@@ -10,6 +10,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from mssdf.errors import FileError, Words
 from mssdf.preparation.examples.buildings import ZOOM, to_pixels
 from mssdf.utils.folders import files_in
 from mssdf.utils.text_files import read_text
@@ -114,7 +115,9 @@ def tile_of(path: Path) -> tuple[int, int, int]:
     elif last:
         x, y, zoom = (int(number) for number in last.groups())
     else:
-        raise ValueError(f'{path}: expected a name ZOOM-X-Y or X-Y-ZOOM of a web mercator tile')
+        raise FileError(
+            path, 'a name ZOOM-X-Y or X-Y-ZOOM of a web mercator tile', Words(repr(Path(path).stem))
+        )
     return zoom, x, y
 
 

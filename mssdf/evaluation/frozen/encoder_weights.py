@@ -7,7 +7,8 @@ from typing import Any
 from torch import Tensor, nn
 
 from mssdf.checkpoints.convert import convert, detect_format
-from mssdf.checkpoints.strict_load import CheckpointError, fill
+from mssdf.checkpoints.strict_load import fill
+from mssdf.errors import CheckpointError
 
 from ..checkpoint_encoder import normalization_of
 
@@ -43,7 +44,7 @@ def settings_of(weights: Mapping[str, Tensor], path: Path) -> dict[str, Any]:
         kernel, positions = weights['patch_embed.projection.weight'], weights['pos_embed']
         hidden = len(weights['layers.0.ffn.layers.0.0.weight'])
     except KeyError as error:
-        raise CheckpointError(f'{path}: expected the weights of a ViT, lacking {error}') from None
+        raise CheckpointError(path, f'expected the weights of a ViT, lacking {error}') from None
 
     width, bands, patch = kernel.shape[0], kernel.shape[1], kernel.shape[2]
     depth = len({name.split('.')[1] for name in weights if name.startswith('layers.')})
@@ -86,7 +87,7 @@ def hash_content(path: Path, digest: Any) -> None:
             digest.update(f'{file.name} {status.st_size} {status.st_mtime_ns}'.encode())
         return
     if not path.is_file():
-        raise CheckpointError(f'{path}: no such checkpoint file')
+        raise CheckpointError(path, 'expected a checkpoint file, found none')
     with open(path, 'rb') as file_:
         while block := file_.read(HASHED):
             digest.update(block)

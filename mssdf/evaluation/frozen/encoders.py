@@ -14,7 +14,8 @@ from torch import Tensor, nn
 
 from mssdf.checkpoints.convert import convert, detect_format
 from mssdf.checkpoints.safe_load import weights_of
-from mssdf.checkpoints.strict_load import CheckpointError, fill, read_checkpoint
+from mssdf.checkpoints.strict_load import fill, read_checkpoint
+from mssdf.errors import CheckpointError, FileError, one_line
 from mssdf.models.backbones import DenseVisionTransformer
 from mssdf.models.data_preprocessors import MultiModalDataPreprocessor
 
@@ -135,16 +136,17 @@ class EncoderFile:
         """Name the file in any error of its content, such as a config of other code."""
         try:
             yield
-        except CheckpointError:
+        except (CheckpointError, FileError):
             raise
         except _MALFORMED as error:
-            if str(self.path) in str(error) and isinstance(error, ValueError | OSError):
+            if getattr(error, 'filename', None) == str(self.path):
                 raise
             # Errors of MMEngine's registry take several lines; the first one is kept.
-            line = ' '.join(str(error).split())[:200]
+            line = one_line(error)[:200]
             raise CheckpointError(
-                f'{self.path}: expected a config and weights that build an encoder, found: '
-                f'{type(error).__name__}: {line}'
+                self.path,
+                'expected a config and weights that build an encoder, found: '
+                f'{type(error).__name__}: {line}',
             ) from None
 
     def _content(self) -> dict[str, Any]:
@@ -220,7 +222,7 @@ class EncoderFile:
             try:
                 converted = convert(state, detect_format(state), img_size=None)
             except (KeyError, ValueError) as error:
-                raise CheckpointError(f'{self.path}: {error.args[0]}') from None
+                raise CheckpointError(self.path, one_line(error)) from None
             state = converted.state_dict
 
         weights = {name.removeprefix('backbone.'): value for name, value in state.items()}
@@ -260,7 +262,7 @@ class EncoderFile:
         elif any(name.startswith('data_preprocessor.') for name in state) or (
             self._content().get('config') is not None
         ):
-            raise ValueError(f'{self.path}: it keeps no mean and std of RGB, give --mean and --std')
+            raise FileError(self.path, 'mean and std of RGB', note='give --mean and --std')
         else:
             source, (mean, std) = "ImageNet's", IMAGENET
 

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from mssdf.checkpoints.safe_load import CheckpointError
+from mssdf.errors import CheckpointError
 from mssdf.utils.fingerprints import digest_of, file_facts
 
 from .baselines import ImageStatistics, RandomConvolutions

@@ -4,6 +4,7 @@ import sys
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 
+from mssdf.errors import ConfigError
 from mssdf.utils.fingerprints import digest_of
 
 VERSION = 3  # raised whenever a score changes for the same settings
@@ -59,15 +60,16 @@ class MeasurementSettings:
 
         wrong = [name for name, fine in good.items() if not fine]
         if wrong:
-            raise ValueError(
-                f'{wrong[0]}: expected positive values (at least 2 folds, shares up to 100 %), '
-                f'found {getattr(self, wrong[0])}'
+            raise ConfigError(
+                wrong[0],
+                'positive values (at least 2 folds, shares up to 100 %)',
+                getattr(self, wrong[0]),
             )
 
         for name in ('k', 'shares', 'penalties', 'ridge_penalties'):
             values = getattr(self, name)
             if len(set(values)) < len(values):
-                raise ValueError(f'{name}: expected different values, found {values}')
+                raise ConfigError(name, 'different values', values)
 
     @property
     def digest(self) -> str:

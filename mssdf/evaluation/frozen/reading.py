@@ -330,7 +330,10 @@ def _cover_parts(described: EvaluationSet) -> Iterator[Part]:
     for part in _height_parts(described):
         path, layers = part.path, part.layers
         if layers.heights is None or layers.rgb.dtype != np.uint8:
-            raise ValueError(f'{path}: expected 8-bit colors and heights')
+            raise ValueError(
+                f'{path}: expected 8-bit colors and heights, found colors of {layers.rgb.dtype}'
+                f'{"" if layers.heights is not None else " alone"}'
+            )
         with open_checked(path) as raster:
             infrared = raster.read(4) if raster.count >= 4 else None
         known = np.where(layers.seen, layers.heights, np.nan)

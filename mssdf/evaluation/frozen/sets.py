@@ -6,6 +6,7 @@ from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
+from mssdf.errors import ConfigError, FileError, Words
 from mssdf.utils.project_root import ROOT
 from mssdf.utils.text_files import read_text
 
@@ -63,7 +64,7 @@ class EvaluationSet:
         if self.kind not in KINDS:
             raise ValueError(f'set {self.name!r}: kind: expected one of {KINDS}, found {self.kind}')
         if not self.name or any(letter in self.name for letter in '=,/|'):
-            raise ValueError(f'set {self.name!r}: expected a name without any of = , / |')
+            raise ConfigError('set', 'a name without any of = , / |', self.name)
         for option, least in (('window', 0), ('limit', 1)):
             value = getattr(self, option)
             if value is not None and value < least:
@@ -153,7 +154,9 @@ def read_sets(path: str | Path) -> list[EvaluationSet]:
     except ValueError as error:  # not JSON, or not text at all
         raise ValueError(f'{path}: expected JSON, found: {error}') from None
     if not isinstance(found, list) or not all(isinstance(one, dict) for one in found):
-        raise ValueError(f'{path}: expected a list of dictionaries, one for each set')
+        raise FileError(
+            path, 'a list of dictionaries, one for each set', Words(f'a {type(found).__name__}')
+        )
     return [
         make_set(
             {**one, 'path': str(path.parent / one['path'])}
@@ -177,7 +180,7 @@ def make_set(given: Mapping[str, Any]) -> EvaluationSet:
     if unknown or lacking:
         raise ValueError(
             f'set {given.get("name", "")!r}: expected options among {sorted(known)} and at least '
-            f'name, kind and path; unknown {sorted(unknown)}, lacking {sorted(lacking)}'
+            f'name, kind and path, found {sorted(unknown)} and no {sorted(lacking)}'
         )
 
     for option in ('window', 'limit', 'ignore'):

@@ -4,6 +4,7 @@ import numpy as np
 from mmengine.logging import print_log
 from numpy.typing import NDArray
 
+from mssdf.errors import ConfigError
 from mssdf.registry import METRICS
 
 from ..confusion import confusion_matrix, ratio, segmentation_scores
@@ -42,9 +43,7 @@ class SegmentationMetric(ConfusionMetric):
         """Compute :func:`~mssdf.evaluation.confusion.segmentation_scores`; log each class."""
         unknown = set(self.ignored_classes) - set(self._classes)
         if unknown:
-            raise ValueError(
-                f'ignored_classes: expected some of {self._classes}, found {sorted(unknown)}'
-            )
+            raise ConfigError('ignored_classes', f'some of {self._classes}', sorted(unknown))
         hits, truth, predicted = np.diag(matrix), matrix.sum(axis=1), matrix.sum(axis=0)
         iou = 100 * ratio(hits, truth + predicted - hits)
         f1 = 100 * ratio(2 * hits, truth + predicted)

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
+from mssdf.errors import ConfigError
 from mssdf.registry import MODELS
 
 from .token_vit import TokenVisionTransformer
@@ -47,15 +48,13 @@ class DenseVisionTransformer(TokenVisionTransformer):
             arch=arch, img_size=img_size, patch_size=patch_size, out_type=out_type, **kwargs
         )
         if window_size < 0:
-            raise ValueError(f'window_size: expected 0 or more patches, found {window_size}')
+            raise ConfigError('window_size', '0 or more patches', window_size)
 
         quarters = [-(-i * self.num_layers // 4) - 1 for i in range(1, 5)]
         self.global_blocks = tuple(quarters if global_blocks is None else global_blocks)
         unknown = [i for i in self.global_blocks if not 0 <= i < self.num_layers]
         if unknown:
-            raise ValueError(
-                f'global_blocks: expected layers from 0 to {self.num_layers - 1}, found {unknown}'
-            )
+            raise ConfigError('global_blocks', f'layers from 0 to {self.num_layers - 1}', unknown)
 
         self.window_size = window_size
         for index, layer in enumerate(self.layers):

@@ -4,6 +4,7 @@ from typing import Any
 
 from torch import nn
 
+from mssdf.errors import ConfigError
 from mssdf.registry import MODELS
 
 from ..utils.positions import sincos_positions
@@ -37,9 +38,7 @@ class MaskedVisionTransformer(TokenVisionTransformer):
         **kwargs: Any,
     ) -> None:
         if img_size < patch_size or img_size % patch_size:
-            raise ValueError(
-                f'img_size: expected a multiple of patch_size={patch_size}, found {img_size}'
-            )
+            raise ConfigError('img_size', f'a multiple of patch_size={patch_size}', img_size)
         super().__init__(
             arch=arch, img_size=img_size, patch_size=patch_size, out_type=out_type, **kwargs
         )

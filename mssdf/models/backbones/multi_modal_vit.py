@@ -7,6 +7,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from mssdf.errors import ConfigError
 from mssdf.registry import MODELS
 
 from .dense_vit import DenseVisionTransformer
@@ -55,9 +56,9 @@ class MultiModalVisionTransformer(DenseVisionTransformer):
         **kwargs: Any,
     ) -> None:
         if primary not in modalities:
-            raise ValueError(f'primary: expected one of {list(modalities)}, found {primary!r}')
+            raise ConfigError('primary', f'one of {list(modalities)}', primary)
         if fusion not in FUSIONS:
-            raise ValueError(f'fusion: expected one of {FUSIONS}, found {fusion!r}')
+            raise ConfigError('fusion', f'one of {FUSIONS}', fusion)
 
         super().__init__(patch_size=patch_size, in_channels=modalities[primary], **kwargs)
         self.modalities = dict(modalities)
@@ -155,9 +156,7 @@ class MultiModalVisionTransformer(DenseVisionTransformer):
         """
         expected = sum(self.modalities.values())
         if x.shape[1] != expected:
-            raise ValueError(
-                f'inputs: expected {expected} bands ({self.modalities}), found {x.shape[1]}'
-            )
+            raise ConfigError('inputs', f'{expected} bands ({self.modalities})', x.shape[1])
         weights = self.present(x)
 
         parts = self.split(x)

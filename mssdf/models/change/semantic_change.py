@@ -10,6 +10,7 @@ from mmseg.models import EncoderDecoder
 from mmseg.models.utils import resize
 from torch import Tensor
 
+from mssdf.errors import ConfigError
 from mssdf.registry import MODELS
 
 from ..losses.semantic_consistency import semantic_consistency_loss
@@ -52,12 +53,11 @@ class SemanticChangeDetector(EncoderDecoder):
         **kwargs: Any,
     ) -> None:
         if fusion not in FUSIONS:
-            raise ValueError(f'fusion: expected one of {FUSIONS}, found {fusion!r}')
+            raise ConfigError('fusion', f'one of {FUSIONS}', fusion)
         super().__init__(**kwargs)
         if self.decode_head.out_channels != 2:
-            raise ValueError(
-                f'decode_head.num_classes: expected 2 (no change, change), found '
-                f'{self.decode_head.out_channels}'
+            raise ConfigError(
+                'decode_head.num_classes', '2 (no change, change)', self.decode_head.out_channels
             )
         self.fusion = fusion
         self.consistency_weight = consistency_weight

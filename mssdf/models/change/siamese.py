@@ -5,6 +5,7 @@ from typing import Any
 from mmseg.models import EncoderDecoder
 from torch import Tensor
 
+from mssdf.errors import ConfigError
 from mssdf.registry import MODELS
 
 from .two_dates import FUSIONS, dates_of, fuse_dates, split_dates
@@ -30,7 +31,7 @@ class SiameseEncoderDecoder(EncoderDecoder):
 
     def __init__(self, fusion: str = 'difference', **kwargs: Any) -> None:
         if fusion not in FUSIONS:
-            raise ValueError(f'fusion: expected one of {FUSIONS}, found {fusion!r}')
+            raise ConfigError('fusion', f'one of {FUSIONS}', fusion)
         super().__init__(**kwargs)
         self.fusion = fusion
 

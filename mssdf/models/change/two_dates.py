@@ -3,6 +3,8 @@
 import torch
 from torch import Tensor
 
+from mssdf.errors import ConfigError, Words
+
 FUSIONS = ('difference', 'concatenation')
 
 
@@ -14,8 +16,8 @@ def split_dates(images: Tensor) -> Tensor:
     """
     bands = images.shape[1]
     if bands % 2:
-        raise ValueError(
-            f'inputs: expected the bands of two dates behind each other, found {bands} bands'
+        raise ConfigError(
+            'inputs', 'the bands of two dates behind each other', Words(f'{bands} bands')
         )
     return torch.cat(images.chunk(2, dim=1))
 

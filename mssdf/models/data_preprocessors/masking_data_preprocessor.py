@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from mssdf.distributed import rank_and_world_size
+from mssdf.errors import ConfigError, Words
 from mssdf.registry import MODELS
 from mssdf.structures import MaskedBatch
 from mssdf.utils.options import move_old_keys
@@ -28,7 +29,7 @@ from .second_view import Windows, crop_windows, parse_second_view
 def check_span(key: str, value: Any) -> float:
     """Refuse a span that is no number of at least 0, naming its key."""
     if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < math.inf:
-        raise ValueError(f'{key}: expected a number of at least 0, found {value!r}')
+        raise ConfigError(key, 'a number of at least 0', value)
     return float(value)
 
 
@@ -89,25 +90,24 @@ class MaskingDataPreprocessor(MultiModalDataPreprocessor):
         max_invalid_per_patch = given.pop('max_invalid_per_patch')
         super().__init__(modalities=modalities, **given)
         if not (isinstance(mask_ratio, int | float) and 0 <= mask_ratio < 1):
-            raise ValueError(f'mask_ratio must be within 0...1 (1 excluded), found {mask_ratio!r}')
+            raise ConfigError('mask_ratio', 'a number within 0...1 (1 excluded)', mask_ratio)
         if not 0 <= quantiles[0] <= quantiles[1] <= 1:
-            raise ValueError(f'quantiles must rise within 0...1, found {quantiles}')
+            raise ConfigError('quantiles', 'numbers that rise within 0...1', quantiles)
         if len(weights) != 3 or min(weights) <= 0:
-            raise ValueError(f'weights must be three positive numbers, found {weights}')
+            raise ConfigError('weights', 'three positive numbers', weights)
 
         cross_modal = dict(cross_modal or {})
         unknown = sorted(cross_modal.keys() - {'target', 'complementary'})
         if unknown:
-            raise ValueError(f'cross_modal: expected target and complementary, found {unknown}')
+            raise ConfigError('cross_modal', 'target and complementary', unknown)
         target: str | None = cross_modal.get('target')
         if target is not None and target not in (*self.modalities, 'random'):
-            raise ValueError(
-                f"cross_modal.target must be one of {list(self.modalities)} or 'random', "
-                f'found {target!r}'
+            raise ConfigError(
+                'cross_modal.target', f"one of {list(self.modalities)} or 'random'", target
             )
         if same_masks and cross_modal.get('complementary'):
-            raise ValueError(
-                'same_masks: expected cross_modal.complementary=False beside it, found True'
+            raise ConfigError(
+                'same_masks', 'cross_modal.complementary=False beside it', Words('True')
             )
 
         self.patch_size = patch_size

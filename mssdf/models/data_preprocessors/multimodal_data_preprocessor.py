@@ -8,6 +8,7 @@ import torch
 from mmengine.model import BaseDataPreprocessor
 from torch import Tensor
 
+from mssdf.errors import ConfigError, MissingFileError, UnknownKeyError, Words, one_line
 from mssdf.registry import MODELS
 from mssdf.utils.limits import LARGEST_DEVIATION, LARGEST_VALUE
 
@@ -41,9 +42,11 @@ def read_statistics(path: str) -> dict:
     try:
         return json.loads(Path(path).read_text())
     except OSError as error:
-        raise FileNotFoundError(f'statistics: cannot read {path}: {error}') from None
+        raise MissingFileError(
+            'statistics', 'a JSON file that can be read', Words(f'{path}: {one_line(error)}')
+        ) from None
     except json.JSONDecodeError as error:
-        raise ValueError(f'statistics: {path} is not JSON: {error}') from None
+        raise ConfigError('statistics', 'a JSON file', Words(f'{path}: {error}')) from None
 
 
 @MODELS.register_module()
@@ -73,7 +76,7 @@ class MultiModalDataPreprocessor(BaseDataPreprocessor):
     ) -> None:
         super().__init__(non_blocking=non_blocking)
         if not modalities:
-            raise ValueError('modalities: at least one is needed, found none')
+            raise ConfigError('modalities', 'at least one')
         known = read_statistics(statistics) if statistics else {}
         self.modalities: dict[str, dict] = {}
         for name, settings in modalities.items():
@@ -81,9 +84,8 @@ class MultiModalDataPreprocessor(BaseDataPreprocessor):
             settings = dict(settings)
             unknown = sorted(settings.keys() - SETTINGS)
             if unknown:
-                raise ValueError(
-                    f'modalities.{name}: expected settings among {sorted(SETTINGS)}, '
-                    f'found {unknown}'
+                raise ConfigError(
+                    f'modalities.{name}', f'settings among {sorted(SETTINGS)}', unknown
                 )
 
             # statistics are the config's own, else those of the file
@@ -93,16 +95,18 @@ class MultiModalDataPreprocessor(BaseDataPreprocessor):
             for key in ('mean', 'std'):
                 settings.setdefault(key, measured.get(key))
                 if settings[key] is None:
-                    raise ValueError(
-                        f'modalities.{name}.{key}: expected one number per band, found none '
-                        f'(measure it with tools/dataset_tools/compute_statistics.py)'
+                    raise ConfigError(
+                        f'modalities.{name}.{key}',
+                        'one number per band',
+                        Words('none (measure it with tools/dataset_tools/compute_statistics.py)'),
                     )
 
             mean, std = list(settings['mean']), list(settings['std'])
             if not mean or len(mean) != len(std) or min(std) <= 0:
-                raise ValueError(
-                    f'modalities.{name}: expected as many positive std as mean, one per band, '
-                    f'found mean={mean} and std={std}'
+                raise ConfigError(
+                    f'modalities.{name}',
+                    'as many positive std as mean, one per band',
+                    Words(f'mean={mean} and std={std}'),
                 )
 
             for key, values in (('mean', mean), ('std', std)):
@@ -118,9 +122,10 @@ class MultiModalDataPreprocessor(BaseDataPreprocessor):
     def _check(self, data: dict) -> None:
         for name, bands in self.channels.items():
             if name not in data['inputs']:
-                raise KeyError(
-                    f'modality {name!r} of the data preprocessor is not in the batch: '
-                    f'found {sorted(data["inputs"])}'
+                raise UnknownKeyError(
+                    'inputs',
+                    f'the modality {name!r} of the data preprocessor',
+                    sorted(data['inputs']),
                 )
             found = data['inputs'][name].shape[1]
             if found != bands:
@@ -197,9 +202,7 @@ class SingleModalityDataPreprocessor(MultiModalDataPreprocessor):
     def __init__(self, modality: str = 'rgb', **kwargs: Any) -> None:
         super().__init__(**kwargs)
         if modality not in self.modalities:
-            raise ValueError(
-                f'modality: expected one of {list(self.modalities)}, found {modality!r}'
-            )
+            raise ConfigError('modality', f'one of {list(self.modalities)}', modality)
         self.modality = modality
 
     def forward(self, data: dict, training: bool = False) -> dict:

@@ -4,6 +4,8 @@ from dataclasses import dataclass, fields, replace
 
 from torch import Tensor
 
+from mssdf.errors import ConfigError
+
 from ..masking import valid_patches
 from ..utils.crops import crop, crop_parameters, source_points
 from ..utils.draws import Source
@@ -50,11 +52,9 @@ class SecondView:
 
     def __post_init__(self) -> None:
         if self.kind not in ('masking', 'crop'):
-            raise ValueError(f"second_view.kind: expected 'masking' or 'crop', found {self.kind!r}")
+            raise ConfigError('second_view.kind', "'masking' or 'crop'", self.kind)
         if len(self.scale) != 2 or not 0 < self.scale[0] <= self.scale[1] <= 1:
-            raise ValueError(
-                f'second_view.scale: expected 0 < smallest <= largest <= 1, found {self.scale}'
-            )
+            raise ConfigError('second_view.scale', '0 < smallest <= largest <= 1', self.scale)
 
 
 def parse_second_view(settings: dict | None) -> SecondView | None:
@@ -68,7 +68,7 @@ def parse_second_view(settings: dict | None) -> SecondView | None:
     known = [field.name for field in fields(SecondView)]
     unknown = sorted(set(settings) - set(known))
     if unknown:
-        raise ValueError(f'second_view: expected keys among {known}, found {unknown}')
+        raise ConfigError('second_view', f'keys among {known}', unknown)
     return SecondView(**settings)
 
 

@@ -7,6 +7,7 @@ import torch
 from mmengine.model import BaseTTAModel
 from torch import Tensor
 
+from mssdf.errors import ConfigError
 from mssdf.registry import MODELS
 
 
@@ -25,7 +26,7 @@ def flip_boxes(boxes: Tensor, size: tuple[int, int], direction: str | None) -> T
         ValueError: if the direction is none of these.
     """
     if direction not in (None, 'horizontal', 'vertical', 'diagonal'):
-        raise ValueError(f'direction: expected a flip, found {direction!r}')
+        raise ConfigError('direction', 'a flip', direction)
     x, y, width, height, angle = boxes.unbind(dim=1)
     if direction in ('horizontal', 'diagonal'):
         x, angle = size[1] - x, -angle

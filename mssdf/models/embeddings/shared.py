@@ -6,6 +6,7 @@ import torch
 from mmengine.model import BaseModule
 from torch import Tensor, nn
 
+from mssdf.errors import ConfigError
 from mssdf.registry import MODELS
 
 
@@ -47,9 +48,8 @@ class SharedPatchEmbedding(BaseModule):
         for name, bands in self.composites.items():
             available = channels.get(name, 0)
             if len(bands) != self.width or not all(0 <= band < available for band in bands):
-                raise ValueError(
-                    f'composites[{name!r}] must name {self.width} bands within '
-                    f'0...{available - 1}, found {bands}'
+                raise ConfigError(
+                    f'composites[{name!r}]', f'{self.width} bands within 0...{available - 1}', bands
                 )
 
         self.projections = nn.ModuleDict(

@@ -6,6 +6,7 @@ from typing import Any
 from mmseg.models.decode_heads import VPDDepthHead
 from torch import nn
 
+from mssdf.errors import ConfigError
 from mssdf.registry import MODELS
 
 
@@ -30,9 +31,10 @@ class HeightHead(VPDDepthHead):
         self, initial_height: float = 3.0, max_depth: float = 100.0, **kwargs: Any
     ) -> None:
         if not 0 < initial_height < max_depth:
-            raise ValueError(
-                f'initial_height: expected more than 0 and less than max_depth ({max_depth}), '
-                f'found {initial_height}'
+            raise ConfigError(
+                'initial_height',
+                f'more than 0 and less than max_depth ({max_depth})',
+                initial_height,
             )
         self.initial_height = initial_height
         super().__init__(max_depth=max_depth, **kwargs)

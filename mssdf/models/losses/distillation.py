@@ -5,6 +5,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from mssdf.distributed import sum_over_ranks
+from mssdf.errors import ConfigError
 
 from .reduction import masked_mean
 
@@ -32,7 +33,7 @@ def normalize_targets(tokens: Tensor, valid: Tensor, mode: str | None = 'token')
     if mode == 'token':
         return F.layer_norm(tokens, tokens.shape[-1:])
     if mode != 'batch':
-        raise ValueError(f"target_norm must be 'token', 'batch' or None, found {mode!r}")
+        raise ConfigError('target_norm', "'token', 'batch' or None", mode)
 
     weight = valid.unsqueeze(-1).float()
     count = sum_over_ranks(weight.sum()).clamp(min=1)

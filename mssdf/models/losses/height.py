@@ -4,6 +4,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from mssdf.errors import ConfigError
 from mssdf.registry import MODELS
 
 KINDS = ('l1', 'smooth_l1', 'silog')
@@ -63,7 +64,7 @@ class HeightLoss(nn.Module):
     ) -> None:
         super().__init__()
         if kind not in KINDS:
-            raise ValueError(f'kind: expected one of {KINDS}, found {kind!r}')
+            raise ConfigError('kind', f'one of {KINDS}', kind)
         self.kind = kind
         self.beta = beta
         self.loss_weight = loss_weight

@@ -4,6 +4,8 @@ from mmengine.model import BaseModule
 from mmpretrain.models.backbones.vision_transformer import TransformerEncoderLayer
 from torch import Tensor, nn
 
+from mssdf.errors import ConfigError
+
 from ..utils.attention import EncoderLayer
 
 
@@ -25,9 +27,7 @@ class DecoderLayers(BaseModule):
     ) -> None:
         super().__init__()
         if num_heads < 1 or embed_dims % num_heads:
-            raise ValueError(
-                f'num_heads: expected a divisor of embed_dims={embed_dims}, found {num_heads}'
-            )
+            raise ConfigError('num_heads', f'a divisor of embed_dims={embed_dims}', num_heads)
         hidden, norm = int(mlp_ratio * embed_dims), dict(type='LN', eps=1e-6)
         self.layers = nn.ModuleList(
             EncoderLayer(TransformerEncoderLayer(embed_dims, num_heads, hidden, norm_cfg=norm))

@@ -6,6 +6,7 @@ import torch
 from mmengine.model import BaseModule
 from torch import Tensor, nn
 
+from mssdf.errors import ConfigError
 from mssdf.registry import MODELS
 
 from ..utils.attention import safe_key_mask
@@ -47,9 +48,7 @@ class ModalityDecoder(BaseModule):
     ) -> None:
         super().__init__()
         if queries not in QUERIES:
-            raise ValueError(
-                f'modality_decoder.queries: expected one of {QUERIES}, found {queries!r}'
-            )
+            raise ConfigError('modality_decoder.queries', f'one of {QUERIES}', queries)
         self.queries = queries
         self.joint = joint
         self.modalities = tuple(modalities)

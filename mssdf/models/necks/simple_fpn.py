@@ -5,6 +5,7 @@ from mmpretrain.models.utils import LayerNorm2d
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from mssdf.errors import ConfigError
 from mssdf.registry import MODELS
 
 
@@ -35,7 +36,7 @@ class SimpleFPN(BaseModule):
     ) -> None:
         super().__init__(init_cfg)
         if num_outs < 4:
-            raise ValueError(f'num_outs: expected at least 4 levels, found {num_outs}')
+            raise ConfigError('num_outs', 'at least 4 levels', num_outs)
 
         # strides 4, 8, 16 and 32
         half, quarter = in_channels // 2, in_channels // 4

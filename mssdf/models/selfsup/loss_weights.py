@@ -2,6 +2,8 @@
 
 import math
 
+from mssdf.errors import ConfigError, UnknownKeyError
+
 TERMS = ('rec', 'align', 'hsic', 'cls', 'pix', 'inst', 'disc')
 # the order in which terms are summed, of which the rounding depends
 SUMMED = ('rec', 'pix', 'disc', 'cls', 'align', 'hsic', 'inst')
@@ -24,11 +26,11 @@ def parse_loss_weights(weights: dict[str, float] | None) -> dict[str, float]:
     weights = weights or PAPER
     unknown = set(weights) - set(TERMS)
     if unknown:
-        raise KeyError(f'losses: expected keys among {TERMS}, found {sorted(unknown)}')
+        raise UnknownKeyError('losses', f'keys among {TERMS}', sorted(unknown))
     if not all(0 <= weight < math.inf for weight in weights.values()):
-        raise ValueError(f'losses: weights must not be negative, infinite or NaN, found {weights}')
+        raise ConfigError('losses', 'finite weights of at least 0', weights)
     if not any(weights.values()):
-        raise ValueError(f'losses: at least one weight must be above 0, found {weights}')
+        raise ConfigError('losses', 'at least one weight above 0', weights)
     return {name: float(weights.get(name, 0)) for name in TERMS}
 
 
@@ -41,7 +43,6 @@ def refuse_ramps(ramps: dict | None) -> None:
     wanted = {name: ramp for name, ramp in (ramps or {}).items() if ramp is not None}
     if wanted:
         name, ramp = next(iter(wanted.items()))
-        raise ValueError(
-            f'ramps: expected default_hooks.schedules.losses.{name}={ramp} in its place, '
-            f'found {wanted}'
+        raise ConfigError(
+            'ramps', f'default_hooks.schedules.losses.{name}={ramp} in its place', wanted
         )

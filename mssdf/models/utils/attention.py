@@ -8,6 +8,8 @@ from mmpretrain.models.utils import MultiheadAttention
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
+from mssdf.errors import ConfigError, Words
+
 from .window_attention import merge_windows, partition_windows
 
 
@@ -152,7 +154,7 @@ class EncoderLayer(TransformerEncoderLayer):
             attended = attend(self.attn, normed, key_mask)
         elif grid is None or key_mask is not None:
             found = 'no grid' if grid is None else 'a key mask'
-            raise ValueError(f'window_size: expected a grid and no key mask with it, found {found}')
+            raise ConfigError('window_size', 'a grid and no key mask with it', Words(found))
         else:
             attended = attend_in_windows(self.attn, normed, grid, self.window_size)
 

@@ -5,6 +5,8 @@ from collections.abc import Iterable
 import torch
 from torch import Tensor
 
+from mssdf.errors import ConfigError
+
 
 @torch.no_grad()
 def update_ema(teacher: Iterable[Tensor], student: Iterable[Tensor], momentum: float) -> None:
@@ -19,7 +21,7 @@ def update_ema(teacher: Iterable[Tensor], student: Iterable[Tensor], momentum: f
         ValueError: if the momentum is outside 0...1.
     """
     if not 0.0 <= momentum <= 1.0:
-        raise ValueError(f'momentum must be within 0...1, found {momentum}')
+        raise ConfigError('momentum', 'a number within 0...1', momentum)
     teacher = list(teacher)
     if teacher:
         torch._foreach_lerp_(teacher, list(student), 1.0 - momentum)

@@ -9,6 +9,7 @@ from typing import Any
 import cv2
 
 from mssdf.datasets.annotations.xml_boxes import read_objects
+from mssdf.errors import FileError, MissingFileError, Words
 from mssdf.utils.text_files import read_lines
 
 CORNER = r'\(\s*(-?\d+)\s*,\s*(-?\d+)\s*\)'
@@ -72,7 +73,7 @@ def read_vhr10(text: Path, image: Path, classes: Sequence[str]) -> LabeledImage:
         ValueError: if a line has another form, or a class is unknown.
     """
     if not text.is_file():
-        raise FileNotFoundError(f'{text}: no such file, to go with {image.name}')
+        raise MissingFileError(text, f'a file to go with {image.name}')
     height, width = image_size(image)
     result = LabeledImage(image.name, width, height)
     for number, line in read_lines(text):
@@ -97,13 +98,13 @@ def image_size(path: Path) -> tuple[int, int]:
         FileNotFoundError, ValueError: if the file is missing or not an image.
     """
     if not path.is_file():
-        raise FileNotFoundError(f'{path}: no such file')
+        raise MissingFileError(path, 'a file')
     try:
         image = cv2.imread(str(path))
     except cv2.error as error:  # the image is larger than OpenCV reads
-        raise ValueError(f'{path}: cannot be read as an image: {error.err}') from None
+        raise FileError(path, 'an image', Words(error.err)) from None
     if image is None:
-        raise ValueError(f'{path}: cannot be read as an image')
+        raise FileError(path, 'an image', Words('another file'))
     return image.shape[0], image.shape[1]
 
 

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mssdf.datasets.annotations.dota import check_raw
+from mssdf.errors import MissingFileError
 from mssdf.utils.atomic_file import write_atomically
 from mssdf.utils.folders import files_in
 from mssdf.utils.progress import track
@@ -43,7 +44,9 @@ def find_splitter() -> Path:
     """
     spec = importlib.util.find_spec('mmrotate')
     if spec is None or spec.origin is None:
-        raise FileNotFoundError('mmrotate is not installed: pip install "mssdf[detection]"')
+        raise FileNotFoundError(
+            'mmrotate: expected the package, found none: pip install "mssdf[detection]"'
+        )
     script = Path(spec.origin).parent / '.mim/tools/data/dota/split/img_split.py'
     if not script.is_file():
         raise FileNotFoundError(f'{script}: expected the splitter of mmrotate, found none')
@@ -78,7 +81,7 @@ def split_part(images: Path, boxes: Path | None, target: Path, tiling: Tiling) -
     if boxes is not None:
         for name in names:  # to the splitter, an image without this file is empty
             if not (boxes / f'{name}.txt').is_file():
-                raise FileNotFoundError(f'{boxes / name}.txt: no such file, to go with {name}')
+                raise MissingFileError(f'{boxes / name}.txt', f'a file to go with {name}')
         check_raw([boxes / f'{name}.txt' for name in names])
 
     # The splitter writes beside the target; only a complete part takes its place.
@@ -117,8 +120,9 @@ def _check_done(target: Path, tiling: Tiling) -> str:
     before = json.loads(record.read_text())
     if (before['size'], before['overlap']) != (tiling.size, tiling.overlap):
         raise ValueError(
-            f'{target}: was cut with size {before["size"]} and overlap {before["overlap"]}, found '
-            f'{tiling.size} and {tiling.overlap}; for others choose another folder'
+            f'{target}: expected the size {before["size"]} and the overlap '
+            f'{before["overlap"]} that it was cut with, found {tiling.size} and '
+            f'{tiling.overlap}; for others choose another folder'
         )
     count = _count(target)
     if count != before['tiles']:

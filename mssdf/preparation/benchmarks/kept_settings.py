@@ -28,8 +28,8 @@ def keep_settings(path: Path, settings: Mapping[str, Any], made: Iterable[Path])
     for key, value in given.items():
         if before.get(key, value) != value:
             raise ValueError(
-                f'{path}: what is there was made with {key} {before[key]}, found {value}; for '
-                'another setting start in an empty folder'
+                f'{path}: expected {key} {before[key]}, which what is there was made '
+                f'with, found {value}; for another setting start in an empty folder'
             )
     write_atomically(path, json.dumps({**before, **given}, indent=1).encode())
 

@@ -10,6 +10,7 @@ from rasterio.enums import ColorInterp
 from rasterio.errors import RasterioError
 
 from mssdf.datasets.transforms.load_rasters import read_image
+from mssdf.errors import one_line
 from mssdf.rasters.raster import open_raster
 
 from ..image_files import write_png
@@ -99,7 +100,7 @@ def read_colors(path: Path) -> NDArray[np.uint8]:
             table = raster.colormap(1) if indexed else {}
             values = raster.read(1) if indexed else None
     except RasterioError as error:
-        raise OSError(f'{path}: cannot be read as an image: {error}') from error
+        raise OSError(f'{path}: expected an image, found {one_line(error)}') from error
     if values is not None:
         colors = np.zeros((256, 3), np.uint8)
         colors[list(table)] = [color[:3] for color in table.values()]

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from pathlib import Path
 
+from mssdf.errors import MissingFileError
 from mssdf.utils.text_files import read_text
 
 
@@ -18,7 +19,7 @@ def read_splits(root: Path, splits: Sequence[str]) -> dict[str, list[str]]:
     for split in splits:
         listed = root / f'ImageSets/Main/{split}.txt'
         if not listed.is_file():
-            raise FileNotFoundError(f'{listed}: no such file')
+            raise MissingFileError(listed, 'a file')
         names[split] = read_text(listed).split()
         if not names[split]:
             raise ValueError(f'{listed}: expected names of images, found none')

@@ -5,6 +5,7 @@ from functools import partial
 from pathlib import Path
 
 from mssdf.datasets.tasks.classes import AID, EUROSAT, NWPU_RESISC45, UC_MERCED
+from mssdf.errors import MissingFileError
 from mssdf.utils.progress import track
 
 from .apart import autzen_ign_heights, kampala_buildings
@@ -55,7 +56,7 @@ def make_examples(source: Path, out: Path, names: Iterable[str] = tuple(LAYOUTS)
     if unknown:
         raise ValueError(f'data sets: expected some of {list(LAYOUTS)}, found {unknown}')
     if not (source / 'autzen').is_dir():
-        raise FileNotFoundError(f'{source}: expected the folder autzen of the imagery that ships')
+        raise MissingFileError(source, 'the folder autzen of the imagery that ships')
     roots = []
     for name in track(names, len(names), 'examples'):
         root, done = out / name, out / f'.{name}.done'

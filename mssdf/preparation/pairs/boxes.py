@@ -8,6 +8,7 @@ from rasterio._err import CPLE_BaseError
 from rasterio.errors import RasterioError
 from rasterio.warp import transform_bounds
 
+from mssdf.errors import one_line
 from mssdf.rasters.crs import (
     describe_crs,
     horizontal_crs,
@@ -52,7 +53,7 @@ def box_in(crs: str, other: str, box: Bounds) -> Bounds:
         raise CatalogError(
             f'expected coordinates that {describe_crs(other)} can hold, found '
             f'{tuple(round(value, 3) for value in box)} in {describe_crs(crs)}: '
-            f'{" ".join(str(error).split())}'
+            f'{one_line(error)}'
         ) from error
     left, bottom, right, top = found
     turn = turn_in_units(other)

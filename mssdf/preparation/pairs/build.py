@@ -6,6 +6,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from mssdf.errors import one_line
 from mssdf.utils.atomic_file import remove_partial_files
 from mssdf.utils.progress import track
 
@@ -149,5 +150,5 @@ def _shard_of(record: Mapping[str, Any], settings: BuildSettings) -> 'ShardInfo'
         return ShardInfo.from_dict(record['shard'])
     except (AttributeError, KeyError, TypeError, ValueError) as error:
         path = record_path(settings, record['name'])
-        reason = ' '.join(map(str, error.args))
+        reason = one_line(error)
         raise ValueError(f'{path}: shard: {reason}; without this file it is made anew') from None

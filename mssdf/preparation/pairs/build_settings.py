@@ -112,7 +112,10 @@ class BuildSettings:
             raise ValueError('--source: expected at least one modality, found none')
 
         if self.reference not in self.required:
-            raise ValueError(f'--optional: the reference {self.reference!r} cannot be missing')
+            raise ValueError(
+                '--optional: expected modalities other than the reference, found '
+                f'{self.reference!r}'
+            )
 
         for name, source in self.sources.items():
             _one_of(f'--resampling {name}', source.resampling, RESAMPLINGS)

@@ -10,6 +10,7 @@ from rasterio._err import CPLE_BaseError
 from rasterio.errors import RasterioError
 from rasterio.transform import array_bounds
 
+from mssdf.errors import one_line
 from mssdf.rasters.fill_values import find_fills
 from mssdf.rasters.formats import check_lengths
 from mssdf.rasters.georeference import require_grid
@@ -81,7 +82,9 @@ class CatalogedRaster:
         """
         for box in self.boxes_in(crs):
             return box
-        raise CatalogError(f'{self.path}: expected a raster that the CRS of the output can hold')
+        raise CatalogError(
+            f'{self.path}: expected a raster that the CRS of the output can hold, found one outside'
+        )
 
 
 def open_catalog(
@@ -113,11 +116,14 @@ def open_catalog(
         try:
             usable.append(job.result())
         except (OSError, RasterioError, CPLE_BaseError, ValueError) as error:
-            refused[path] = ' '.join(str(error).split())
+            refused[path] = one_line(error)
 
     if not usable:
         first = next(iter(refused.values()), 'no file given')
-        raise CatalogError(f'{modality}: none of {len(paths)} rasters can be used: {first}')
+        raise CatalogError(
+            f'{modality}: expected a raster that can be used among {len(paths)}, '
+            f'found none: {first}'
+        )
 
     bands = {len(raster.source.bands) for raster in usable}
     if len(bands) > 1:

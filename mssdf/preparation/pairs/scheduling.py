@@ -4,6 +4,8 @@ import logging
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, TypeVar
 
+from mssdf.errors import one_line
+
 Job = TypeVar('Job')
 Result = TypeVar('Result')
 
@@ -45,7 +47,7 @@ def run_everywhere(
         import dask
         from dask.distributed import Client, LocalCluster
     except ImportError as error:
-        raise ImportError(f'several processes need Dask: {INSTALL}') from error
+        raise ImportError(f'several processes: expected Dask, found none: {INSTALL}') from error
 
     if scheduler is not None:
         with Client(scheduler, timeout='30s') as client:
@@ -91,7 +93,7 @@ def _run(
         try:
             result = future.result()
         except KilledWorker as error:
-            result = on_lost(job, ' '.join(str(error).split()))
+            result = on_lost(job, one_line(error))
         future.release()
         hand_out(1)
         yield result

@@ -10,6 +10,7 @@ from rasterio.crs import CRS
 from rasterio.errors import RasterioError
 from rasterio.warp import calculate_default_transform, transform
 
+from mssdf.errors import one_line
 from mssdf.rasters.crs import (
     describe_crs,
     horizontal_crs,
@@ -147,7 +148,9 @@ def make_grids(
         try:
             wkt = horizontal_crs(CRS.from_user_input(crs).to_wkt())
         except Exception as error:
-            raise CatalogError(f'--crs {crs}: not a coordinate reference system') from error
+            raise CatalogError(
+                f'--crs: expected a coordinate reference system, found {crs!r}'
+            ) from error
         first[wkt] = rasters[0]
     else:
         for raster in rasters:
@@ -235,7 +238,7 @@ def _native_grid(raster: CatalogedRaster, wkt: str) -> tuple[Affine, tuple[int, 
     except (RasterioError, CPLE_BaseError, ValueError) as error:
         raise CatalogError(
             f'{raster.path}: expected a raster that {describe_crs(wkt)} can hold, found bounds '
-            f'{raster.bounds} in {describe_crs(header.crs)}: {" ".join(str(error).split())}'
+            f'{raster.bounds} in {describe_crs(header.crs)}: {one_line(error)}'
         ) from error
 
     return found, (int(found_rows or 0), int(found_cols or 0))

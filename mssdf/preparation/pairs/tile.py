@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from mssdf.errors import one_line
 from mssdf.rasters.fill_values import count_fills
 from mssdf.rasters.pool import RasterPool
 from mssdf.rasters.read_errors import READ_ERRORS
@@ -70,7 +71,7 @@ def make_tile(job: TileJob, settings: BuildSettings) -> dict[str, Any]:
         record |= _make(job, settings)
     except (*READ_ERRORS, ValueError, RuntimeError) as error:
         # The next tiles may succeed; the report names this one.
-        message = f'{type(error).__name__}: {" ".join(str(error).split())}'
+        message = f'{type(error).__name__}: {one_line(error)}'
         return {**record, **empty_record(), 'status': 'failed', 'error': message, 'seconds': 0.0}
     record['seconds'] = round(time.perf_counter() - start, 3)
     if before is not None:
