@@ -1,4 +1,4 @@
-"""Change detection between two dates, binary and semantic, with mmseg's models."""
+"""Detection of changes between two dates, binary and semantic, with mmseg's models."""
 
 from .semantic_change import SemanticChangeDetector
 from .siamese import SiameseEncoderDecoder

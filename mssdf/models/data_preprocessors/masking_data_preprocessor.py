@@ -1,4 +1,4 @@
-"""Score and masks of every window, drawn in the data preprocessor (method.md, sections 1-3)."""
+"""Scores and masks of every window, drawn in the data preprocessor (method.md, sections 1-3)."""
 
 import math
 from dataclasses import replace
