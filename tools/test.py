@@ -219,6 +219,7 @@ def main(arguments: list[str] | None = None) -> int:
     """Test; return 2 for a wrong input."""
     args = parse_args(arguments)
     os.environ.setdefault('LOCAL_RANK', str(args.local_rank))
+
     try:
         if not Path(args.weights).is_file():
             raise UsageError(f'{args.weights}: expected a checkpoint file, found none')
@@ -234,6 +235,7 @@ def main(arguments: list[str] | None = None) -> int:
     except KeyboardInterrupt:
         say('Stopped.')
         return 128 + signal.SIGINT
+
     if is_main():
         report(scores, config)
     return 0

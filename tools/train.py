@@ -231,9 +231,11 @@ def run(config: Any, resume: str | None) -> int:
     else:
         set_up_load_from(config)
         require_checkpoint(config)
+
     set_up_cpu_processes(config)
     drop_amp_without_gpu(config)
     check_config(config)
+
     try:
         train(config)
     except TrainingInterrupted as interruption:

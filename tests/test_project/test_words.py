@@ -153,20 +153,24 @@ def helps(source: str) -> Iterator[str]:
     for node in ast.walk(ast.parse(source)):
         if isinstance(node, ast.Call) and ast.unparse(node.func).endswith('.add_argument'):
             given = {each.arg: ast.unparse(each.value) for each in node.keywords}
-            text = given.get('help', '').lstrip('rf\'"')
+            text = re.sub(r'^[rf]*["\']', '', given.get('help', ''))
             shared = None in given  # several tools have the option, its text stands once
             if not shared and (not text or first_words(text)[0] in FRAGMENTS):
                 yield f'{ast.unparse(node.args[0])}: {text or "no help"}'
 
 
 RULES = (questions, fragments, moods, module_moods, british, paragraphs, helps)
+# A script's docstring is an imperative, as it says what the script is used for.
+CASES = [
+    pytest.param(rule, folder, id=f'{rule.__name__}-{folder}')
+    for rule in RULES
+    for folder in FOLDERS
+    if not (rule is module_moods and folder in ('tools', 'scripts'))
+]
 
 
-@pytest.mark.parametrize('folder', FOLDERS)
-@pytest.mark.parametrize('rule', RULES, ids=lambda rule: rule.__name__)
+@pytest.mark.parametrize(('rule', 'folder'), CASES)
 def test_rule_holds(rule, folder):
-    if rule is module_moods and folder in ('tools', 'scripts'):
-        return  # a script's docstring says what it is used for, as an imperative
     found = [
         f'{path.relative_to(ROOT)}: {complaint}'
         for path in python_files(folder)
