@@ -3,9 +3,9 @@
 #
 #   tools/dist_train.sh CONFIG GPUS [arguments of train.py]
 #
-# SIGINT, SIGTERM and SIGUSR1 are passed on to the processes; 75 and 130 mean: stopped as asked to,
-# everything saved, the same command with --resume goes on. On several nodes, start it on each with the same
-# NNODES, MASTER_ADDR and PORT and its own NODE_RANK.
+# SIGINT, SIGTERM and SIGUSR1 are passed on to the processes. The exit codes 75 and 130 mean that
+# the run stopped as requested with everything saved; the same command with --resume resumes it.
+# On several nodes, start it on each with the same NNODES, MASTER_ADDR and PORT and its own NODE_RANK.
 set -euo pipefail
 
 if [ "$#" -lt 2 ]; then

@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
-# Make an environment and pre-train on the imagery that ships with the repository: one command, minutes.
+# Make an environment and pre-train on the imagery that ships, by one command within minutes.
 #
 # Usage: tools/quick_start.sh [arguments of tools/train.py]
-#   MSSDF_VENV=DIR   the environment to use or make (default: .venv)
-#   MSSDF_WORK=DIR   where the run goes (default: work_dirs/quick_start)
+#   MSSDF_VENV=DIR   environment to use or make (default: .venv)
+#   MSSDF_WORK=DIR   work directory of the run (default: work_dirs/quick_start)
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 . scripts/_environment.sh

@@ -1,12 +1,12 @@
 #!/usr/bin/env bash
-# Train under Slurm, in a job that requeues itself and goes on where it stopped.
+# Train under Slurm, in a job that requeues itself and resumes.
 #
 #   tools/slurm_train.sh PARTITION JOB_NAME CONFIG [arguments of train.py]
 #
 # Submits a batch job with sbatch and returns. SIGUSR1, which Slurm sends GRACE seconds before the
 # time limit, and SIGTERM, which it sends upon pre-emption, make all processes save and end with 75;
-# the job requeues itself then, and starts with --resume. Inside an allocation (salloc) or with
-# SRUN=1 it runs in the foreground with srun instead, as one step, and whoever started it requeues.
+# the job then requeues itself and starts with --resume. Inside an allocation (salloc) or with
+# SRUN=1 it runs in the foreground with srun instead, as one step, and the user requeues it.
 #
 # Variables: GPUS (8), GPUS_PER_NODE (8), CPUS_PER_TASK (5), GRACE (120 seconds), LOGS (folder of the
 # job's output, work_dirs), SBATCH_ARGS, SRUN_ARGS, PYTHON, MASTER_PORT; on CPUs GPUS=0, TASKS and
@@ -39,13 +39,13 @@ resources+=(--cpus-per-task="${CPUS_PER_TASK:-5}")
 folder=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 
 if [ -n "${SRUN:-}" ] || [ -n "${SLURM_JOB_ID:-}" ]; then
-    # SRUN_ARGS is a list of options: split on purpose.
+    # SRUN_ARGS is a list of options, so it is split on purpose.
     # shellcheck disable=SC2086
     exec srun -p "$PARTITION" --job-name="$JOB_NAME" "${resources[@]}" --kill-on-bad-exit=1 \
         --signal="USR1@${GRACE:-120}" ${SRUN_ARGS:-} "${PYTHON:-python}" -u "$folder/train.py" "$CONFIG" --launcher slurm "${@:4}"
 fi
 
-# Slurm opens the log before the job runs: its folder must be there.
+# Slurm opens the log before the job runs, so its folder must exist.
 LOGS=${LOGS:-work_dirs}
 mkdir -p "$LOGS"
 # shellcheck disable=SC2086
