@@ -39,7 +39,7 @@ def gather_windows(values: Tensor) -> Tensor:
         (world_size * B, ...), in the order of :class:`~mssdf.distributed.Ranks`.
     """
     ranks = rank_and_world_size()
-    return values if ranks.world_size == 1 else ranks.whole(gather_from_ranks(values))
+    return values if ranks.world_size == 1 else ranks.complete(gather_from_ranks(values))
 
 
 def gather_windows_with_gradient(values: Tensor) -> Tensor:

@@ -44,7 +44,7 @@ class Ranks(NamedTuple):
         """Find where the rank that has them keeps windows of the whole batch."""
         return numbers // self.world_size
 
-    def whole(self, parts: Tensor) -> Tensor:
+    def complete(self, parts: Tensor) -> Tensor:
         """Put the ranks' windows in the order of the whole batch.
 
         Args:
