@@ -41,6 +41,16 @@ WRONG = {
         'train_dataloader = dict(dataset=dict(windowsize=64))',
         ['train_dataloader.dataset.windowsize', 'windows'],
     ),
+    'group of the dataset': (
+        PRETRAIN,
+        'train_dataloader = dict(dataset=dict(windows=dict(sise=64)))',
+        ['train_dataloader', 'windows', "'sise'", "'size'"],
+    ),
+    'reading': (
+        PRETRAIN,
+        'train_dataloader = dict(dataset=dict(reading=dict(attempts=0)))',
+        ['train_dataloader', 'reading.attempts', '1 to 10', '0'],
+    ),
     'modality': (
         PRETRAIN,
         "train_dataloader = dict(dataset=dict(modalities=dict(rgb=dict(sufix='_dom.tif'))))",
