@@ -134,7 +134,7 @@ def test_without_a_second_view_the_modalities_of_a_window_are_compared():
 def test_wrong_settings_name_the_key():
     with pytest.raises(ValueError, match='instance.pool: expected one of'):
         tiny_model(losses=ONLY | dict(inst=1.0), instance=dict(pool='max'))
-    with pytest.raises(ValueError, match=r"discrimination: expected keys among .*found \['tau'\]"):
+    with pytest.raises(ValueError, match=r"discrimination: expected some of .*found \['tau'\]"):
         tiny_model(losses=ONLY | dict(disc=1.0), discrimination=dict(tau=0.1))
     with pytest.raises(ValueError, match=r'losses\.inst: expected several modalities'):
         tiny_model(('rgb',), losses=ONLY | dict(inst=1.0))

@@ -233,7 +233,7 @@ def test_wrong_settings_name_the_key():
         (dict(losses=dict.fromkeys(ALL_LOSSES, 0.0)), ValueError, 'at least one weight'),
         (dict(losses=dict(rec=-1.0)), ValueError, 'expected finite weights of at least 0'),
         (dict(ramps=dict(rec=(10, 30))), ValueError, 'schedules.losses.rec=(10, 30)'),
-        (dict(losses=dict(align=float('nan'))), ValueError, 'infinite or NaN'),
+        (dict(losses=dict(align=float('nan'))), ValueError, 'finite weights of at least 0'),
         (dict(teacher=dict(target_nrom='batch')), ValueError, "found ['target_nrom']"),
         (dict(instance=dict(temperature=0.0)), ValueError, 'instance.temperature'),
         (dict(discrimination=dict(temperature=-1.0)), ValueError, 'discrimination'),

@@ -3,6 +3,7 @@
 import torch
 from torch import Tensor, nn
 
+from mssdf.errors import ConfigError, Words
 from mssdf.models.utils.collapse import effective_rank, feature_std
 from mssdf.structures import MaskedBatch
 
@@ -160,9 +161,11 @@ def encoder_gradients(
         getattr(module, '_compiled_call_impl', None) is not None for module in model.modules()
     )
     if sharded or compiled:
-        raise ValueError(
-            'monitor_gradients: expected a model that is neither sharded nor compiled, found '
-            f'{"a sharded" if sharded else "a compiled"} one; set it to False'
+        raise ConfigError(
+            'monitor_gradients',
+            'a model that is neither sharded nor compiled',
+            Words('a sharded one' if sharded else 'a compiled one'),
+            'set it to False',
         )
 
     outputs: list[Encoded] = [*forward.encoded.values(), *forward.second.values()]

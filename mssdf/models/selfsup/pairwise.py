@@ -13,6 +13,7 @@ from mssdf.distributed import (
     rank_and_world_size,
     sum_over_ranks,
 )
+from mssdf.errors import ConfigError
 from mssdf.utils.options import check_choice, check_positive
 
 from ..losses.alignment import info_nce, location_info_nce
@@ -64,14 +65,12 @@ class PairwiseOptions:
             check_choice(f'pairwise.{name}', getattr(self, name), choices)
         for name, least in (('num_locations', 1), ('max_rows', 2)):
             if getattr(self, name) < least:
-                raise ValueError(
-                    f'pairwise.{name}: expected at least {least}, found {getattr(self, name)}'
-                )
+                raise ConfigError(f'pairwise.{name}', f'at least {least}', getattr(self, name))
         check_positive('pairwise.temperature', self.temperature)
         if self.projector is not None:
             check_positive('pairwise.projector', self.projector)
         if min(self.flat.values(), default=0) < 0:
-            raise ValueError(f'pairwise.flat: expected meters of at least 0, found {self.flat}')
+            raise ConfigError('pairwise.flat', 'meters of at least 0', self.flat)
 
 
 def pairwise_terms(

@@ -6,6 +6,7 @@ import torch
 from mmpretrain.models import BaseSelfSupervisor
 from torch import Tensor, nn
 
+from mssdf.errors import ConfigError
 from mssdf.registry import MODELS
 from mssdf.structures import MaskedBatch
 from mssdf.utils.options import check_choice
@@ -53,9 +54,10 @@ class Student(BaseSelfSupervisor):
 
         self.patch_size = self.backbone.patch_size
         if self.data_preprocessor.patch_size != self.patch_size:
-            raise ValueError(
-                f"data_preprocessor.patch_size: expected the backbone's {self.patch_size}, "
-                f'found {self.data_preprocessor.patch_size}'
+            raise ConfigError(
+                'data_preprocessor.patch_size',
+                f"the backbone's {self.patch_size}",
+                self.data_preprocessor.patch_size,
             )
         self.embedding = MODELS.build(
             dict(
@@ -89,20 +91,23 @@ class Student(BaseSelfSupervisor):
         self.modality_decoder = MODELS.build(dict(modalities=self.modalities, **modality))
         decoded = self.modality_decoder.embed_dims
         if decoded != self.fusion_decoder.embed_dims:
-            raise ValueError(
-                f"modality_decoder.embed_dims: expected the fusion decoder's "
-                f'{self.fusion_decoder.embed_dims}, found {decoded}'
+            raise ConfigError(
+                'modality_decoder.embed_dims',
+                f"the fusion decoder's {self.fusion_decoder.embed_dims}",
+                decoded,
             )
         if needs.all_locations and self.modality_decoder.queries != 'all':
-            raise ValueError(
-                "modality_decoder.queries: expected 'all' with pairwise.features='predicted', "
-                f'found {self.modality_decoder.queries!r}'
+            raise ConfigError(
+                'modality_decoder.queries',
+                "'all' with pairwise.features='predicted'",
+                self.modality_decoder.queries,
             )
         if needs.apart and self.modality_decoder.joint:
             # one token for all modalities, and one head: all would be predicted alike
-            raise ValueError(
-                'modality_decoder.joint: expected False with rec, disc or pairwise.features='
-                "'predicted', found True"
+            raise ConfigError(
+                'modality_decoder.joint',
+                "False with rec, disc or pairwise.features='predicted'",
+                True,
             )
         if needs.prediction:
             self.feature_head = ZeroLinear(decoded, width)
@@ -207,5 +212,5 @@ def _check_primary(primary: str | None, channels: dict[str, int]) -> str:
     if primary is None:
         primary = 'rgb' if 'rgb' in channels else next(iter(channels))
     if primary not in channels:
-        raise ValueError(f'primary: expected one of {list(channels)}, found {primary!r}')
+        raise ConfigError('primary', f'one of {list(channels)}', primary)
     return primary

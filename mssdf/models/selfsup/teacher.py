@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
+from mssdf.errors import ConfigError
 from mssdf.utils.options import check_choice
 
 from ..backbones.masked_vit import MaskedVisionTransformer
@@ -97,9 +98,10 @@ class EMATeacher(nn.Module):
         super().__init__()
         options = options or TeacherOptions()
         if not 1 <= options.average_layers <= backbone.num_layers:
-            raise ValueError(
-                f'teacher.average_layers: expected a number within 1...{backbone.num_layers}, '
-                f'found {options.average_layers}'
+            raise ConfigError(
+                'teacher.average_layers',
+                f'a number within 1...{backbone.num_layers}',
+                options.average_layers,
             )
         self.backbone = deepcopy(backbone)
         self.embedding = deepcopy(embedding)

@@ -6,6 +6,7 @@ from typing import Any
 
 from torch import Tensor
 
+from mssdf.errors import ConfigError, Words
 from mssdf.structures import MaskedBatch
 from mssdf.utils.options import parse_options
 
@@ -107,9 +108,10 @@ def build_terms(
 
     if not terms:
         found = {name: weight for name, weight in weights.items() if weight}
-        raise ValueError(
-            f'losses: expected a term that one modality alone can have, found {found} for '
-            f'{tuple(modalities)}'
+        raise ConfigError(
+            'losses',
+            'a term that one modality alone can have',
+            Words(f'{found} for {tuple(modalities)}'),
         )
     _check_views(terms, preprocessor)
     return tuple(terms)
@@ -119,9 +121,10 @@ def _check_views(terms: Sequence[LossTerm], preprocessor: Any) -> None:
     if not Needs.of(terms).second_view:
         preprocessor.second_view = None  # no term looks at it
     elif len(preprocessor.modalities) < 2 and not preprocessor.second_view:
-        raise ValueError(
-            'losses.inst: expected several modalities or data_preprocessor.second_view, '
-            'found neither'
+        raise ConfigError(
+            'losses.inst',
+            'several modalities or data_preprocessor.second_view',
+            Words('neither'),
         )
 
 
