@@ -223,6 +223,7 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         if not Path(args.weights).is_file():
             raise UsageError(f'{args.weights}: expected a checkpoint file, found none')
+
         config = load_config(args)
         set_up_cpu_processes(config)
         check_config(config)

@@ -224,6 +224,7 @@ def run(config: Any, resume: str | None) -> int:
     """Train a loaded config to its end or until a stop is requested."""
     if config.get('resume') and not resume:
         resume = config.get('load_from') or 'auto'
+
     if resume:
         set_up_resume(config, resume)
     if config.get('resume'):

@@ -139,7 +139,7 @@ def test_config_from_any_folder(config_file, tmp_path, monkeypatch):
     elsewhere.mkdir()
     monkeypatch.chdir(elsewhere)
     for name in ('pretrain/one.py', 'configs/pretrain/one.py', str(inside)):
-        assert train.find_config(name) == inside
+        assert configs.find_config(name) == inside
 
 
 def test_wrong_configs_are_one_line(config_file, capsys):
