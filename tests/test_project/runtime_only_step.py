@@ -14,6 +14,7 @@ NEED_MMSEG = (
     'mssdf.datasets.tasks',
     'mssdf.models.change',
     'mssdf.models.height',
+    'mssdf.models.segmentors',
     'mssdf.models.tta',
 )
 NEED_OPS = ('mssdf.require_ops',)  # says so

@@ -25,6 +25,7 @@ NEED_MMSEG = (
     'mssdf/datasets/tasks',
     'mssdf/models/change',
     'mssdf/models/height',
+    'mssdf/models/segmentors',
     'mssdf/models/tta',
 )
 
