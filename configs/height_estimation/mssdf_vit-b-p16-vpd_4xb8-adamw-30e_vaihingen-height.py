@@ -1,7 +1,4 @@
-_base_ = [
-    '../_base_/models/height_vit-b-p16.py',
-    '../_base_/datasets/vaihingen_height.py',
-    '../_base_/schedules/height_adamw-30e.py',
-]
+_base_ = ['./mssdf_vit-b-p16-vpd_4xb8-adamw-30e_potsdam-height.py']
 
-model = dict(decode_head=dict(max_depth=_base_.max_height))
+dataset = dict(data_root='data/vaihingen')
+train_dataloader = val_dataloader = test_dataloader = dict(dataset=dataset)

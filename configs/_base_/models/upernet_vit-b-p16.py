@@ -2,10 +2,16 @@
 _base_ = [
     '../library_names.py',
     'mmseg::_base_/models/upernet_vit-b16_ln_mln.py',
-    '../downstream_iterations.py',
+    '../downstream.py',
 ]
 
 default_scope = 'mmseg'
+# all counts in iterations, as mmseg does
+default_hooks = dict(
+    logger=dict(log_metric_by_epoch=False),
+    checkpoint=dict(by_epoch=False, interval=8000),
+)
+log_processor = dict(by_epoch=False)
 visualizer = dict(type='SegLocalVisualizer')  # which mmseg's inferencer asks for
 # BatchNorm; turned into SyncBatchNorm in distributed training, so that one process and a CPU work
 norm_cfg = dict(type='BN', requires_grad=True)
