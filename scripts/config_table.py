@@ -58,7 +58,8 @@ def length(loop: Mapping[str, Any]) -> str:
 def row(config: Config) -> tuple[str, ...]:
     """Format a config's data, pixels, batch, optimizer, length and overlays."""
     loader, settings = config.train_dataloader, config._cfg_dict
-    names = [name for name, text in overlays().items() if fits(settings, text)]
+    # of the sizes in a row `large` fits ViT-B alone, as the page says
+    names = [name for name, text in overlays().items() if name != 'large' and fits(settings, text)]
     ranks = (config.get('auto_scale_lr') or {}).get('base_batch_size')
     batch = loader.batch_size
     return (

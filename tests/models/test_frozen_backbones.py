@@ -19,12 +19,16 @@ ARCH = dict(embed_dims=48, num_layers=4, num_heads=3, feedforward_channels=96)
 
 
 def examples():
-    """One shipped config of each family, model and size."""
+    """One shipped config of each family, model and size, with its overlays."""
     found = {}
     for folder in FOLDERS:
         for path in sorted((CONFIGS / folder).glob('*.py')):
             model = path.name.split('_')[1]  # vit-b-p16-upernet
-            found.setdefault((folder, model), path)
+            overlays = [] if '-linear_' in path.name else ['frozen']
+            found.setdefault((folder, model), (path, overlays))
+            if '-b-' in model:
+                name = model.replace('-b-', '-l-')
+                found.setdefault((folder, name), (path, ['large', *overlays]))
     return found
 
 
@@ -52,9 +56,9 @@ def passes(backbone, inputs):
     return outputs
 
 
-@pytest.mark.parametrize('path', examples().values(), ids=lambda path: path.stem)
-def test_shipped_configs(path):
-    config = read_with_overlays(path, [] if '-linear_' in path.name else ['frozen'])
+@pytest.mark.parametrize(('path', 'overlays'), examples().values(), ids=map('/'.join, examples()))
+def test_shipped_configs(path, overlays):
+    config = read_with_overlays(path, overlays)
     # narrow, for speed, and as deep as it is
     depth = arch_of(config.model.backbone)['num_layers']
     config.model.backbone.arch = dict(ARCH, num_layers=depth)

@@ -34,6 +34,6 @@ model = dict(
     ),
     train_cfg=dict(augments=[dict(type='Mixup', alpha=0.8), dict(type='CutMix', alpha=1.0)]),
 )
-# the other sizes: a child says `model = _base_.tiny`
+# the other sizes: `model = _base_.tiny` in a child, the overlay `large`
 tiny = dict(backbone=dict(arch='deit-tiny', drop_path_rate=0.0), head=dict(in_channels=192))
 large = dict(backbone=dict(arch='large', drop_path_rate=0.2), head=dict(in_channels=1024))

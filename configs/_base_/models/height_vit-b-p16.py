@@ -45,7 +45,7 @@ model = dict(
     test_cfg=dict(mode='whole'),
 )
 tta_model = dict(type='mssdf.HeightTTA')
-# the other sizes: a child says `model = _base_.tiny`
+# the other sizes: `model = _base_.tiny` in a child, the overlay `large`
 tiny = dict(
     backbone=dict(arch='deit-tiny', drop_path_rate=0.0),
     neck=dict(in_channels=[192] * 4, out_channels=192),

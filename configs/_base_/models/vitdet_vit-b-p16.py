@@ -14,7 +14,7 @@ vit = dict(
 )
 pyramid = dict(type='mssdf.SimpleFPN', in_channels=768, out_channels=256, num_outs=5)
 custom_imports = dict(imports=['mssdf', 'mssdf.require_ops'])
-# the other sizes: a child says `model = _base_.tiny`
+# the other sizes: `model = _base_.tiny` in a child, the overlay `large`
 tiny = dict(
     backbone=dict(arch='deit-tiny', drop_path_rate=0.0),
     neck=dict(in_channels=192),

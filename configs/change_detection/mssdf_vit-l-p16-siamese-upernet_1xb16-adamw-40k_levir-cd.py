@@ -1,3 +1,0 @@
-_base_ = ['./mssdf_vit-b-p16-siamese-upernet_1xb16-adamw-40k_levir-cd.py']
-
-model = _base_.large

@@ -1,3 +1,0 @@
-_base_ = ['./mssdf_vit-b-p16-linear_4xb64-sgd-90e_nwpu-resisc45.py']
-
-model = _base_.large

@@ -1,3 +1,0 @@
-_base_ = ['./mssdf_vit-b-p16_4xb64-adamw-100e_ucm.py']
-
-model = _base_.large

@@ -1,4 +1,0 @@
-_base_ = ['./mssdf_vit-b-p16-oriented-rcnn_4xb4-adamw-12e_dota.py']
-
-model = _base_.large
-optim_wrapper = _base_.large_optim_wrapper
