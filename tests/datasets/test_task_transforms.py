@@ -87,7 +87,7 @@ def test_not_an_image(tmp_path):
 
 @pytest.mark.parametrize('wrong', [dict(band=[1]), dict(missing='maybe'), dict(missing='nodata')])
 def test_wrong_sources(wrong):
-    with pytest.raises(ValueError, match='sources:'):
+    with pytest.raises(ValueError, match=r'sources[:.]'):
         LoadRasters([wrong])
 
 

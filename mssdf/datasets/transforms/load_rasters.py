@@ -56,7 +56,7 @@ class RasterSource:
             raise ConfigError('sources.missing', f'one of {MISSING}', source.missing)
         check_unit('sources: unit', source.unit)
         if source.missing == 'nodata' and source.bands is None:
-            raise ConfigError('sources.bands', "bands beside missing='nodata'")
+            raise ConfigError('sources.bands', "numbers beside missing='nodata'")
         return source
 
     def path(self, results: Mapping[str, Any]) -> str | None:
