@@ -5,5 +5,8 @@ _base_ = [
     '../_base_/schedules/adamw_coslr_500e.py',
 ]
 
-model = dict(data_preprocessor=dict(modalities={{_base_.modality_statistics}}))
+model = dict(
+    data_preprocessor=dict(modalities={{_base_.modality_statistics}}),
+    backbone=dict(img_size={{_base_.window_size}}),
+)
 optim_wrapper = dict(type='AmpOptimWrapper', dtype='bfloat16')  # 'float16' scales the loss

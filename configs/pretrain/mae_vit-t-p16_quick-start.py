@@ -7,7 +7,7 @@ _base_ = [
 
 model = dict(
     data_preprocessor=dict(modalities={{_base_.modality_statistics}}),
-    backbone=dict(arch='deit-tiny', img_size=128),
+    backbone=dict(arch='deit-tiny', img_size={{_base_.window_size}}),
     neck=dict(
         num_patches=64,
         embed_dim=192,

@@ -9,7 +9,7 @@ _base_ = [
 
 model = dict(
     data_preprocessor=dict(modalities={{_base_.modality_statistics}}),
-    backbone=dict(arch='deit-tiny', img_size=128),
+    backbone=dict(arch='deit-tiny', img_size={{_base_.window_size}}),
     fusion_decoder=dict(embed_dims=192, num_heads=3),
     modality_decoder=dict(embed_dims=192, num_heads=3),
 )

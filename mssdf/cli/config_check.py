@@ -106,13 +106,14 @@ def _check_bands(config: Mapping[str, Any]) -> None:
 def _check_crop(config: Mapping[str, Any]) -> None:
     """Check that patches divide the windows of the model."""
     preprocessor, dataset = _pretraining(config)
-    patch = preprocessor.get('patch_size', 16)
+    backbone = (config.get('model') or {}).get('backbone') or {}
+    patch = preprocessor.get('patch_size', backbone.get('patch_size', 16))
     for i, transform in enumerate(dataset.get('pipeline') or ()):
         size = transform.get('size') if isinstance(transform, Mapping) else None
         if type(size) is int and type(patch) is int and patch > 0 and size % patch:
             raise ConfigError(
                 f'train_dataloader.dataset.pipeline[{i}].size',
-                f'a multiple of model.data_preprocessor.patch_size={patch}',
+                f'a multiple of the patch size {patch}',
                 size,
             )
 

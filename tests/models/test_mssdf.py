@@ -12,6 +12,7 @@ from mssdf.models import MSSDF
 from mssdf.models.losses import NonFiniteLossError
 from mssdf.models.selfsup.terms import Needs, WindowTerm
 from mssdf.models.utils import sincos_positions
+from mssdf.registry import MODELS
 
 from .tiny import ALL_LOSSES, drop, move, tiny_batch, tiny_config, tiny_model
 
@@ -249,9 +250,14 @@ def test_wrong_settings_name_the_key():
         ({'modality_decoder.embed_dims': 64}, ValueError, 'modality_decoder.embed_dims'),
     ):
         with pytest.raises(error, match=re.escape(message)):
-            from mssdf.registry import MODELS
-
             MODELS.build(tiny_config(**settings))
+
+
+def test_the_data_preprocessor_takes_the_patch_size_of_the_backbone():
+    config = tiny_config(**{'backbone.patch_size': 8})
+    config['data_preprocessor'].pop('patch_size', None)
+    model = MODELS.build(config)
+    assert model.data_preprocessor.patch_size == model.backbone.patch_size == 8
 
 
 def test_the_order_of_the_modalities_in_the_config_means_nothing():

@@ -7,8 +7,9 @@ _base_ = ['./hr-pairs_rgb-dsm_320.py']
 modality_statistics = dict(
     rgb=dict(mean=[139.7, 140.1, 124.9], std=[44.7, 37.0, 34.0]), dsm=dict(std=[8.0])
 )
+window_size = 128
 train_pipeline = [
-    dict(type='mssdf.MultiModalRandomResizedCrop', size=128, scale=(0.15, 1.0)),
+    dict(type='mssdf.MultiModalRandomResizedCrop', size=window_size, scale=(0.15, 1.0)),
     dict(type='mssdf.MultiModalRandomFlip'),
     dict(type='mssdf.MultiModalRandomRotate90'),
     dict(type='mssdf.PackMultiModalInputs'),

@@ -2,9 +2,10 @@
 # The statistics are those of a typical 8-bit orthophoto: measure your own with
 # tools/dataset_tools/compute_statistics.py and put its numbers here.
 modality_statistics = dict(rgb=dict(mean=[123.675, 116.28, 103.53], std=[58.395, 57.12, 57.375]))
+window_size = 320  # of what the model sees, in pixels
 
 train_pipeline = [
-    dict(type='mssdf.MultiModalRandomResizedCrop', size=320, scale=(0.2, 1.0)),
+    dict(type='mssdf.MultiModalRandomResizedCrop', size=window_size, scale=(0.2, 1.0)),
     dict(type='mssdf.MultiModalRandomFlip'),
     dict(type='mssdf.MultiModalRandomRotate90'),
     dict(type='mssdf.MultiModalColorJitter', brightness=0.4, contrast=0.4, saturation=0.2),
@@ -22,7 +23,7 @@ train_dataloader = dict(
         type='mssdf.MultiModalRasterDataset',
         data_root='data/hr_pairs',  # or --data-root, or the variable MSSDF_DATA
         modalities=dict(rgb=dict(suffix='_dom.tif', bands=[1, 2, 3])),
-        windows=dict(size=320, mode='grid', max_invalid_per_window=0.5),
+        windows=dict(size=window_size, mode='grid', max_invalid_per_window=0.5),
         pipeline=train_pipeline,
     ),
 )

@@ -4,9 +4,7 @@ _base_ = ['../default_runtime.py']
 model = dict(
     type='mmpretrain.MAE',
     data_preprocessor=dict(type='mssdf.SingleModalityDataPreprocessor', modality='rgb'),
-    backbone=dict(
-        type='mmpretrain.MAEViT', arch='base', img_size=320, patch_size=16, mask_ratio=0.75
-    ),
+    backbone=dict(type='mmpretrain.MAEViT', arch='base', patch_size=16, mask_ratio=0.75),
     neck=dict(
         type='mmpretrain.MAEPretrainDecoder',
         num_patches=400,

@@ -1,5 +1,5 @@
-# MSSDF as in the paper (method.md, sections 2 to 6). A child gives the data preprocessor the
-# modalities of its data set.
+# MSSDF as in the paper (method.md, sections 2 to 6). A child gives the
+# model the modalities and the window size of its data set.
 _base_ = ['../default_runtime.py']
 
 model = dict(
@@ -7,13 +7,12 @@ model = dict(
     primary='rgb',  # the modality whose encoder drops into a plain ViT
     data_preprocessor=dict(
         type='mssdf.MaskingDataPreprocessor',
-        patch_size=16,
         mask_ratio=0.75,
         quantiles=(0.2, 0.8),
         weights=(0.8, 0.5, 0.3),  # below, between, above the quantiles of the score
         cross_modal=dict(target='dsm', complementary=False),
     ),
-    backbone=dict(type='mssdf.MaskedVisionTransformer', arch='base', img_size=320, patch_size=16),
+    backbone=dict(type='mssdf.MaskedVisionTransformer', arch='base', patch_size=16),
     embedding=dict(type='mssdf.SharedPatchEmbedding'),
     fusion_decoder=dict(type='mssdf.FusionDecoder', embed_dims=384, num_layers=3, num_heads=6),
     modality_decoder=dict(type='mssdf.ModalityDecoder', embed_dims=384, num_layers=4, num_heads=6),

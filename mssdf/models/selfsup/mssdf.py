@@ -9,6 +9,7 @@ from mmengine.dist import all_reduce
 from mmpretrain.structures import DataSample
 from torch import Tensor, nn
 
+from mssdf.checkpoints.inflate import load_student
 from mssdf.registry import MODELS
 from mssdf.structures import MaskedBatch
 from mssdf.utils.options import parse_options
@@ -117,8 +118,6 @@ class MSSDF(Student):
         """Initialize the student, or start it from a checkpoint, and the teacher from it."""
         super().init_weights()
         if self.teacher_options.checkpoint is not None:
-            from mssdf.checkpoints.inflate import load_student
-
             load_student(self.backbone, self.embedding, self.teacher_options.checkpoint)
         if self.teacher is not None:
             self.teacher.copy_from(self.backbone, self.embedding)

@@ -44,6 +44,9 @@ class Student(BaseSelfSupervisor):
         cls_path: str = 'detached',
         init_cfg: dict | None = None,
     ) -> None:
+        if isinstance(data_preprocessor, dict) and 'patch_size' in backbone:
+            # a config says it once, for the backbone
+            data_preprocessor = {'patch_size': backbone['patch_size'], **data_preprocessor}
         super().__init__(backbone=backbone, data_preprocessor=data_preprocessor, init_cfg=init_cfg)
         check_choice('cls_path', cls_path, CLS_PATHS)
         channels = self.data_preprocessor.channels
