@@ -34,7 +34,7 @@ def test_features_are_those_of_pre_training(pretrained):
     backbone = build(path, dict(rgb=3, dsm=1))
     image = torch.randn(2, 4, 64, 64)
     for name, bands in (('rgb', slice(0, 3)), ('dsm', slice(3, 4))):
-        alone = torch.zeros_like(image)
+        alone = torch.full_like(image, torch.nan)  # nodata
         alone[:, bands] = image[:, bands]
         tokens = model.embedding(name, image[:, bands], model.backbone.patch_embed)
         expected = model.backbone.encode(model.backbone.add_positions(tokens, (4, 4)))
