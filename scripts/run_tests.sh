@@ -9,6 +9,7 @@
 #   MSSDF_VENV=DIR           the environment to use or make (default: .venv)
 #   MSSDF_RUNTIME_VENV=DIR   one with nothing but the runtime requirements (default: .venv-runtime)
 #   MSSDF_CHECKS_VENV=DIR    one for style and types where the first is not there (default: .venv-checks)
+#   MSSDF_TEST_PROCESSES=N   processes of pytest (default: 2)
 # Ends with pytest's closing line; the exit status is 0 only if every check passed.
 set -uo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.." || exit 1
@@ -91,7 +92,8 @@ check_tests() {
     export MSSDF_RUNTIME_PYTHON
 
     say 'pytest'
-    "$python" -m pytest "$@" </dev/null 2>&1 | tee "$log"
+    # a file's tests stay in one process: they share fixtures that take long
+    "$python" -m pytest -n "${MSSDF_TEST_PROCESSES:-2}" --dist loadfile "$@" </dev/null 2>&1 | tee "$log"
     [ "${PIPESTATUS[0]}" -eq 0 ] || failed+=('pytest')
 }
 
