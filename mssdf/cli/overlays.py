@@ -43,7 +43,9 @@ def find_overlay(name: str) -> Path:
     path = Path(name) if name.endswith('.py') else folder / f'{name}.py'
     if not path.is_file():
         known = ', '.join(sorted(each.stem for each in folder.glob('*.py')))
-        raise UsageError(f'--with {name}: expected one of {known}, or the path of a .py file')
+        raise UsageError(
+            f'--with {name}: expected one of {known}, or the path of a .py file, found none'
+        )
     return path
 
 

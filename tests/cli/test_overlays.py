@@ -114,7 +114,7 @@ def test_what_does_not_fit_is_one_line(config, names, words, capsys, tmp_path):
 
 def test_a_syntax_error_in_a_config_with_overlays_is_one_line(tmp_path):
     wrong = write(tmp_path / 'wrong.py', f'_base_ = [{str(AID)!r}, {FROZEN!r}]\nmodel = dict(\n')
-    with pytest.raises(UsageError, match='cannot be read as a config: .*Syntax'):
+    with pytest.raises(UsageError, match='expected a config, found .*Syntax'):
         read_config(str(wrong))
 
 

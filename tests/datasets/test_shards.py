@@ -241,7 +241,7 @@ def test_shards_that_do_not_fit_an_index(data_root, tmp_path):
     info = write_shard(tmp_path / 'a.bin', samples)
     for infos, modalities, message in (
         ([], MODALITIES, 'at least one shard'),
-        ([info, info], MODALITIES, 'different names'),
+        ([info, info], MODALITIES, 'expected a shard of another name'),
         ([info], dict(rgb=MODALITIES['rgb']), "found modality 'dsm'"),
         ([info], dict(MODALITIES, rgb=dict(bands=4, dtype='uint8')), r'4 band\(s\) of uint8'),
         ([info], dict(MODALITIES, rgb=dict(bands=3)), r'modalities\.rgb'),

@@ -85,9 +85,16 @@ def test_not_an_image(tmp_path):
         LoadRasters()(dict(img_path=str(path)))
 
 
-@pytest.mark.parametrize('wrong', [dict(band=[1]), dict(missing='maybe'), dict(missing='nodata')])
-def test_wrong_sources(wrong):
-    with pytest.raises(ValueError, match=r'sources[:.]'):
+@pytest.mark.parametrize(
+    ('wrong', 'message'),
+    [
+        (dict(band=[1]), r"^sources: expected the keys .* found \['band'\]"),
+        (dict(missing='maybe'), r"^sources\.missing: expected .* found 'maybe'"),
+        (dict(missing='nodata'), r'^sources\.bands: expected numbers .* found none'),
+    ],
+)
+def test_wrong_sources(wrong, message):
+    with pytest.raises(ValueError, match=message):
         LoadRasters([wrong])
 
 

@@ -64,9 +64,10 @@ def test_tokens_of_heights_are_those_of_the_multi_modal_backbone(tmp_path, kind)
     load_multi_modal(model, path)
     model.eval()
     median = torch.stack([one[known].median() for one, known in zip(heights, valid, strict=True)])
-    relative = ((heights - median.view(2, 1, 1, 1)) / 8).masked_fill(~valid, 0.0)
-    with torch.no_grad():  # the colors are zero and so left out of the fusion
-        expected = model(torch.cat([torch.zeros(2, 3, 64, 64), relative], dim=1))[0]
+    relative = ((heights - median.view(2, 1, 1, 1)) / 8).masked_fill(~valid, torch.nan)
+    colors = torch.full((2, 3, 64, 64), torch.nan)  # nodata, and so left out of the fusion
+    with torch.no_grad():
+        expected = model(torch.cat([colors, relative], dim=1))[0]
     torch.testing.assert_close(tokens, expected[:, 1:])
 
 

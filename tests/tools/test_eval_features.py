@@ -47,7 +47,7 @@ def test_a_table_pictures_and_a_second_call(tmp_path, data_root, capsys):
     'given, message',
     [
         (['ours', '--suite', 'small'], 'expected NAME=CKPT'),
-        (['a=x.pth'], 'give --suite or --sets'),
+        (['a=x.pth'], '--sets: expected evaluation sets (--suite or --sets), found none'),
         (['a=gone.pth', '--sets', 'kampala'], 'gone.pth: expected a checkpoint file, found none'),
         (['a=x.pth', '--sets', 'b=scenes:gone'], 'expected a folder'),
         (['a=x.pth', '--sets', 'kampala', '--folds', '1'], 'scene_folds'),

@@ -54,7 +54,7 @@ class RasterSource:
         source = cls(**given)
         if source.missing not in MISSING:
             raise ConfigError('sources.missing', f'one of {MISSING}', source.missing)
-        check_unit('sources: unit', source.unit)
+        check_unit('sources.unit', source.unit)
         if source.missing == 'nodata' and source.bands is None:
             raise ConfigError('sources.bands', "numbers beside missing='nodata'")
         return source
