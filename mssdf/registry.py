@@ -38,35 +38,45 @@ DATA_SAMPLERS = Registry(
 FUNCTIONS = Registry(
     'function', parent=MMENGINE_FUNCTIONS, scope='mssdf', locations=['mssdf.datasets']
 )
-HOOKS = Registry('hook', parent=MMENGINE_HOOKS, scope='mssdf', locations=['mssdf.engine'])
-LOOPS = Registry('loop', parent=MMENGINE_LOOPS, scope='mssdf', locations=['mssdf.engine'])
+HOOKS = Registry(
+    'hook', parent=MMENGINE_HOOKS, scope='mssdf', locations=['mssdf.engine.components']
+)
+LOOPS = Registry(
+    'loop', parent=MMENGINE_LOOPS, scope='mssdf', locations=['mssdf.engine.components']
+)
 STRATEGIES = Registry(
-    'strategy', parent=MMENGINE_STRATEGIES, scope='mssdf', locations=['mssdf.engine']
+    'strategy', parent=MMENGINE_STRATEGIES, scope='mssdf', locations=['mssdf.engine.components']
 )
 OPTIM_WRAPPERS = Registry(
-    'optimizer wrapper', parent=MMENGINE_OPTIM_WRAPPERS, scope='mssdf', locations=['mssdf.engine']
+    'optimizer wrapper',
+    parent=MMENGINE_OPTIM_WRAPPERS,
+    scope='mssdf',
+    locations=['mssdf.engine.components'],
 )
 METRICS = Registry('metric', parent=MMENGINE_METRICS, scope='mssdf', locations=['mssdf.evaluation'])
 VISUALIZERS = Registry(
     'visualizer', parent=MMENGINE_VISUALIZERS, scope='mssdf', locations=['mssdf.visualization']
 )
 LOG_PROCESSORS = Registry(
-    'log processor', parent=MMENGINE_LOG_PROCESSORS, scope='mssdf', locations=['mssdf.engine']
+    'log processor',
+    parent=MMENGINE_LOG_PROCESSORS,
+    scope='mssdf',
+    locations=['mssdf.engine.components'],
 )
 OPTIM_WRAPPER_CONSTRUCTORS = Registry(
     'optimizer wrapper constructor',
     parent=MMENGINE_OPTIM_WRAPPER_CONSTRUCTORS,
     scope='mssdf',
-    locations=['mssdf.engine'],
+    locations=['mssdf.engine.components'],
 )
 OPTIMIZERS = Registry(
-    'optimizer', parent=MMENGINE_OPTIMIZERS, scope='mssdf', locations=['mssdf.engine']
+    'optimizer', parent=MMENGINE_OPTIMIZERS, scope='mssdf', locations=['mssdf.engine.components']
 )
 PARAM_SCHEDULERS = Registry(
     'parameter scheduler',
     parent=MMENGINE_PARAM_SCHEDULERS,
     scope='mssdf',
-    locations=['mssdf.engine'],
+    locations=['mssdf.engine.components'],
 )
 VISBACKENDS = Registry(
     'vis_backend', parent=MMENGINE_VISBACKENDS, scope='mssdf', locations=['mssdf.visualization']

@@ -1,54 +1,19 @@
 """Training loop, hooks, optimizer parts, resuming and supervision of the ranks."""
 
-from mssdf.engine.interruption import TrainingInterrupted
+from typing import Any
 
-from .fsdp_strategy import FSDPStrategy
-from .hooks import (
-    AtomicCheckpointHook,
-    CompileLayersHook,
-    DataCheckHook,
-    InterruptionHook,
-    IterationSeedHook,
-    KNNHook,
-    PredictionSaverHook,
-    PretrainPanelHook,
-    SampleSeedHook,
-    ScheduleHook,
-    StragglerHook,
-    StrictCheckpointHook,
-    TaskPanelHook,
-    TeacherHook,
-    ThroughputHook,
-    WatchdogHook,
-)
-from .layer_decay_constructor import LayerDecayOptimWrapperConstructor
-from .log_processor import CompactLogProcessor
-from .loops import ResumableEpochTrainLoop
-from .optim_wrapper_constructor import TrainableOptimWrapperConstructor
-from .resume import find_resumable_checkpoint
 
-__all__ = [
-    'AtomicCheckpointHook',
-    'CompactLogProcessor',
-    'CompileLayersHook',
-    'DataCheckHook',
-    'FSDPStrategy',
-    'InterruptionHook',
-    'IterationSeedHook',
-    'KNNHook',
-    'LayerDecayOptimWrapperConstructor',
-    'PredictionSaverHook',
-    'PretrainPanelHook',
-    'SampleSeedHook',
-    'ScheduleHook',
-    'StragglerHook',
-    'ResumableEpochTrainLoop',
-    'TaskPanelHook',
-    'TeacherHook',
-    'ThroughputHook',
-    'TrainableOptimWrapperConstructor',
-    'TrainingInterrupted',
-    'WatchdogHook',
-    'StrictCheckpointHook',
-    'find_resumable_checkpoint',
-]
+def __getattr__(name: str) -> Any:
+    """Import the components when one of them is asked for.
+
+    They load all of OpenMMLab's libraries, which takes seconds. A command line needs
+    ``mssdf.engine.interruption`` at once, to take note of signals from its start.
+
+    Raises:
+        AttributeError: if no component has the name.
+    """
+    from . import components
+
+    if name not in components.__all__:
+        raise AttributeError(f'module {__name__!r} has no attribute {name!r}')
+    return getattr(components, name)

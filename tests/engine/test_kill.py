@@ -21,7 +21,7 @@ def die() -> None:
 
 def arm(moment: str, number: int) -> None:
     """Kill this process when it comes to a moment for the n-th time."""
-    from mssdf.engine import loops
+    import mssdf.engine.loops as loops
     from mssdf.engine.hooks import atomic_checkpoint_hook, teacher_hook
     from mssdf.utils import atomic_file
 
@@ -102,7 +102,7 @@ def child(arguments: list[str], kill: tuple[str, int] | None, log: str) -> None:
 def context() -> multiprocessing.context.ForkServerContext:
     """Processes that start with everything imported: each is new, none imports for seconds."""
     context = multiprocessing.get_context('forkserver')
-    context.set_forkserver_preload(['mssdf.models', 'mssdf.engine', 'mssdf.datasets'])
+    context.set_forkserver_preload(['mssdf.models', 'mssdf.engine.components', 'mssdf.datasets'])
     return context
 
 
