@@ -1,5 +1,6 @@
 """Training loop, hooks, optimizer parts, resuming and supervision of the ranks."""
 
+from importlib import import_module
 from typing import Any
 
 
@@ -12,8 +13,7 @@ def __getattr__(name: str) -> Any:
     Raises:
         AttributeError: if no component has the name.
     """
-    from . import components
-
+    components = import_module('mssdf.engine.components')
     if name not in components.__all__:
         raise AttributeError(f'module {__name__!r} has no attribute {name!r}')
     return getattr(components, name)

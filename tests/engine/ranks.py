@@ -99,7 +99,9 @@ class Ranks:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.context = multiprocessing.get_context('forkserver')
-        self.context.set_forkserver_preload(['mssdf.models', 'mssdf.engine.components', 'mssdf.datasets'])
+        self.context.set_forkserver_preload(
+            ['mssdf.models', 'mssdf.engine.components', 'mssdf.datasets']
+        )
 
     def train(
         self, name: str, config: Config, world_size: int = 1, resume: str | Path | None = None
