@@ -30,7 +30,7 @@ def plain_vit(
         Frozen encoder in eval mode, on the backbone's device.
 
     Raises:
-        TypeError: if the backbone is not a VisionTransformer.
+        ConfigError: if the backbone is not a VisionTransformer.
         RuntimeError: if a key is missing or unexpected.
     """
     if not isinstance(backbone, VisionTransformer):

@@ -165,7 +165,7 @@ def test_a_checkpoint_of_another_width_is_refused_by_all_ranks(ranks, config, on
     config.model.backbone.arch.embed_dims = 96
     with pytest.raises(AssertionError, match=r'does not fit the model: .* expected') as caught:
         ranks.train('other', config, 2, one.work_dir / 'iter_4.pth')
-    assert str(caught.value).count('UsageError: the checkpoint does not fit the model') == 2
+    assert str(caught.value).count('CheckpointError: the checkpoint does not fit the model') == 2
 
 
 def test_accumulated_gradients(ranks, config, one):

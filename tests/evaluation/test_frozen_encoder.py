@@ -3,6 +3,7 @@ import pytest
 import torch
 from mmpretrain.models import MAEViT, ResNet, VisionTransformer
 
+from mssdf.errors import ConfigError
 from mssdf.evaluation.frozen_encoder import extract_features, plain_vit
 from mssdf.models import MaskedVisionTransformer
 
@@ -43,7 +44,7 @@ def test_plain_vit_has_the_weights_and_gives_their_features(kind):
 
 
 def test_other_backbones_and_settings_that_do_not_fit():
-    with pytest.raises(TypeError, match='ResNet'):
+    with pytest.raises(ConfigError, match='found ResNet'):
         plain_vit(ResNet(18))
     with pytest.raises(RuntimeError, match='ln1'):
         plain_vit(encoder(MaskedVisionTransformer), dict(final_norm=False))

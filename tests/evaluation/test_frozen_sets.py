@@ -51,7 +51,7 @@ def test_sets_on_the_command_line_and_in_a_file(tmp_path):
         ('nothing', 'NAME=KIND:PATH'),
         ('a=scenes', 'NAME=KIND:PATH'),
         ('a=pictures:b', 'kind: expected one of'),
-        ('a=scenes:b,size=3', r"unknown \['size'\]"),
+        ('a=scenes:b,size=3', r"found \['size'\]"),
         ('a=scenes:b,limit=many', 'limit: expected an integer'),
         ('a=scenes:b,limit=0', 'limit: expected 1 or more'),
         ('a=scenes:b,limit', 'OPTION=VALUE'),

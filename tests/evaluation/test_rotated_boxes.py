@@ -236,5 +236,5 @@ def test_a_box_is_ignored_only_where_every_tile_does(ops):
 def test_names_of_tiles():
     assert parse_tile('P0706__1024__824___1648') == ('P0706', 824, 1648)
     assert parse_tile('a__b__512__0___12') == ('a__b', 0, 12)
-    with pytest.raises(ValueError, match='P0706.png: expected a tile named'):
+    with pytest.raises(ValueError, match=r'P0706.png: expected a name IMAGE__SIZE__LEFT___TOP'):
         parse_tile('P0706.png')

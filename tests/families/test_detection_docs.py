@@ -50,7 +50,7 @@ def test_our_checkpoint_in_your_config(library, encoder, tmp_path):
 
 def test_your_classes_in_four_bands(tmp_path):
     pytest.importorskip('mmdet')
-    (block,) = re.findall(r'^Your classes.*?```python\n(.*?)```', TEXT, re.M | re.S)
+    (block,) = re.findall(r'^Name your classes.*?```python\n(.*?)```', TEXT, re.M | re.S)
     beside = Path(__file__).resolve().parents[2] / 'configs/detection'
     (tmp_path / 'mine.py').write_text(block.replace('./mssdf', f'{beside}/mssdf'))
     config = Config.fromfile(tmp_path / 'mine.py')

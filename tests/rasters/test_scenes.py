@@ -38,7 +38,7 @@ def test_the_longest_suffix_decides(tmp_path):
 def test_missing_folder_and_files_are_named(tmp_path):
     with pytest.raises(FileNotFoundError, match=r'NAME_dom\.tif.*patch.*MSSDF_DATA'):
         scan_folder(str(tmp_path), 'patch', RGB_DSM)
-    with pytest.raises(FileNotFoundError, match='none given'):
+    with pytest.raises(FileNotFoundError, match=r'data_root: expected .*, found none'):
         scan_folder('', 'patch', RGB_DSM)
     touch(tmp_path / 'patch', 'a.jpg')
     with pytest.raises(FileNotFoundError, match=r'NAME_dom\.tif, NAME_dsm\.tif, found none'):

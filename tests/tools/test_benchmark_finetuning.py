@@ -471,8 +471,11 @@ def test_checkpoints_go_with_the_seeds(tmp_path):
         (['ours=nothing.pth'], 'nothing.pth: expected a checkpoint (ours), found none'),
         (['nothing.pth'], 'expected NAME=CHECKPOINT'),
         (['--against', 'mae'], '--against: expected one of'),
-        (['--tasks', 'roads'], "task 'roads'"),
-        (['--data', 'roads=here'], '--data roads=here'),
+        (['--tasks', 'roads'], "found 'roads'"),
+        (
+            ['--data', 'roads=here'],
+            "--data: expected TASK=FOLDER with one of ['buildings', 'heights', 'scenes']",
+        ),
         (['--data', 'heights=here'], '--data heights=here: expected a folder'),
         (['--data', 'heights=.', 'heights=.'], '--data heights=.: expected one folder of heights'),
         (['--data', 'scenes=.', '--tasks', 'heights'], '--data scenes=.: expected data of a task'),

@@ -105,7 +105,7 @@ def test_other_settings_do_not_mix(vaihingen, tmp_path, capsys):
     before = files(out)
     for other, key in ((('--dsm-scale', '0.1'), 'dsm_scale'), (('--size', '100'), 'size')):
         assert tool('prepare_isprs')([*options(vaihingen, out), *other]) == 2
-        assert f'was made with {key} ' in capsys.readouterr().out
+        assert f'expected {key} ' in capsys.readouterr().out
     assert files(out) == before
     scaled = [*options(vaihingen, tmp_path / 'scaled'), '--dsm-scale', '0.1']
     assert tool('prepare_isprs')(scaled) == 0
@@ -172,7 +172,7 @@ def test_us3d_keeps_its_size_and_names_what_lacks(tmp_path, data_root, capsys):
     assert tool('prepare_us3d')(first) == 0
     before = files(out)
     assert tool('prepare_us3d')([*first, '--size', '50']) == 2
-    assert 'was made with size 64, found 50' in capsys.readouterr().out
+    assert 'expected size 64, as of the files that are there, found 50' in capsys.readouterr().out
     assert tool('prepare_us3d')([*first, '--seed', '3', '--val', '0.5']) == 2
     assert files(out) == before
     (raw / 'JAX_002_001_AGL.tif').unlink()

@@ -28,8 +28,8 @@ def keep_settings(path: Path, settings: Mapping[str, Any], made: Iterable[Path])
     for key, value in given.items():
         if before.get(key, value) != value:
             raise ValueError(
-                f'{path}: expected {key} {before[key]}, which what is there was made '
-                f'with, found {value}; for another setting start in an empty folder'
+                f'{path}: expected {key} {before[key]}, as of the files that are there, '
+                f'found {value}; for another setting start in an empty folder'
             )
     write_atomically(path, json.dumps({**before, **given}, indent=1).encode())
 
