@@ -6,7 +6,7 @@ _base_ = [
 ]
 
 model = dict(
-    data_preprocessor=dict(modalities={{_base_.modality_statistics}}),
+    data_preprocessor=dict(modalities={{_base_.modalities}}),
     backbone=dict(arch='deit-tiny', img_size={{_base_.window_size}}),
     neck=dict(
         num_patches=64,

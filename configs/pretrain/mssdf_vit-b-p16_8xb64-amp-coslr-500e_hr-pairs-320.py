@@ -6,7 +6,7 @@ _base_ = [
 ]
 
 model = dict(
-    data_preprocessor=dict(modalities={{_base_.modality_statistics}}),
+    data_preprocessor=dict(modalities={{_base_.modalities}}),
     backbone=dict(img_size={{_base_.window_size}}),
 )
 optim_wrapper = dict(type='AmpOptimWrapper', dtype='bfloat16')  # 'float16' scales the loss

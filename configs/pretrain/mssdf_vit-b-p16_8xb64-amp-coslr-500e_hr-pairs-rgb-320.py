@@ -6,7 +6,7 @@ _base_ = [
 ]
 
 model = dict(
-    data_preprocessor=dict(modalities={{_base_.modality_statistics}}, cross_modal=None),
+    data_preprocessor=dict(modalities={{_base_.modalities}}, cross_modal=None),
     backbone=dict(img_size={{_base_.window_size}}),
     losses=dict(align=0.0, hsic=0.0, cls=0.0),
 )

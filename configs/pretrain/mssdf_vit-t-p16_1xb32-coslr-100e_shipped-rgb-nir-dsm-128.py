@@ -4,9 +4,8 @@
 # scene is drawn in proportion to its area.
 _base_ = ['./mssdf_vit-t-p16_1xb32-coslr-100e_autzen-128.py']
 
-model = dict(
-    data_preprocessor=dict(modalities=dict(nir=dict(mean=[130.0], std=[50.0]))),
-)
+modalities = dict(nir=dict(bands=[1], mean=[130.0], std=[50.0]))
+model = dict(data_preprocessor=dict(modalities=modalities))
 crops = dict(
     chico=(3, 7, 9, 18, 32, 37, 43, 45, 50, 58, 61, 62, 66, 70, 75, 76, 80, 88),
     claremont=(2, 12, 14, 15, 16, 17, 19, 26, 33, 46, 50, 54, 57, 59, 67, 70, 76, 84),
@@ -36,6 +35,6 @@ train_dataloader = dict(
         data_root='tests/data',
         windows=dict(size=200),
         scenes=scenes,
-        modalities=dict(nir=dict(bands=[1])),
+        modalities=modalities,
     )
 )

@@ -8,7 +8,7 @@ _base_ = [
 ]
 
 model = dict(
-    data_preprocessor=dict(modalities={{_base_.modality_statistics}}),
+    data_preprocessor=dict(modalities={{_base_.modalities}}),
     backbone=dict(arch='deit-tiny', img_size={{_base_.window_size}}),
     fusion_decoder=dict(embed_dims=192, num_heads=3),
     modality_decoder=dict(embed_dims=192, num_heads=3),

@@ -62,6 +62,9 @@ def _check_top_level(config: Mapping[str, Any]) -> None:
         near = difflib.get_close_matches(key, TOP_LEVEL, n=1, cutoff=ALIKE)
         if near:
             raise UnknownKeyError(key, near[0], Words('a key that does not exist'))
+    if 'modality_statistics' in config and 'modalities' in config:
+        # the base's name until both were one: a child that sets it would change nothing
+        raise ConfigError('modality_statistics', 'mean and std in modalities', Words('this key'))
     for key in ('model', 'train_dataloader', 'train_cfg', 'optim_wrapper'):
         if key in config and config[key] is not None and not isinstance(config[key], Mapping):
             raise ConfigError(key, 'a dictionary', config[key])
@@ -113,7 +116,7 @@ def _check_crop(config: Mapping[str, Any]) -> None:
         if type(size) is int and type(patch) is int and patch > 0 and size % patch:
             raise ConfigError(
                 f'train_dataloader.dataset.pipeline[{i}].size',
-                f'a multiple of the patch size {patch}',
+                f'a multiple of patch_size={patch}',
                 size,
             )
 

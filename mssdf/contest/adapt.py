@@ -53,7 +53,7 @@ def adapt_recipe(
     if img_size is not None:
         model.backbone.img_size = img_size
     _fit_neck(model)
-    _fit_modalities(model, config.get('modality_statistics'))
+    _fit_modalities(model, config.get('modalities'))
     for name, measured in (statistics or {}).items():
         settings = model.data_preprocessor.modalities.get(name)
         if settings is not None:

@@ -12,6 +12,7 @@ from mssdf.errors import UsageError
 from mssdf.rasters.identity import raster_facts
 from mssdf.rasters.scenes import ModalitySettings, resolve_data_root, scan_folder
 from mssdf.utils.folders import list_folder
+from mssdf.utils.modality_keys import VALUES, without
 
 FOLDER = 'patch'
 
@@ -43,7 +44,7 @@ def common_modalities(configs: Mapping[str, Config]) -> tuple[dict[str, Any], li
     relative = []
     for name, config in configs.items():
         for modality, settings in dataset_of(name, config)['modalities'].items():
-            settings = dict(settings or {})
+            settings = without(VALUES, settings)
             if modalities.setdefault(modality, settings) != settings:
                 raise UsageError(
                     f'{name}: expected modality {modality!r} read as {modalities[modality]} as by '

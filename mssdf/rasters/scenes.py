@@ -8,6 +8,7 @@ from typing import Any
 
 from mssdf.errors import ConfigError, MissingFileError, UnknownKeyError
 from mssdf.utils.folders import has_suffix, is_hidden
+from mssdf.utils.modality_keys import VALUES, without
 from mssdf.utils.options import check_keys
 
 from .index_files import path_in_index, read_index
@@ -51,6 +52,8 @@ class ModalitySettings:
             ValueError: if a value is not allowed.
         """
         where = f'modalities.{name}'
+        if isinstance(config, Mapping):  # else refused below
+            config = without(VALUES, config)
         config = check_keys(cls, where, config)
         if config.get('bands') is not None:
             config['bands'] = _check_bands(where, config['bands'])

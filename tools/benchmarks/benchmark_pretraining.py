@@ -87,7 +87,7 @@ def measure(args: argparse.Namespace) -> dict:
         model_config.monitor_interval = 0
     else:  # the decoder needs the modality that it reads
         model_config.data_preprocessor.modalities = dict(
-            rgb=config.modality_statistics.rgb, dsm=config.modality_statistics.dsm
+            rgb=config.modalities.rgb, dsm=config.modalities.dsm
         )
     model = MODELS.build(model_config).to(args.device).train()
     parameters = [p for p in model.parameters() if p.requires_grad]

@@ -4,9 +4,7 @@
 # accuracy where land cover is told by its color (docs/results/recipe.md).
 _base_ = ['./hr-pairs_rgb-dsm_320.py']
 
-modality_statistics = dict(
-    rgb=dict(mean=[139.7, 140.1, 124.9], std=[44.7, 37.0, 34.0]), dsm=dict(std=[8.0])
-)
+modalities = dict(rgb=dict(mean=[139.7, 140.1, 124.9], std=[44.7, 37.0, 34.0]), dsm=dict(std=[8.0]))
 window_size = 128
 train_pipeline = [
     dict(type='mssdf.MultiModalRandomResizedCrop', size=window_size, scale=(0.15, 1.0)),
@@ -20,6 +18,7 @@ train_dataloader = dict(
     pin_memory=False,
     dataset=dict(
         data_root='tests/data/autzen',
+        modalities=modalities,
         windows=dict(size=224, mode='random', per_epoch=640),
         pipeline=train_pipeline,
     ),

@@ -1,7 +1,14 @@
 # HR-Pairs layout, orthophotos alone: DATA_ROOT/patch/NAME_dom.tif.
 # The statistics are those of a typical 8-bit orthophoto: measure your own with
 # tools/dataset_tools/compute_statistics.py and put its numbers here.
-modality_statistics = dict(rgb=dict(mean=[123.675, 116.28, 103.53], std=[58.395, 57.12, 57.375]))
+modalities = dict(
+    rgb=dict(
+        suffix='_dom.tif',
+        bands=[1, 2, 3],
+        mean=[123.675, 116.28, 103.53],
+        std=[58.395, 57.12, 57.375],
+    )
+)
 window_size = 320  # of what the model sees, in pixels
 
 train_pipeline = [
@@ -22,7 +29,7 @@ train_dataloader = dict(
     dataset=dict(
         type='mssdf.MultiModalRasterDataset',
         data_root='data/hr_pairs',  # or --data-root, or the variable MSSDF_DATA
-        modalities=dict(rgb=dict(suffix='_dom.tif', bands=[1, 2, 3])),
+        modalities=modalities,
         windows=dict(size=window_size, mode='grid', max_invalid_per_window=0.5),
         pipeline=train_pipeline,
     ),

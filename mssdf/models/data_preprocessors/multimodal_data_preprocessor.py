@@ -11,8 +11,7 @@ from torch import Tensor
 from mssdf.errors import ConfigError, MissingFileError, UnknownKeyError, Words, one_line
 from mssdf.registry import MODELS
 from mssdf.utils.limits import LARGEST_DEVIATION, LARGEST_VALUE
-
-SETTINGS = {'mean', 'std', 'relative_to_median', 'min_span'}
+from mssdf.utils.modality_keys import READING, VALUES, without
 
 
 def relative_to_median(image: Tensor, valid: Tensor) -> Tensor:
@@ -81,12 +80,10 @@ class MultiModalDataPreprocessor(BaseDataPreprocessor):
         self.modalities: dict[str, dict] = {}
         for name, settings in modalities.items():
             # known settings alone, so that a misspelled one is told
-            settings = dict(settings)
-            unknown = sorted(settings.keys() - SETTINGS)
+            settings = without(READING, settings)
+            unknown = sorted(settings.keys() - VALUES)
             if unknown:
-                raise ConfigError(
-                    f'modalities.{name}', f'settings among {sorted(SETTINGS)}', unknown
-                )
+                raise ConfigError(f'modalities.{name}', f'settings among {sorted(VALUES)}', unknown)
 
             # statistics are the config's own, else those of the file
             measured = known.get(name, {})
