@@ -7,16 +7,19 @@ MMEngine's own rules, and ``_base_`` in it is the config below. They lie in
 
 import ast
 import tempfile
-from collections.abc import Collection, Mapping, Sequence
+import traceback
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeGuard
 
 from mmengine.config import Config
 
-from mssdf.errors import UsageError
+from mssdf.errors import UsageError, one_line
 from mssdf.utils.project_root import ROOT
 
 FOLDER = Path('_base_', 'with')
+# Overlays that exclude each other: how the encoder begins and learns, and the share of labels.
+CHOICES = (('frozen', 'random', 'scratch'), ('labels-20', 'labels-50'))
 # Settings of the option --with, in every command line that has it.
 OVERLAYS: dict[str, Any] = dict(
     dest='overlays',
@@ -39,13 +42,9 @@ def find_overlay(name: str) -> Path:
     Raises:
         UsageError: if there is none of the name.
     """
-    folder = ROOT / 'configs' / FOLDER
-    path = Path(name) if name.endswith('.py') else folder / f'{name}.py'
+    path = Path(name) if name.endswith('.py') else ROOT / 'configs' / FOLDER / f'{name}.py'
     if not path.is_file():
-        known = ', '.join(sorted(each.stem for each in folder.glob('*.py')))
-        raise UsageError(
-            f'--with {name}: expected one of {known}, or the path of a .py file, found none'
-        )
+        raise UsageError(f'--with {name}: expected {_known()}, found none')
     return path
 
 
@@ -69,7 +68,7 @@ def read_with_overlays(path: Path, overlays: Sequence[str] = ()) -> Config:
         Config as MMEngine reads it, named after the config and its overlays.
 
     Raises:
-        UsageError: if an overlay does not exist or does not fit.
+        UsageError: if an overlay does not exist, does not fit, has a fault, or is given twice.
     """
     found = [find_overlay(name) for name in overlays]
     with tempfile.TemporaryDirectory() as folder:
@@ -79,7 +78,7 @@ def read_with_overlays(path: Path, overlays: Sequence[str] = ()) -> Config:
             # MMEngine names its output after the file that it has read.
             name = name_of_run(path, overlays)
             plain = chain.write(name, _bases_line([chain.stack(plain, found)]))
-        return Config.fromfile(plain)
+        return chain.read(plain)
 
 
 def expect(
@@ -103,8 +102,8 @@ def expect(
     """
     if not base:  # MMEngine reads each base without the others
         raise UsageError(
-            f'overlay {overlay}: expected a config below, found none: among the bases of a config '
-            'it is read by mssdf.cli.configs.read_config alone'
+            f'overlay {overlay}: expected a config below, found none: among the bases of a config, '
+            'a list of names, it is read by mssdf.cli.configs.read_config alone'
         )
     found: Any = base
     for part in key.split('.'):
@@ -125,6 +124,7 @@ class _Chain:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.count = 0
+        self.overlays: dict[str, Path] = {}  # by the files that spell them
 
     def write(self, name: str, text: str) -> str:
         """Write a config under its name into a folder of its own; return its path."""
@@ -138,8 +138,38 @@ class _Chain:
     def stack(self, base: str, overlays: Sequence[Path]) -> str:
         """Write each overlay as a child of the config below it; return the path of the last."""
         for overlay in overlays:
+            _check_choice(overlay, self.overlays.values())
+            _check_text(overlay)
             base = self.write(overlay.stem, _bases_line([base]) + overlay.read_text())
+            self.overlays[base] = overlay
         return base
+
+    def read(self, config: str) -> Config:
+        """Read a config; the error of an overlay in it names the overlay's own file and line."""
+        try:
+            return Config.fromfile(config)
+        except UsageError:
+            raise
+        except Exception as error:  # an overlay's own code may raise any type
+            place = self._place_of(error)
+            if place is None:
+                raise
+            raise UsageError(
+                f'{place}: expected an overlay, found {type(error).__name__}: {one_line(error)}'
+            ) from error
+
+    def _place_of(self, error: Exception) -> str | None:
+        """Find the overlay that an error is from, and its line; None if it is from none."""
+        frames = list(traceback.walk_tb(error.__traceback__))
+        # MMEngine reads each file in a call of its own, and its bases inside that call
+        reading = [frame for frame, _ in frames if frame.f_code is Config._file2dict.__code__]
+        path = reading[-1].f_locals['filename'] if reading else ''
+        if path not in self.overlays:
+            return None
+
+        lines = [line for frame, line in frames if frame.f_code.co_filename == path]
+        # the line of `_base_` stands before the overlay's own
+        return f'{self.overlays[path]}:{lines[-1] - 1}' if lines else str(self.overlays[path])
 
     def flatten(self, config: str) -> str:
         """Spell a config and its bases with no overlay among the bases.
@@ -149,6 +179,9 @@ class _Chain:
 
         Returns:
             The same where no overlay is among them, else the path of a config that means the same.
+
+        Raises:
+            UsageError: if an overlay among them does not exist.
         """
         statement = _bases_of(config)
         if statement is None:
@@ -156,6 +189,9 @@ class _Chain:
 
         bases, lines = statement
         overlays = [Path(base) for base in bases if _is_overlay(base)]
+        for overlay in overlays:
+            if not overlay.is_file():
+                raise UsageError(f'{config}: expected {_known()}, found none at {overlay}')
         others = [base for base in bases if not _is_overlay(base)]
         below = [self.flatten(base) for base in others]
         if not overlays and below == others:
@@ -166,6 +202,48 @@ class _Chain:
         text = Path(config).read_text().splitlines(keepends=True)
         text[lines] = [_bases_line(below)]
         return self.write(Path(config).stem, ''.join(text))
+
+
+def _known() -> str:
+    """Describe what an overlay may be, for messages."""
+    names = sorted(path.stem for path in (ROOT / 'configs' / FOLDER).glob('*.py'))
+    return f'one of {", ".join(names)}, or the path of a .py file'
+
+
+def _check_choice(overlay: Path, before: Iterable[Path]) -> None:
+    """Check that an overlay is not one of those before it, nor another choice than they are."""
+    for other in before:
+        if other.resolve() == overlay.resolve():
+            raise UsageError(f'overlay {overlay.stem}: expected once, found twice')
+
+        if not (_is_overlay(str(other)) and _is_overlay(str(overlay))):
+            continue  # one's own may have any name
+        for names in CHOICES:
+            if {overlay.stem, other.stem} <= set(names):
+                raise UsageError(
+                    f'overlay {overlay.stem}: expected one of {", ".join(names)} alone, '
+                    f'found {other.stem} before it'
+                )
+
+
+def _check_text(overlay: Path) -> None:
+    """Check that an overlay is Python and has no bases of its own, which would be lost."""
+    try:
+        tree = ast.parse(overlay.read_text())
+    except SyntaxError as error:
+        raise UsageError(
+            f'{overlay}:{error.lineno}: expected an overlay, found SyntaxError: {error.msg}'
+        ) from error
+
+    for node in ast.walk(tree):
+        if _states_bases(node):
+            raise UsageError(
+                f'overlay {overlay.stem}: expected no `_base_`, found {ast.unparse(node)}'
+            )
+
+
+def _states_bases(node: ast.AST) -> TypeGuard[ast.Assign]:
+    return isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == '_base_'
 
 
 def _bases_line(bases: Sequence[str]) -> str:
@@ -188,7 +266,11 @@ def _is_overlay(base: str) -> bool:
 
 
 def _bases_of(config: str) -> tuple[list[str], slice] | None:
-    """Find the bases that a config names, and their lines; None if it names none."""
+    """Find the bases that a config names, and their lines; None if it names none.
+
+    Raises:
+        UsageError: if it names an overlay by an expression.
+    """
     path = Path(config)
     if '::' in config or path.suffix != '.py' or not path.is_file():
         return None
@@ -198,10 +280,15 @@ def _bases_of(config: str) -> tuple[list[str], slice] | None:
         return None  # MMEngine's error names the line
 
     for node in statements:
-        if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == '_base_':
+        if _states_bases(node):
             try:
                 named = ast.literal_eval(node.value)
             except ValueError:
+                code = ast.unparse(node.value)
+                if FOLDER.as_posix() in code:
+                    raise UsageError(
+                        f'{config}: expected `_base_` as a list of names, found {code}'
+                    ) from None
                 return None  # an expression, which MMEngine evaluates
             named = [named] if isinstance(named, str) else named
             lines = slice(node.lineno - 1, node.end_lineno)

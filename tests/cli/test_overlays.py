@@ -98,7 +98,18 @@ def test_the_last_overlay_wins(tmp_path):
             ['scratch'],
             ['scratch', 'an encoder that learns', 'model.backbone.frozen', 'True'],
         ),
-        (AID, ['scratch', 'frozen'], ['frozen', 'model.backbone.init_cfg', 'found none']),
+        (
+            AID,
+            ['scratch', 'frozen'],
+            ['overlay frozen: expected one of frozen, random, scratch alone, found scratch'],
+        ),
+        (AID, ['random', 'scratch'], ['overlay scratch: expected one of ', 'found random']),
+        (AID, ['frozen', 'small', 'random'], ['overlay random: expected one of ', 'found frozen']),
+        (AID, ['labels-20', 'labels-50'], ['overlay labels-50: expected ', 'found labels-20']),
+        (AID, ['frozen', 'frozen'], ['overlay frozen: expected once, found twice']),
+        (AID, ['small', FROZEN, 'small'], ['overlay small: expected once, found twice']),
+        (AID, ['scratch', 'scratch'], ['overlay scratch: expected once, found twice']),
+        (AID, ['frozen', FROZEN], ['overlay frozen: expected once, found twice']),
         (AID, ['eroded'], ['eroded', 'eroded_labels', 'found none']),
         (AID, ['fsdp'], ['fsdp', 'model.type', "found 'ImageClassifier'"]),
         (AID, ['frozzen'], ['--with frozzen', 'frozen, fsdp', '.py']),
@@ -110,6 +121,76 @@ def test_what_does_not_fit_is_one_line(config, names, words, capsys, tmp_path):
     assert train.main([str(config), '--with', *names, '--work-dir', str(tmp_path)]) == 2
     (line,) = capsys.readouterr().out.strip().splitlines()
     assert line.startswith('train.py: ') and all(word in line for word in words), line
+
+
+@pytest.mark.parametrize(
+    ('text', 'message'),
+    [
+        (
+            "note = 1\n_base_ = ['mssdf::_base_/with/frozen.py']\n",
+            "overlay mine: expected no `_base_`, found _base_ = ['mssdf::_base_/with/frozen.py']",
+        ),
+        (
+            'size = _base_.train_dataloader.batch_size\nhalf = _base_.train_dataloader.batch_siz\n',
+            "MINE:2: expected an overlay, found AttributeError: 'ConfigDict' object has no "
+            "attribute 'batch_siz'",
+        ),
+        (
+            'model = dict(\n',
+            "MINE:1: expected an overlay, found SyntaxError: '(' was never closed",
+        ),
+        (  # fits no line of the overlay: MMEngine merges it when all of it is read
+            'work_dir = dict(a=1)\nnum_classes = dict(b=2)\n',
+            'MINE: expected an overlay, found TypeError: num_classes=',
+        ),
+    ],
+)
+@pytest.mark.parametrize('others', [[], ['small']])
+def test_a_fault_in_an_overlay_names_it(text, message, others, tmp_path):
+    mine = write(tmp_path / 'mine.py', text)
+    with pytest.raises(UsageError) as error:
+        read_config(str(AID), overlays=[str(mine), *others])
+    assert str(error.value).startswith(message.replace('MINE', str(mine)))
+
+
+def test_a_fault_of_a_config_below_overlays_names_the_config(tmp_path):
+    wrong = write(tmp_path / 'wrong.py', f'_base_ = {str(AID)!r}\nnote = _base_.batch_siz\n')
+    with pytest.raises(UsageError, match=f'^{wrong}: expected a config, found AttributeError'):
+        read_config(str(wrong), overlays=['small', 'frozen'])
+
+
+def test_an_overlay_is_taken_once_with_those_of_the_bases(tmp_path):
+    mine = write(tmp_path / 'mine.py', f'_base_ = [{str(AID)!r}, {LABELS!r}]\n')
+    assert read_config(str(mine), overlays=['frozen']).model.backbone.frozen
+    for name, found in (('labels-20', 'found twice'), ('labels-50', 'found labels-20')):
+        with pytest.raises(UsageError, match=f'overlay {name}: expected .*{found}'):
+            read_config(str(mine), overlays=[name])
+
+
+def test_overlays_of_ones_own_may_share_a_name(tmp_path):
+    paths = []
+    for count, folder in enumerate(('one', 'two')):
+        (tmp_path / folder).mkdir()
+        paths.append(str(write(tmp_path / folder / 'frozen.py', f'note_{count} = {count}\n')))
+    config = read_config(str(AID), overlays=[*paths, 'random'])
+    assert (config.note_0, config.note_1, config.model.backbone.frozen) == (0, 1, True)
+
+
+def test_bases_as_an_expression(tmp_path):
+    plain = write(tmp_path / 'plain.py', f'_base_ = [{str(AID)!r}] + []\n')
+    assert read_config(str(plain)).num_classes == 30
+    mine = write(tmp_path / 'mine.py', f'_base_ = [{str(AID)!r}] + [{FROZEN!r}]\n')
+    with pytest.raises(UsageError) as error:
+        read_config(str(mine))
+    expected = f'{mine}: expected `_base_` as a list of names, found [{str(AID)!r}] + '
+    assert str(error.value).startswith(expected)
+
+
+@pytest.mark.parametrize('name', ['mssdf::_base_/with/frozne.py', FROZEN.replace('zen', 'zne')])
+def test_a_misspelt_overlay_among_the_bases(name, tmp_path):
+    mine = write(tmp_path / 'mine.py', f'_base_ = [{str(AID)!r}, {name!r}]\n')
+    with pytest.raises(UsageError, match='mine.py: expected one of .*frozen, fsdp.*frozne.py$'):
+        read_config(str(mine))
 
 
 def test_a_syntax_error_in_a_config_with_overlays_is_one_line(tmp_path):
