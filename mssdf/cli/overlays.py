@@ -26,7 +26,8 @@ OVERLAYS: dict[str, Any] = dict(
     nargs='+',
     default=[],
     metavar='OVERLAY',
-    help='variants to merge over the config, in this order, such as: frozen labels-20',
+    help='variants to merge over the config, in this order, such as: frozen labels-20; the config '
+    'stands before this option, which takes all words behind it',
 )
 
 

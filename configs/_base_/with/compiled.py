@@ -1,2 +1,2 @@
-# Compiled transformer layers (docs/scaling.md).
+# Compiled transformer layers (docs/results/scaling.md).
 default_hooks = dict(compile=dict(type='mssdf.CompileLayersHook'))
