@@ -13,12 +13,12 @@ from numpy.typing import NDArray
 
 from mssdf.distributed import main_process_first
 from mssdf.errors import ConfigError, Words
+from mssdf.rasters.band_source import BandSource
 from mssdf.rasters.failures import FailureLog
 from mssdf.rasters.fill_values import count_fills, describe_fills
 from mssdf.rasters.formats import check_units, common_dtype, converted_units, differing_types, some
 from mssdf.rasters.index_cache import IndexCache
 from mssdf.rasters.indexed_scene import IndexedScene
-from mssdf.rasters.raster import BandSource
 from mssdf.rasters.raster_reader import RasterReader
 from mssdf.rasters.read_errors import UnreadableFileError
 from mssdf.rasters.resample import read_on_grid

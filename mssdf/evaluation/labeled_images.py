@@ -16,8 +16,8 @@ from torch import Tensor
 
 from mssdf.datasets.transforms.load_rasters import read_image
 from mssdf.errors import ConfigError, FileError, MissingFileError, Words
+from mssdf.rasters.checked_opening import open_checked
 from mssdf.rasters.formats import differing_types
-from mssdf.rasters.raster import open_checked
 from mssdf.rasters.read_errors import READ_ERRORS
 from mssdf.utils.folders import files_in, is_hidden
 from mssdf.utils.text_files import read_text

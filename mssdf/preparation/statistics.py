@@ -21,9 +21,9 @@ from mmengine.logging import print_log
 from numpy.typing import NDArray
 
 from mssdf.datasets.multi_modal_raster import MultiModalRasterDataset
+from mssdf.rasters.band_source import BandSource
 from mssdf.rasters.identity import FileFacts, raster_facts
 from mssdf.rasters.pool import RasterPool
-from mssdf.rasters.raster import BandSource
 from mssdf.rasters.read_errors import READ_ERRORS, UnreadableFileError, read_reason
 from mssdf.rasters.resample import GridMap, read_on_grid
 from mssdf.utils.folders import Listing, list_folder

@@ -6,7 +6,9 @@ import numpy as np
 from numpy.typing import NDArray
 from rasterio.io import DatasetReader
 
-from .raster import BandSource, open_raster, read_values
+from .band_source import BandSource
+from .opening import open_raster
+from .pixels import read_values
 from .read_errors import READ_ERRORS, is_local
 
 # Values below are no heights on land, nor are those above; both are what writers of files use.

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 
 import numpy as np
 
-from .raster import BandSource
+from .band_source import BandSource
 from .units import METER
 
 # Types that samples keep; any other combination becomes float32.

@@ -1,6 +1,6 @@
 """Refusal of rasters whose pixels have no grid on the ground."""
 
-from .raster import RasterHeader
+from .raster_header import RasterHeader
 
 REMEDY = {
     'GCPs': 'gdalwarp -tps',

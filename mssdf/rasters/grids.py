@@ -9,7 +9,7 @@ from rasterio.transform import array_bounds
 
 from .crs import describe_crs, same_crs, turn_in_units
 from .georeference import check_pixel_grids
-from .raster import RasterHeader
+from .raster_header import RasterHeader
 
 __all__ = ['TOLERANCE', 'GridMap', 'describe_crs', 'map_grids', 'same_crs']
 

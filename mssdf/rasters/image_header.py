@@ -10,7 +10,7 @@ from rasterio.errors import RasterioError
 
 from mssdf.errors import FileError, MissingFileError, Words, one_line
 
-from .raster import open_raster
+from .opening import open_raster
 
 PNG, JPEG = b'\x89PNG\r\n\x1a\n', b'\xff\xd8\xff'
 # of a PNG's color type: bands without alpha, and whether it has one

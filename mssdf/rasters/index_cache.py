@@ -24,10 +24,11 @@ from numpy.typing import NDArray
 from mssdf.utils.allowances import ALLOW
 from mssdf.utils.folders import Listing, list_folder
 
+from .band_source import BandSource
 from .grids import GridMap
 from .identity import is_complete, raster_facts
 from .indexed_scene import IndexedScene
-from .raster import BandSource, RasterHeader
+from .raster_header import RasterHeader
 from .scenes import ModalitySettings, SceneFiles
 from .windows import ValidityMap, WindowOptions
 

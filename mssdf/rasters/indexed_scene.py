@@ -5,8 +5,8 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
+from .band_source import BandSource
 from .grids import GridMap
-from .raster import BandSource
 from .windows import ValidityMap
 
 

@@ -9,7 +9,7 @@ from rasterio.io import DatasetReader
 from mssdf.errors import ConfigError
 
 from .opening import open_raster
-from .raster import RasterHeader
+from .raster_header import RasterHeader
 from .read_errors import UnreadableFileError
 
 # As environment variables, which GDAL reads in every process and thread, and which a user may set.

@@ -7,7 +7,7 @@ from typing import TypeVar
 from rasterio.io import DatasetReader
 
 from .pool import RasterPool
-from .raster import RasterHeader
+from .raster_header import RasterHeader
 from .retries import RetryPolicy
 
 T = TypeVar('T')

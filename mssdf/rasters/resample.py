@@ -10,8 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 from rasterio.io import DatasetReader
 
+from .band_source import BandSource
 from .grids import GridMap
-from .raster import BandSource, measured, read_validity, read_values
+from .pixels import measured, read_validity, read_values
 
 RESAMPLINGS = ('auto', 'average', 'bilinear', 'nearest')
 

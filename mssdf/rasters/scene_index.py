@@ -10,11 +10,12 @@ import numpy as np
 from mssdf.utils.folders import list_folder
 from mssdf.utils.progress import track
 
+from .band_source import BandSource, make_source
 from .fill_values import find_fills
 from .grids import map_grids
 from .index_cache import IndexCache, scene_identity, scene_key
 from .indexed_scene import IndexedScene
-from .raster import BandSource, RasterHeader, make_source, read_header
+from .raster_header import RasterHeader, read_header
 from .raster_reader import RasterReader
 from .read_errors import UnreadableFileError
 from .reader_threads import reader_threads

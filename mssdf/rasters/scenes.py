@@ -11,8 +11,8 @@ from mssdf.utils.folders import has_suffix, is_hidden
 from mssdf.utils.modality_keys import VALUES, without
 from mssdf.utils.options import check_keys
 
+from .band_source import MASKS, NODATA_RULES
 from .index_files import path_in_index, read_index
-from .raster import MASKS, NODATA_RULES
 from .resample import RESAMPLINGS
 from .units import check_unit
 
@@ -27,7 +27,8 @@ class ModalitySettings:
         resampling: ``'auto'``, ``'average'``, ``'bilinear'`` or ``'nearest'``, where the grid is
             not the reference's.
         nodata: None takes the file's value, a number replaces it, ``'ignore'`` does without.
-        nodata_rule: ``'auto'``, ``'any'`` or ``'all'``: see ``mssdf.rasters.raster.make_source``.
+        nodata_rule: ``'auto'``, ``'any'`` or ``'all'``: see
+            ``mssdf.rasters.band_source.make_source``.
         mask: ``'auto'`` uses alpha and mask bands, ``'none'`` ignores them.
         dtype: ``'float32'`` hands out floats whatever the files hold; None keeps their type.
         unit: unit of heights, which come in meters: None takes what the file declares, a name

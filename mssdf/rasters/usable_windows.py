@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .indexed_scene import IndexedScene
-from .raster import read_validity
+from .pixels import read_validity
 from .raster_reader import RasterReader
 from .resample import validity_on_grid
 from .scenes import ModalitySettings

@@ -17,7 +17,7 @@ from mssdf.rasters.crs import (
     turn_in_units,
 )
 from mssdf.rasters.grids import map_grids
-from mssdf.rasters.raster import read_header
+from mssdf.rasters.raster_header import read_header
 
 ZEROS = np.zeros((40, 60), np.uint8)
 # A point that lies in both, in the first one's coordinates.

@@ -5,8 +5,9 @@ import pytest
 from mmengine.logging import MMLogger
 
 from mssdf.datasets import MultiModalRasterDataset
+from mssdf.rasters.band_source import make_source
 from mssdf.rasters.fill_values import SIDE, find_fills
-from mssdf.rasters.raster import make_source, read_header
+from mssdf.rasters.raster_header import read_header
 
 
 def fills_of(path, **settings):

@@ -12,7 +12,7 @@ from rasterio.control import GroundControlPoint
 from rasterio.rpc import RPC
 
 from mssdf.datasets import MultiModalRasterDataset
-from mssdf.rasters.raster import read_header
+from mssdf.rasters.raster_header import read_header
 
 PLACE = Affine(0.5, 0, 500000, 0, -0.5, 4900000)
 SIDE = 320

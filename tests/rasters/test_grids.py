@@ -3,7 +3,7 @@ import pytest
 from affine import Affine
 
 from mssdf.rasters.grids import map_grids, same_crs
-from mssdf.rasters.raster import read_header
+from mssdf.rasters.raster_header import read_header
 
 ZEROS = np.zeros((40, 60), np.uint8)
 

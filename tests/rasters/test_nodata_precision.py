@@ -4,7 +4,10 @@ import numpy as np
 import pytest
 import rasterio
 
-from mssdf.rasters.raster import make_source, open_raster, read_header, read_values
+from mssdf.rasters.band_source import make_source
+from mssdf.rasters.opening import open_raster
+from mssdf.rasters.pixels import read_values
+from mssdf.rasters.raster_header import read_header
 
 
 def read(path, **settings):

@@ -6,7 +6,8 @@ import rasterio
 
 from mssdf.datasets import MultiModalRasterDataset
 from mssdf.datasets.transforms.load_rasters import read_image
-from mssdf.rasters.raster import make_source, read_header
+from mssdf.rasters.band_source import make_source
+from mssdf.rasters.raster_header import read_header
 
 COLORS = np.array([[255, 0, 0, 255], [0, 200, 10, 255], [7, 8, 9, 255], [90, 80, 70, 255]])
 

@@ -3,14 +3,10 @@ import pytest
 import rasterio
 from rasterio.enums import ColorInterp
 
-from mssdf.rasters.raster import (
-    RasterHeader,
-    make_source,
-    open_raster,
-    read_header,
-    read_validity,
-    read_values,
-)
+from mssdf.rasters.band_source import make_source
+from mssdf.rasters.opening import open_raster
+from mssdf.rasters.pixels import read_validity, read_values
+from mssdf.rasters.raster_header import RasterHeader, read_header
 
 RGBA = (ColorInterp.red, ColorInterp.green, ColorInterp.blue, ColorInterp.alpha)
 

@@ -215,7 +215,7 @@ def test_an_absurd_size_allocates_nothing(pairs):
     """Whatever the header says, and whichever way its blocks lie."""
     code = (
         'import json, resource, sys\n'
-        'from mssdf.rasters.raster import read_header\n'
+        'from mssdf.rasters.raster_header import read_header\n'
         'from mssdf.rasters.read_errors import READ_ERRORS\n'
         'before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss\n'
         'for path in sys.argv[1:]:\n'

@@ -14,8 +14,9 @@ from mssdf.evaluation.labeled_images import read_rgb
 from mssdf.preparation.pairs.places import find_rasters
 from mssdf.rasters import failures
 from mssdf.rasters.access import drivers_of, is_network
+from mssdf.rasters.checked_opening import open_checked
 from mssdf.rasters.failures import UnreadableDataError
-from mssdf.rasters.raster import open_checked, read_header
+from mssdf.rasters.raster_header import read_header
 from mssdf.rasters.read_errors import UnreadableFileError
 from mssdf.rasters.scenes import ModalitySettings, list_scenes
 from mssdf.utils.allowances import ALLOW, lies_below

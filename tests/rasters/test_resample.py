@@ -4,8 +4,10 @@ import numpy as np
 import pytest
 from affine import Affine
 
+from mssdf.rasters.band_source import make_source
 from mssdf.rasters.grids import map_grids
-from mssdf.rasters.raster import make_source, open_raster, read_header
+from mssdf.rasters.opening import open_raster
+from mssdf.rasters.raster_header import read_header
 from mssdf.rasters.resample import read_on_grid
 
 NODATA = -9999.0

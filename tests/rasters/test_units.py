@@ -8,8 +8,9 @@ import rasterio
 
 from mssdf.datasets import MultiModalRasterDataset
 from mssdf.preparation.statistics import compute_statistics
+from mssdf.rasters.band_source import make_source
 from mssdf.rasters.crs import horizontal_crs
-from mssdf.rasters.raster import make_source, read_header
+from mssdf.rasters.raster_header import read_header
 from mssdf.rasters.units import meters_per_unit, vertical_axis
 
 SURVEY, INTERNATIONAL = 1200 / 3937, 0.3048

@@ -12,7 +12,7 @@ from mssdf.errors import MissingFileError
 from mssdf.preparation.benchmarks.kept_settings import keep_settings
 from mssdf.preparation.benchmarks.tiling import cut, tile_places
 from mssdf.preparation.image_files import write_png
-from mssdf.rasters.raster import read_header
+from mssdf.rasters.raster_header import read_header
 from mssdf.rasters.read_errors import READ_ERRORS
 from mssdf.utils.progress import track
 

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from mssdf.evaluation.frozen.reading import read_heights
 from mssdf.evaluation.frozen.scores import confusion_sums, error_sums
-from mssdf.rasters.raster import open_checked
+from mssdf.rasters.checked_opening import open_checked
 
 CLASSES = 2  # background and building
 IGNORED = 255

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mssdf.rasters.image_header import ImageHeader, in_words, is_turned, read_image_header
-from mssdf.rasters.raster import open_raster
+from mssdf.rasters.opening import open_raster
 
 from ..transforms.load_rasters import LoadRasters
 from .label_maps import leaf_of, transforms_of

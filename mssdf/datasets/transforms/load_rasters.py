@@ -12,9 +12,11 @@ from mmengine.logging import print_log
 from numpy.typing import NDArray
 
 from mssdf.errors import ConfigError, MissingFileError, UnknownKeyError
+from mssdf.rasters.band_source import make_source
 from mssdf.rasters.fill_values import count_fills, describe_fills
 from mssdf.rasters.opening import open_raster
-from mssdf.rasters.raster import make_source, read_header, read_values
+from mssdf.rasters.pixels import read_values
+from mssdf.rasters.raster_header import read_header
 from mssdf.rasters.read_errors import READ_ERRORS, UnreadableFileError, read_reason
 from mssdf.rasters.resample import scale_values
 from mssdf.rasters.units import check_unit

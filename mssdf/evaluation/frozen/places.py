@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from mssdf.rasters.raster import open_checked
+from mssdf.rasters.checked_opening import open_checked
 
 TOUCH = 1e-3  # share of a side by which neighbors may overlap due to rounding
 MANY_GROUPS = 8  # number of groups from which on none is split into strips

@@ -12,8 +12,11 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from mssdf.preparation.examples.derive import heights_above_ground, land_cover
+from mssdf.rasters.band_source import make_source
+from mssdf.rasters.checked_opening import open_checked
 from mssdf.rasters.formats import check_lengths, differing_types
-from mssdf.rasters.raster import make_source, open_checked, read_header, read_validity, read_values
+from mssdf.rasters.pixels import read_validity, read_values
+from mssdf.rasters.raster_header import read_header
 from mssdf.rasters.resample import scale_values
 from mssdf.utils.fingerprints import visible_files
 from mssdf.utils.folders import files_in, in_any_case

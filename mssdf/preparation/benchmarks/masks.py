@@ -11,7 +11,7 @@ from rasterio.errors import RasterioError
 
 from mssdf.datasets.transforms.load_rasters import read_image
 from mssdf.errors import one_line
-from mssdf.rasters.raster import open_raster
+from mssdf.rasters.opening import open_raster
 
 from ..image_files import write_png
 from .colors import indices_from_colors

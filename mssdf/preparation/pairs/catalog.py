@@ -11,11 +11,12 @@ from rasterio.errors import RasterioError
 from rasterio.transform import array_bounds
 
 from mssdf.errors import one_line
+from mssdf.rasters.band_source import BandSource, make_source
 from mssdf.rasters.fill_values import find_fills
 from mssdf.rasters.formats import check_lengths
 from mssdf.rasters.georeference import require_grid
 from mssdf.rasters.identity import is_complete, raster_facts
-from mssdf.rasters.raster import BandSource, make_source, read_header
+from mssdf.rasters.raster_header import read_header
 from mssdf.rasters.reader_threads import reader_threads
 from mssdf.utils.folders import Listing, list_folder
 from mssdf.utils.progress import track

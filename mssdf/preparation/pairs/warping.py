@@ -13,8 +13,8 @@ from rasterio.warp import reproject
 
 from mssdf.rasters.crs import horizontal_crs, same_coordinates
 from mssdf.rasters.grids import TOLERANCE
+from mssdf.rasters.pixels import measured, read_values
 from mssdf.rasters.pool import RasterPool
-from mssdf.rasters.raster import measured, read_values
 from mssdf.rasters.read_errors import READ_ERRORS, read_reason
 from mssdf.rasters.resample import scale_values
 
