@@ -47,7 +47,10 @@ def test_our_checkpoint_in_your_config(library, checkpoint, tmp_path, monkeypatc
     assert len(keys) > 100 and all(torch.equal(stored[key], loaded[key]) for key in keys)
 
 
-PAGES = [ROOT / 'README.md', ROOT / 'CONTRIBUTING.md', *sorted((ROOT / 'docs').rglob('*.md'))]
+PAGES = [
+    *(ROOT / name for name in ('README.md', 'CONTRIBUTING.md', 'CHANGELOG.md')),
+    *sorted((ROOT / 'docs').rglob('*.md')),
+]
 # made while the site is built (scripts/site_pages.py)
 GENERATED = ('reference/command-lines.md',)
 
