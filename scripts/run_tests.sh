@@ -8,7 +8,8 @@
 #   tests     pytest, mmcv's compiled ops included
 #   MSSDF_VENV=DIR           the environment to use or make (default: .venv)
 #   MSSDF_RUNTIME_VENV=DIR   one with nothing but the runtime requirements (default: .venv-runtime)
-#   MSSDF_CHECKS_VENV=DIR    one for style and types where the first is not there (default: .venv-checks)
+#   MSSDF_CHECKS_VENV=DIR    one for style and types where the first is not there
+#                            (default: .venv-checks)
 #   MSSDF_TEST_PROCESSES=N   processes of pytest (default: 2)
 # Ends with pytest's closing line; the exit status is 0 only if every check passed.
 set -uo pipefail
@@ -36,8 +37,8 @@ once() {
     "${@:2}"
 }
 
-# use_checks_environment: set $checks to the interpreter of ruff, mypy and MkDocs. The environment of
-# the tests has them; where it is neither there nor needed, a small one is enough.
+# use_checks_environment: set $checks to the interpreter of ruff, mypy and MkDocs. The environment
+# of the tests has them; where it is neither there nor needed, a small one is enough.
 use_checks_environment() {
     if [ "$step" = all ] || [ -f "$venv/.mssdf-tests" ]; then
         once tests make_test_environment "$venv"
@@ -80,7 +81,8 @@ check_types() {
 
 check_runtime() {
     once runtime make_runtime_environment "$runtime" "$venv"
-    PYTHONPATH=$PWD OMP_NUM_THREADS=${OMP_NUM_THREADS:-1} check 'runtime only' "$runtime/bin/python" \
+    PYTHONPATH=$PWD OMP_NUM_THREADS=${OMP_NUM_THREADS:-1} \
+        check 'runtime only' "$runtime/bin/python" \
         tests/test_project/runtime_only_step.py configs/pretrain/mssdf_vit-t-p16_quick-start.py
 }
 
@@ -93,7 +95,8 @@ check_tests() {
 
     say 'pytest'
     # a file's tests stay in one process: they share fixtures that take long
-    "$python" -m pytest -n "${MSSDF_TEST_PROCESSES:-2}" --dist loadfile "$@" </dev/null 2>&1 | tee "$log"
+    "$python" -m pytest -n "${MSSDF_TEST_PROCESSES:-2}" --dist loadfile "$@" </dev/null 2>&1 |
+        tee "$log"
     [ "${PIPESTATUS[0]}" -eq 0 ] || failed+=('pytest')
 }
 

@@ -1,6 +1,7 @@
 # Sourced by dist_train.sh and dist_test.sh: run a script of this folder in several processes.
 #
-# On several nodes, start it on each with the same NNODES, MASTER_ADDR and PORT and its own NODE_RANK.
+# On several nodes, start it on each with the same NNODES, MASTER_ADDR and PORT and its own
+# NODE_RANK.
 
 torchrun_here() {  # SCRIPT PROCESSES [arguments of the script]
     local script=$1 processes=$2

@@ -3,7 +3,8 @@
 #
 #   tools/dist_test.sh CONFIG WEIGHTS GPUS [arguments of test.py]
 #
-# On several nodes, start it on each with the same NNODES, MASTER_ADDR and PORT and its own NODE_RANK.
+# On several nodes, start it on each with the same NNODES, MASTER_ADDR and PORT and its own
+# NODE_RANK.
 set -euo pipefail
 
 if [ "$#" -lt 3 ]; then

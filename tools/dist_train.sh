@@ -5,7 +5,8 @@
 #
 # SIGINT, SIGTERM and SIGUSR1 are passed on to the processes. The exit codes 75 and 130 mean that
 # the run stopped as requested with everything saved; the same command with --resume resumes it.
-# On several nodes, start it on each with the same NNODES, MASTER_ADDR and PORT and its own NODE_RANK.
+# On several nodes, start it on each with the same NNODES, MASTER_ADDR and PORT and its own
+# NODE_RANK.
 set -euo pipefail
 
 if [ "$#" -lt 2 ]; then

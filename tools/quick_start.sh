@@ -24,6 +24,8 @@ install_project "$venv"
 
 say "pre-training: $config -> $work (minutes on two cores; Ctrl-C stops, --resume goes on)"
 started=$SECONDS
-"$venv/bin/python" tools/train.py "$config" --work-dir "$work" "$@" || die 'the training stopped (see the lines above)'
+"$venv/bin/python" tools/train.py "$config" --work-dir "$work" "$@" ||
+    die 'the training stopped (see the lines above)'
 say "trained in $((SECONDS - started)) s"
-"$venv/bin/python" tools/analysis_tools/summarize_run.py "$work" || die "the run in $work is not complete"
+"$venv/bin/python" tools/analysis_tools/summarize_run.py "$work" ||
+    die "the run in $work is not complete"

@@ -8,9 +8,9 @@
 # the job then requeues itself and starts with --resume. Inside an allocation (salloc) or with
 # SRUN=1 it runs in the foreground with srun instead, as one step, and the user requeues it.
 #
-# Variables: GPUS (8), GPUS_PER_NODE (8), CPUS_PER_TASK (5), GRACE (120 seconds), LOGS (folder of the
-# job's output, work_dirs), SBATCH_ARGS, SRUN_ARGS, PYTHON, MASTER_PORT; on CPUs GPUS=0, TASKS and
-# TASKS_PER_NODE.
+# Variables: GPUS (8), GPUS_PER_NODE (8), CPUS_PER_TASK (5), GRACE (120 seconds), LOGS (folder of
+# the job's output, work_dirs), SBATCH_ARGS, SRUN_ARGS, PYTHON, MASTER_PORT; on CPUs GPUS=0, TASKS
+# and TASKS_PER_NODE.
 set -euo pipefail
 
 if [ "$#" -lt 3 ]; then
@@ -42,7 +42,8 @@ if [ -n "${SRUN:-}" ] || [ -n "${SLURM_JOB_ID:-}" ]; then
     # SRUN_ARGS is a list of options, so it is split on purpose.
     # shellcheck disable=SC2086
     exec srun -p "$PARTITION" --job-name="$JOB_NAME" "${resources[@]}" --kill-on-bad-exit=1 \
-        --signal="USR1@${GRACE:-120}" ${SRUN_ARGS:-} "${PYTHON:-python}" -u "$folder/train.py" "$CONFIG" --launcher slurm "${@:4}"
+        --signal="USR1@${GRACE:-120}" ${SRUN_ARGS:-} \
+        "${PYTHON:-python}" -u "$folder/train.py" "$CONFIG" --launcher slurm "${@:4}"
 fi
 
 # Slurm opens the log before the job runs, so its folder must exist.
