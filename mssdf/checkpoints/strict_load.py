@@ -187,7 +187,19 @@ def compare(
     allow_unexpected: Sequence[str] = (),
     grid: Grid | None = None,
 ) -> LoadReport:
-    """Report on the keys of a state dict that would load into a model; see :func:`fill`."""
+    """Report on the keys of a state dict that :func:`fill` would load into a model.
+
+    Args:
+        model: model to compare with; it stays as it is.
+        state_dict: weights under the model's names.
+        checkpoint: path of the checkpoint, for the report.
+        allow_missing: prefixes of keys that the weights may lack.
+        allow_unexpected: prefixes of keys that may be left over.
+        grid: numbers of rows and columns of the file's positions, where it stores them.
+
+    Returns:
+        Report on the keys.
+    """
     own = model.state_dict()
     report = LoadReport(str(checkpoint))
     may_lack, may_leave = _beginnings(allow_missing), _beginnings(allow_unexpected)

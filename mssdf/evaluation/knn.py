@@ -69,7 +69,20 @@ def knn_accuracy(
     metric: str = 'cosine',
     weights: str = 'uniform',
 ) -> float:
-    """Compute the share of queries that :func:`knn_predict` classifies correctly, 0...1."""
+    """Compute the share of queries that :func:`knn_predict` classifies correctly.
+
+    Args:
+        bank: features (n, d) of known class.
+        bank_labels: classes (n,) int of the bank.
+        query: features (m, d) to classify.
+        query_labels: true classes (m,) int of the queries.
+        k: number of neighbors.
+        metric: name of a distance in scikit-learn.
+        weights: weights of the votes, ``'uniform'`` or ``'distance'``.
+
+    Returns:
+        Share, 0...1.
+    """
     found = knn_predict(bank, bank_labels, query, k, metric, weights)
     return float(np.mean(found == query_labels))
 

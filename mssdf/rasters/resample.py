@@ -154,7 +154,18 @@ def validity_on_grid(
     window: tuple[int, int, int, int],
     resampling: str = 'auto',
 ) -> NDArray[np.bool_]:
-    """Read the validity that :func:`read_on_grid` returns, cheaper where masks say it all."""
+    """Read the validity that :func:`read_on_grid` returns, cheaper where masks say it all.
+
+    Args:
+        raster: open file.
+        source: bands to judge, and the rule for their valid pixels.
+        grid: map from reference pixels to those of the file.
+        window: row, column, height, width in reference pixels.
+        resampling: one of :data:`RESAMPLINGS`.
+
+    Returns:
+        Validity (H, W).
+    """
     if not grid.aligned:
         return read_on_grid(raster, source, grid, window, resampling)[1]
     inner, place = _clip(source, grid, window)

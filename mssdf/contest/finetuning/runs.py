@@ -166,6 +166,14 @@ def execute(run: Run, prepared: Prepared, out: Path, tools: Path, jobs: int, sto
     A run that was cut off starts from the beginning, so that its result does not depend on the
     interruption.
 
+    Args:
+        run: result to make.
+        prepared: data of the run's task for its seed.
+        out: folder of all results; the run works in ``work/`` there.
+        tools: folder of ``train.py`` and ``test.py``.
+        jobs: number of simultaneous runs, which share the cores.
+        stop: event that ends the run early.
+
     Returns:
         Seconds that the run took.
     """

@@ -88,6 +88,15 @@ def build(
 ) -> list[dict[str, Any]]:
     """Make all missing tiles, then the indices of the shards.
 
+    Args:
+        jobs: tiles to make.
+        plan: plan that the tiles belong to.
+        settings: settings of the build.
+        workers: number of processes of a local cluster; 0 works in this one, without Dask.
+        scheduler: address of a running Dask scheduler, whose workers see the same files.
+        memory_limit: memory of each local process, such as ``'4GiB'``; None gives each an equal
+            share.
+
     Returns:
         Records of :func:`~mssdf.preparation.pairs.tile.make_tile`, in the order of the tiles.
     """

@@ -58,6 +58,18 @@ def parse_term_options(
 ) -> TermOptions:
     """Read the options of all loss terms from the arguments of :class:`~mssdf.models.MSSDF`.
 
+    Args:
+        pairwise: options of L_align and L_hsic by name; None takes the defaults.
+        instance: options of L_inst by name; None takes the defaults.
+        discrimination: options of L_disc by name; None takes the defaults.
+        pixel_target: target of L_pix by modality, ``'normalized'`` or ``'raw'``; None takes
+            ``'normalized'`` for all.
+        pixel_floor: smallest standard deviation of a patch by modality, in the modality's own
+            unit; None has none.
+
+    Returns:
+        The options, checked.
+
     Raises:
         ValueError: for an unknown option or a wrong value.
     """
