@@ -1,4 +1,4 @@
-"""Train what a config describes.
+"""Train the model of a config.
 
 Usage: ``python tools/train.py CONFIG [--with OVERLAY ...] [--resume] [--cfg-options K=V ...]``
 """
@@ -28,7 +28,7 @@ def parse_args(arguments: list[str] | None = None) -> argparse.Namespace:
     """Read the command line."""
     from mmengine.config import DictAction
 
-    parser = argparse.ArgumentParser(description='Train what a config describes.')
+    parser = argparse.ArgumentParser(description='Train the model of a config.')
     parser.add_argument('config', help='path of a config; also relative to the configs folder')
     parser.add_argument('--with', **OVERLAYS)
     parser.add_argument(

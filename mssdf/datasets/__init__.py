@@ -1,4 +1,4 @@
-"""Reading multi-modal rasters: windows, their transforms, samplers and statistics."""
+"""Datasets of multi-modal windows, their transforms and samplers."""
 
 from importlib.util import find_spec
 

@@ -61,7 +61,7 @@ _alone: ContextVar[bool] = ContextVar('alone', default=False)
 
 @contextmanager
 def alone() -> Iterator[None]:
-    """Take this rank for the only one, for what it does while the others do not."""
+    """Let this rank count as the only one, for work in which the others take no part."""
     token = _alone.set(True)
     try:
         yield

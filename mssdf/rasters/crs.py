@@ -178,7 +178,7 @@ def _same_meaning(one: Mapping[str, Any], two: Mapping[str, Any]) -> bool:
 
 
 def _datum(base: Mapping[str, Any]) -> str:
-    """Name of the datum of a geodetic CRS; of a realization, that of its ensemble."""
+    """Find the name of a geodetic CRS's datum; for a realization, that of its ensemble."""
     frame = base.get('datum') or base.get('datum_ensemble') or {}
     name = _plain(frame.get('name', ''))
     return next((known for known, names in ENSEMBLES.items() if re.match(names, name)), name)

@@ -107,7 +107,7 @@ class BandUnits:
 
     Attributes:
         declared: name per band that the file declares for its values; '' for none.
-        units: the same after conversion, :data:`METER` for heights.
+        units: name per band of the unit after conversion, :data:`METER` for heights.
         meters: factor per band that brings values to meters; 1 where they are no heights.
     """
 
@@ -153,7 +153,7 @@ def band_units(
 def _unit_of(
     path: str, name: str, axis: VerticalAxis | None, alone: bool
 ) -> tuple[str, str, float]:
-    """Name of a band's unit, the unit after conversion, and the factor between them."""
+    """Find the name of a band's unit, the unit after conversion, and the factor between them."""
     factor = meters_per_unit(name) if name else None
     if axis is not None:
         of_crs = not name or (
