@@ -13,6 +13,7 @@ def __getattr__(name: str) -> Any:
     Raises:
         AttributeError: if no component has the name.
     """
+    # 'from . import components' would look for the attribute first and so call this function again
     components = import_module('mssdf.engine.components')
     if name not in components.__all__:
         raise AttributeError(f'module {__name__!r} has no attribute {name!r}')
