@@ -11,10 +11,11 @@ from torch import Tensor, nn
 
 from mssdf.datasets.annotations import check_annotations
 from mssdf.distributed import unwrap
-from mssdf.errors import UsageError, one_line
+from mssdf.errors import UsageError, message_of, one_line
 
 IGNORE = 255
-NOTHING_LEFT = 'need at least one array to concatenate'  # error of MMEngine's empty datasets
+# NumPy's ValueError on MMEngine's empty datasets, which no class or attribute tells from others
+NOTHING_LEFT = 'need at least one array to concatenate'
 FAR = 10.0  # standard deviations from the mean that normalized inputs seldom reach
 
 
@@ -324,16 +325,19 @@ def build_loops(runner: Runner, *names: str) -> None:
         try:
             loop = getattr(runner, f'{name}_loop')
         except (OSError, ValueError, KeyError, TypeError, RuntimeError, AssertionError) as error:
-            reason = one_line(error)
-            if not isinstance(error, UsageError):  # another's error may not name what it is about
-                reason = f'{type(error).__name__}: {reason}'
-            if NOTHING_LEFT in reason:
-                reason = (
-                    'expected samples, found none: the annotations name no image, or filter_cfg '
-                    'leaves none'
-                )
-            raise DataCheckError(f'{name}_dataloader: {reason}') from error
+            raise DataCheckError(f'{name}_dataloader: {_reason(error)}') from error
         check_length(f'{name}_dataloader', getattr(loop, 'dataloader', None))
+
+
+def _reason(error: Exception) -> str:
+    """Describe in one line why a dataset cannot be built."""
+    if isinstance(error, UsageError):
+        return one_line(error)
+    if isinstance(error, ValueError) and NOTHING_LEFT in message_of(error):
+        return (
+            'expected samples, found none: the annotations name no image, or filter_cfg leaves none'
+        )
+    return f'{type(error).__name__}: {one_line(error)}'  # it may not name what it is about
 
 
 def _check_annotations(name: str, config: Mapping[str, Any]) -> None:

@@ -243,6 +243,18 @@ def test_no_sample_that_the_filter_leaves(tmp_path):
         build_loops(Runner(), 'train')
 
 
+def test_the_same_words_of_another_error_are_told_as_they_are():
+    class Runner:
+        cfg: dict = {}
+
+        @property
+        def train_loop(self):
+            raise RuntimeError('need at least one array to concatenate')
+
+    with pytest.raises(DataCheckError, match='train_dataloader: RuntimeError: need at least one'):
+        build_loops(Runner(), 'train')
+
+
 def test_shipped_examples_pass(tmp_path, data_root):
     """The annotations that the configs of the examples name."""
     pytest.importorskip('mmrotate')
