@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import torch
 
+from mssdf.errors import ConfigError
 from mssdf.models import (
     MaskingDataPreprocessor,
     MultiModalDataPreprocessor,
@@ -142,6 +143,21 @@ def test_a_batch_that_does_not_fit_is_refused(change, error, message):
 def test_missing_or_wrong_statistics_name_the_key(modalities, message):
     with pytest.raises(ValueError, match=message):
         MultiModalDataPreprocessor(modalities)
+
+
+@pytest.mark.parametrize(
+    ('settings', 'message'),
+    [
+        (dict(patch_size=0), 'patch_size: expected an integer of 1 or more, found 0'),
+        (dict(patch_size=16.0), 'patch_size: expected an integer of 1 or more, found 16.0'),
+        (dict(max_invalid_per_patch=7), 'max_invalid_per_patch: expected a share.*, found 7'),
+        (dict(max_invalid=-1), 'max_invalid_per_patch: expected a share from 0 to 1, found -1'),
+        (dict(max_invalid_per_patch='a'), "max_invalid_per_patch: expected a share.*, found 'a'"),
+    ],
+)
+def test_a_patch_that_cannot_be_is_refused(settings, message):
+    with pytest.raises(ConfigError, match=f'^{message}$'):
+        MaskingDataPreprocessor(MODALITIES, **settings)
 
 
 def test_unreadable_statistics_name_the_file(tmp_path):

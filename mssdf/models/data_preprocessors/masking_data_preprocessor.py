@@ -66,7 +66,7 @@ class MaskingDataPreprocessor(MultiModalDataPreprocessor):
             (:data:`MOVED_KEYS`) is named in the log.
 
     Raises:
-        ValueError: if the ratio is outside 0...1 or the target is not a modality.
+        ValueError: if a value is outside its range or the target is not a modality.
     """
 
     MOVED_KEYS = dict(max_invalid='max_invalid_per_patch')
@@ -89,6 +89,11 @@ class MaskingDataPreprocessor(MultiModalDataPreprocessor):
         given = move_old_keys(given, self.MOVED_KEYS)
         max_invalid_per_patch = given.pop('max_invalid_per_patch')
         super().__init__(modalities=modalities, **given)
+        if not isinstance(patch_size, int) or patch_size < 1:
+            raise ConfigError('patch_size', 'an integer of 1 or more', patch_size)
+        share = max_invalid_per_patch
+        if not (isinstance(share, int | float) and 0 <= share <= 1):
+            raise ConfigError('max_invalid_per_patch', 'a share from 0 to 1', share)
         if not (isinstance(mask_ratio, int | float) and 0 <= mask_ratio < 1):
             raise ConfigError('mask_ratio', 'a number within 0...1 (1 excluded)', mask_ratio)
         if not 0 <= quantiles[0] <= quantiles[1] <= 1:
