@@ -131,13 +131,13 @@ def load_weights(model: Any, path: str) -> None:
     """
     from mssdf.checkpoints.position_grid import stored_grid
     from mssdf.checkpoints.safe_load import read_checkpoint, weights_of
-    from mssdf.checkpoints.strict_load import compare, fill
+    from mssdf.checkpoints.strict_load import ALL_WEIGHTS, compare, fill
 
     content = read_checkpoint(path)
     state_dict, grid = weights_of(content, path), stored_grid(content)
     report = compare(model, state_dict, path, grid=grid)
     if not report.complete:
-        raise UsageError(f'the weights do not fit the model of the config:\n{report}')
+        raise UsageError(f'{path}: {ALL_WEIGHTS}, found {report.findings}')
     fill(model, state_dict, path, grid=grid)
     if report.resized:
         say(f'Warning: resized to fit the config: {", ".join(report.resized)}')

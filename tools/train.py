@@ -40,7 +40,7 @@ def parse_args(arguments: list[str] | None = None) -> argparse.Namespace:
         const='auto',
         metavar='PATH',
         help='resume from the newest readable checkpoint of the work directory, or from PATH; '
-        'without a checkpoint, training starts anew',
+        'without a checkpoint, training starts from the beginning',
     )
 
     parser.add_argument(
@@ -117,7 +117,7 @@ def set_up_resume(config: Any, wanted: str) -> None:
     """Point the config at the checkpoint to resume from, if there is one.
 
     Raises:
-        UsageError: if a named checkpoint is missing or torn.
+        UsageError: if a named checkpoint is missing or damaged.
     """
     from mssdf.engine.resume import (
         SCHEME,
@@ -144,7 +144,7 @@ def set_up_resume(config: Any, wanted: str) -> None:
         checkpoint = wanted
     config.resume = checkpoint is not None
     if checkpoint is None:
-        say(f'Nothing to resume in {config.work_dir}: starting afresh.')
+        say(f'Nothing to resume in {config.work_dir}: starting from the beginning.')
         return
     config.load_from = SCHEME + str(checkpoint)
     say(f'Resuming from {checkpoint}.')

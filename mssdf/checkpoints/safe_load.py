@@ -71,7 +71,7 @@ def read_checkpoint(path: str | os.PathLike) -> dict[str, Any]:
         value.
 
     Raises:
-        CheckpointError: if the file is missing, torn, not a checkpoint, or names functions or
+        CheckpointError: if the file is missing, damaged, not a checkpoint, or names functions or
             classes other than those of tensors and of what MMEngine, MAE and the paper save.
     """
     path = Path(path)
@@ -99,8 +99,8 @@ def explain(error: Exception) -> str:
     for line in lines:
         if 'GLOBAL' in line or 'reduce for unrecognized' in line:
             culprit = line.split('WeightsUnpickler error: ')[-1].split(' was not an allowed')[0]
-            return f'refused, as it would run code beside loading tensors: {culprit[:200]}'
-    return f'torn, or no checkpoint of PyTorch: {lines[0][:200]}'
+            return f'expected tensors, found code that loading would run: {culprit[:200]}'
+    return f'expected a checkpoint of PyTorch, found a damaged or another file: {lines[0][:200]}'
 
 
 def read_state_dict(path: str | os.PathLike) -> dict[str, Tensor]:

@@ -29,6 +29,7 @@ SHARDED = ('state_dict', 'optimizer')  # keys with tensors that are worth shardi
 SEPARATOR = '/'
 
 Tree = dict[Any, Any]
+DAMAGED = 'expected a complete checkpoint, found a damaged one'
 
 
 class ShardedCheckpointError(CheckpointError):
@@ -130,7 +131,7 @@ class _IndexUnpickler(pickle.Unpickler):
         known = (module, name) in _INDEX_CLASSES
         if not known and not (module == 'torch' and isinstance(getattr(torch, name), torch.dtype)):
             raise ShardedCheckpointError(
-                f'refused, as it would run code beside loading tensors: {module}.{name}'
+                f'expected tensors, found code that loading would run: {module}.{name}'
             )
         return super().find_class(module, name)
 
@@ -150,7 +151,9 @@ class SafeReader(FileSystemReader):
         except ShardedCheckpointError as error:
             raise ShardedCheckpointError(path, str(error)) from None
         except Exception as error:  # a damaged pickle may raise any type
-            raise ShardedCheckpointError(path, f'torn or damaged: {error}') from None
+            raise ShardedCheckpointError(
+                path, f'expected an index, found a damaged one: {error}'
+            ) from None
 
         if not isinstance(metadata, Metadata):
             raise ShardedCheckpointError(
@@ -208,11 +211,11 @@ def read_into(tensors: dict[str, Tensor], folder: str | os.PathLike, alone: bool
             dcp.load(tensors, storage_reader=SafeReader(folder), no_dist=alone)
     except dcp.api.CheckpointException as error:
         reasons = [str(wrapped[0]) for wrapped in error.failures.values()]
-        raise ShardedCheckpointError(folder, f'torn or damaged: {reasons[0][:200]}') from None
+        raise ShardedCheckpointError(folder, f'{DAMAGED}: {reasons[0][:200]}') from None
     except (RuntimeError, OSError, ValueError, KeyError, pickle.UnpicklingError) as error:
         if isinstance(error, ShardedCheckpointError):
             raise
-        raise ShardedCheckpointError(folder, f'torn or damaged: {str(error)[:200]}') from None
+        raise ShardedCheckpointError(folder, f'{DAMAGED}: {str(error)[:200]}') from None
 
 
 def read_full(folder: str | os.PathLike, rest: Tree) -> Tree:

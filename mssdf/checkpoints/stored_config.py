@@ -147,7 +147,8 @@ def stored_config(content: Mapping[str, Any], path: str | Path) -> dict[str, Any
         return parse_config(text)
     except ValueError as error:
         raise CheckpointError(
-            path, f'meta.cfg: expected a config of literals, which is not run: {error}'
+            path,
+            f'meta.cfg: expected a config of literals, which is not run, found another: {error}',
         ) from None
 
 
@@ -172,9 +173,9 @@ def publishable_config(config: Mapping[str, Any]) -> str:
     try:
         text = Config(kept).pretty_text.strip()
     except SyntaxError:
-        raise ValueError('expected keys that are names') from None
+        raise ValueError('expected keys that are names, found others') from None
     if not _equal(parse_config(text), kept):  # a key may contain a closing quote
-        raise ValueError('expected keys that are names')
+        raise ValueError('expected keys that are names, found others')
     return text
 
 

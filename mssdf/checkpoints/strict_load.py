@@ -20,6 +20,7 @@ __all__ = [
     'read_state_dict',
 ]
 
+ALL_WEIGHTS = 'expected every weight of the model and no other'  # beginning of the errors
 MAX_NAMES = 12  # largest number of keys that a report lists
 
 
@@ -68,17 +69,24 @@ class LoadReport:
         """Tell whether every key of the model was filled and none was left over."""
         return not (self.mismatched or self.missing or self.unexpected)
 
+    @property
+    def findings(self) -> str:
+        """The counts and the keys that are not simply loaded, in one line for an error."""
+        return '; '.join(self._parts())
+
     def __str__(self) -> str:
         """Format the counts on the first line, then the keys that are not simply loaded."""
+        return f'{self.checkpoint}: ' + '\n  '.join(self._parts())
+
+    def _parts(self) -> list[str]:
         names = ('loaded', 'resized', 'mismatched', 'missing', 'unexpected', 'allowed')
-        counts = ', '.join(f'{len(getattr(self, name))} {name}' for name in names[:-1])
-        lines = [f'{self.checkpoint}: {counts}']
+        parts = [', '.join(f'{len(getattr(self, name))} {name}' for name in names[:-1])]
         for name in names[1:]:
             keys = getattr(self, name)
             if keys:
                 more = f', and {len(keys) - MAX_NAMES} more' if len(keys) > MAX_NAMES else ''
-                lines.append(f'  {name}: {", ".join(keys[:MAX_NAMES])}{more}')
-        return '\n'.join(lines)
+                parts.append(f'{name}: {", ".join(keys[:MAX_NAMES])}{more}')
+        return parts
 
 
 def load_pretrained(
@@ -157,7 +165,9 @@ def fill(
     report = compare(model, state_dict, checkpoint, allow_missing, allow_unexpected, grid)
     if strict and not report.complete:
         reason = f'; {hint}' if hint else ''
-        raise CheckpointError(f'the backbone is not loaded whole{reason}:\n{report}')
+        raise CheckpointError(
+            str(checkpoint) or 'the weights', f'{ALL_WEIGHTS}, found {report.findings}{reason}'
+        )
     fitting = {*report.loaded, *(entry.name for entry in report.resized)}
     broken = sorted(name for name in fitting if state_dict[name].isnan().any())
     if broken:

@@ -51,7 +51,7 @@ def read_rest(path: str | os.PathLike) -> dict[str, Any]:
     """Read one file of a training checkpoint.
 
     Raises:
-        CheckpointError: if the file is missing, torn, or names functions or classes other than
+        CheckpointError: if the file is missing, damaged, or names functions or classes other than
             those of tensors, arrays and MMEngine's log.
     """
     if not Path(path).is_file():

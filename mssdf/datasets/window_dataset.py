@@ -123,7 +123,8 @@ class WindowDataset(Dataset, ABC):
                 return sample
 
         raise RuntimeError(
-            f'no usable sample in {MAX_DRAWS} draws (index {index}, epoch {epoch}): '
+            f'index {index}, epoch {epoch}: expected a usable sample in {MAX_DRAWS} draws, found '
+            'none: '
             f'{self._failures.reads["failed"] - failed_before} reads failed, {unread} windows were '
             f'unreadable or invalid, the pipeline refused {MAX_DRAWS - unread}; the last was '
             f'{self._name(chosen)}'

@@ -41,7 +41,8 @@ def check_smallest_batch(loader: Any, model: Any) -> None:
         )
     raise DataCheckError(
         f'train_dataloader.drop_last: expected True, as {norm} is a batch norm over one value of '
-        f'each sample and the last batch has 1: {len(loader.sampler)} samples in batches of {size}'
+        f'each sample and the last batch has 1, found False with {len(loader.sampler)} samples in '
+        f'batches of {size}'
     )
 
 

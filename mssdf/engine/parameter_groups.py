@@ -79,9 +79,9 @@ def regroup_state(
     rates = {group.get('initial_lr', group['lr']) for group in old.values()}
     if len(rates) > 1:  # the schedules' states have one entry per group and cannot be merged
         raise CheckpointError(
-            'optimizer: the checkpoint has one parameter group per parameter and different '
-            'learning rates, as an earlier version wrote it: finish the run with that version, or '
-            'start anew from its weights with load_from'
+            'optimizer: expected one learning rate in a checkpoint with one parameter group per '
+            f'parameter, found {len(rates)}; finish the run with the earlier version that wrote '
+            'it, or start from its weights with load_from'
         )
 
     regrouped: dict[str, Any] = dict(state, state={}, param_groups=[])

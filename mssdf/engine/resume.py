@@ -61,8 +61,8 @@ def find_resumable_checkpoint(
 ) -> str | None:
     """Find the newest readable checkpoint of a run.
 
-    A torn checkpoint (cut off, damaged) and a missing one that ``last_checkpoint`` names are passed
-    over, with one warning that names the files.
+    A damaged checkpoint (such as one cut off) and a missing one that ``last_checkpoint`` names are
+    passed over, with one warning that names the files.
 
     Args:
         work_dir: work directory of the run.
@@ -95,7 +95,7 @@ def find_resumable_checkpoint(
         if is_readable(path):
             found = str(path)
             break
-        passed_over.append(f'{path} (torn)')
+        passed_over.append(f'{path} (damaged)')
 
     if passed_over:
         instead = f'going on from {found}' if found else 'no other checkpoint is there'

@@ -83,5 +83,7 @@ def build_initialized(
                 module.init_weights()
         except Exception as error:  # a class may raise any type for settings from a file
             reason = f'{type(error).__name__}: {one_line(error)}'
-            raise CheckpointError(path, f'its config builds no encoder: {reason}') from error
+            raise CheckpointError(
+                path, f'meta.cfg: expected an encoder that can be built, found {reason}'
+            ) from error
     return modules

@@ -44,7 +44,7 @@ def encoder_config(config: Mapping[str, Any], path: str | Path) -> dict[str, Any
     """
     model = config.get('model')
     if not isinstance(model, Mapping) or not isinstance(model.get('backbone'), Mapping):
-        raise CheckpointError(path, 'meta.cfg: expected a config with a model.backbone')
+        raise CheckpointError(path, 'meta.cfg: expected a config with a model.backbone, found none')
 
     scope = config.get('default_scope') or 'mmpretrain'
     if scope not in LIBRARIES:

@@ -117,8 +117,8 @@ def _check_access(path: str) -> None:
         if virtual and not allowed('network'):
             raise UnreadableFileError(
                 path,
-                'expected a VRT in a file of this machine, as it is read before it is opened; '
-                f'{ALLOW}=network opens it',
+                'expected a VRT in a file of this machine, as it is read before it is opened, '
+                f'found one elsewhere; {ALLOW}=network opens it',
             )
         return
     if os.path.isfile(path) and (virtual or (allowed('vrt') and is_virtual(path))):

@@ -77,7 +77,7 @@ def test_wrong_rgb_bands():
 
 def test_another_architecture_is_refused(pretrained):
     _, path = pretrained
-    with pytest.raises(CheckpointError, match='not loaded whole'):
+    with pytest.raises(CheckpointError, match='expected every weight of the model and no other'):
         build(path, dict(rgb=3), patch_size=8)
 
 

@@ -74,7 +74,7 @@ def test_our_own_backbone(encoder, checkpoint):
 
 def test_a_wrong_checkpoint_stops_the_initialization(checkpoint):
     init_cfg = dict(type='mssdf.StrictPretrained', checkpoint=checkpoint)
-    with pytest.raises(CheckpointError, match='not loaded whole'):
+    with pytest.raises(CheckpointError, match='expected every weight of the model and no other'):
         classifier(init_cfg, patch_size=8).init_weights()
     with pytest.raises(CheckpointError, match='ln2'):
         classifier(init_cfg, out_type='avg_featmap').init_weights()

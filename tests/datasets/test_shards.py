@@ -248,6 +248,9 @@ def test_shards_that_do_not_fit_an_index(data_root, tmp_path):
     ):
         with pytest.raises(ValueError, match=message):
             write_index(tmp_path, infos, modalities=modalities)
+    (tmp_path / 'a.bin').write_bytes(b'four')
+    with pytest.raises(ValueError, match='a shard of .* bytes, found 4 bytes$'):
+        write_index(tmp_path, [info], modalities=MODALITIES)
     (tmp_path / 'a.bin').unlink()
     with pytest.raises(ValueError, match='a shard of .* bytes, found none'):
         write_index(tmp_path, [info], modalities=MODALITIES)

@@ -229,7 +229,7 @@ def test_heights_beyond_the_head_are_told():
 
 def test_no_height_anywhere():
     check_dataset(Samples(high(), high(1.0)), HEIGHT, 8, True)
-    with pytest.raises(DataCheckError, match='none of 2 samples has anything known'):
+    with pytest.raises(DataCheckError, match='expected heights .*, found none known in 2 samples'):
         check_dataset(Samples(high(), high()), HEIGHT, 8, True)
 
 

@@ -43,7 +43,7 @@ def test_a_full_disk_costs_no_checkpoint(tiny_config, small_disk, tmp_path):
     full = run(config)
     assert full.returncode == 2, full.stdout + full.stderr
     line = full.stdout.strip().splitlines()[-1]
-    assert 'cannot be written: No space left on device' in line and '.pth' in line
+    assert 'that can be written, found No space left on device' in line and '.pth' in line
     assert 'Traceback' not in full.stdout + full.stderr
     kept = sorted(small_disk.glob('run/iter_*.pth'))
     assert kept, 'the disk was too small for a single checkpoint'
@@ -71,7 +71,7 @@ def test_a_limit_of_file_sizes_is_told_in_one_line(tiny_config, tmp_path):
 
     done = run(config, preexec_fn=limit)
     assert done.returncode == 2, done.stdout + done.stderr
-    assert 'cannot be written: File too large' in done.stdout.strip().splitlines()[-1]
+    assert 'that can be written, found File too large' in done.stdout.strip().splitlines()[-1]
     assert 'Traceback' not in done.stdout + done.stderr
     assert not list(tmp_path.rglob('*.pth')) and not list(tmp_path.rglob('*partial*'))
     again = run(config, '--resume')

@@ -178,7 +178,7 @@ def reference(context, config_path, tmp_path_factory) -> dict:
     """End of a run that nothing disturbed."""
     runs = Runs(context, config_path, tmp_path_factory.mktemp('reference') / 'run')
     assert runs.run() == 0, runs.output()
-    assert 'starting afresh' in runs.output()
+    assert 'starting from the beginning' in runs.output()
     return trained_state(runs.work_dir)
 
 
@@ -231,7 +231,7 @@ def test_killed_from_outside_then_torn(context, config_path, reference, tmp_path
         file.truncate(newest.stat().st_size * 2 // 3)
     (runs.work_dir / 'last_checkpoint').write_text(str(newest))
     assert runs.run() == 0, runs.output()
-    assert f'{newest} (torn)' in runs.output()
+    assert f'{newest} (damaged)' in runs.output()
     assert runs.output().count('Warning: cannot resume from') == 1
     assert differences(reference, trained_state(runs.work_dir)) == []
 

@@ -40,7 +40,7 @@ def test_a_torn_one_is_named_and_passed_over(tmp_path, keep):
     content = torn.read_bytes()
     torn.write_bytes(content[:keep])
     assert not is_readable(torn)
-    with pytest.warns(RuntimeWarning, match='iter_2.pth.*torn') as caught:
+    with pytest.warns(RuntimeWarning, match='iter_2.pth.*damaged') as caught:
         assert find_resumable_checkpoint(tmp_path) == str(older)
     assert len(caught) == 1
 

@@ -161,4 +161,4 @@ def test_a_process_of_a_contest_outlives_its_bad_checkpoints(tmp_path, scenes, c
     (tmp_path / 'bad.pth').write_bytes(b'junk')
     scoring = Scoring(resolve_sets([scenes]), QUICK, tmp_path / 'scores')
     _score_part(1, [('bad', 0, tmp_path / 'bad.pth')], scoring)
-    assert 'bad.pth: torn' in capsys.readouterr().out
+    assert 'bad.pth: expected a checkpoint of PyTorch, found a damaged' in capsys.readouterr().out

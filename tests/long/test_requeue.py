@@ -48,7 +48,7 @@ def test_pre_empted_twice_ends_as_if_nothing_had_happened(config_path, tmp_path)
     assert scheduler.start().wait(180) == 0, scheduler.log.read_text()
     assert scheduler.requeued() == 2
     said = scheduler.log.read_text()
-    assert said.count('Resuming from') == 2 and said.count('starting afresh') == 1
+    assert said.count('Resuming from') == 2 and said.count('starting from the beginning') == 1
     assert said.count('Stopped after') == 2
 
     first, second = weights(tmp_path / 'whole'), weights(tmp_path / 'run')

@@ -103,5 +103,5 @@ def test_student_and_teacher_both_start_from_a_checkpoint(tmp_path, rec):
 
 
 def test_a_checkpoint_of_another_shape_is_refused_whole(tmp_path):
-    with pytest.raises(CheckpointError, match='not loaded whole'):
+    with pytest.raises(CheckpointError, match='expected every weight of the model and no other'):
         start(tmp_path, **{'backbone.arch.num_layers': 2})

@@ -222,5 +222,6 @@ def test_dota_the_splitters_failure_is_shown_and_nothing_is_left_as_done(dota, c
     (raw / 'train/images/P0002.png').write_bytes(b'no image')
     assert tool('split_dota')(options) == 2
     said = capsys.readouterr().out
-    assert 'train: the splitter failed' in said and 'UnidentifiedImageError' in said
+    assert 'train: expected a splitter that ends with 0, found 1: ' in said
+    assert 'UnidentifiedImageError' in said
     assert not (out / 'train').exists()

@@ -170,7 +170,10 @@ def test_resume_takes_checkpoint_and_seed(config_file, tmp_path, capsys):
     config = loaded(config_file)
     train.set_up_resume(config, 'auto')
     assert not config.resume and 'load_from' not in config
-    assert 'Nothing to resume in work_dirs/settings: starting afresh' in capsys.readouterr().out
+    assert (
+        'Nothing to resume in work_dirs/settings: starting from the beginning'
+        in capsys.readouterr().out
+    )
 
     path = tmp_path / 'work_dirs' / 'settings' / 'epoch_1.pth'
     path.parent.mkdir(parents=True)

@@ -147,8 +147,10 @@ def _check(
                 Words(repr(info.file)),
             )
         seen.add(info.file)
-        if not path.is_file() or path.stat().st_size != info.bytes:
-            raise FileError(path, f'a shard of {info.bytes} bytes')
+        size = path.stat().st_size if path.is_file() else None
+        if size != info.bytes:
+            size_found = None if size is None else Words(f'{size} bytes')
+            raise FileError(path, f'a shard of {info.bytes} bytes', size_found)
 
         # one index describes the encoding, the size and the modalities of all shards
         if (info.config, info.window) != (first.config, first.window):

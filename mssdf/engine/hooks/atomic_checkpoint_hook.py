@@ -32,8 +32,8 @@ class CheckpointNotWrittenError(UsageError, OSError):
     def __init__(self, path: str, reason: OSError) -> None:
         why = reason.strerror or reason
         super().__init__(
-            f'{path}: the checkpoint cannot be written: {why}. Earlier ones are whole; --resume '
-            'goes on from them when there is room'
+            f'{path}: expected a checkpoint that can be written, found {why}; earlier ones are '
+            'complete, --resume goes on from them when there is room'
         )
 
 

@@ -212,10 +212,12 @@ def check_dataset(
     # An unknown value in all samples hints at a wrong unit or a wrong ignored value.
     for key, shares in findings.known.items():
         if not any(shares):
-            text = f'none of {len(shares)} samples has anything known in {key}'
             if key == 'gt_depth_map':
-                raise DataCheckError(f'{text}: expected heights in meters, NaN where unknown')
-            findings.warnings.append(text)
+                raise DataCheckError(
+                    f'{key}: expected heights in meters, NaN where unknown, found none known in '
+                    f'{len(shares)} samples'
+                )
+            findings.warnings.append(f'none of {len(shares)} samples has anything known in {key}')
     return findings
 
 

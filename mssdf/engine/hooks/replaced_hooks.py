@@ -18,8 +18,9 @@ class ReplacedHook(Hook):
     replacement = ''
 
     def __init__(self, **settings: Any) -> None:
-        name = type(self).__name__
-        raise ConfigError(name, f'{self.replacement} in its place', Words(name))
+        # a hook does not know its key in the config
+        name = f'hook {type(self).__name__}'
+        raise ConfigError(name, self.replacement, Words('a hook of earlier versions'))
 
 
 @HOOKS.register_module()

@@ -6,7 +6,7 @@ from mmengine.hooks import Hook
 from mmengine.runner import Runner
 
 from mssdf.checkpoints.position_grid import stored_grid
-from mssdf.checkpoints.strict_load import compare, resize_positions
+from mssdf.checkpoints.strict_load import ALL_WEIGHTS, compare, resize_positions
 from mssdf.distributed import unwrap
 from mssdf.errors import CheckpointError
 from mssdf.registry import HOOKS
@@ -36,9 +36,9 @@ class StrictCheckpointHook(Hook):
         report = compare(model, weights, 'the checkpoint', grid=grid)
         if not report.complete:
             raise CheckpointError(
-                f'the checkpoint does not fit the model of the config, nothing was loaded: {report}'
-                '\nexpected the same architecture; a backbone alone is loaded by '
-                "model.backbone.init_cfg=dict(type='mssdf.StrictPretrained', checkpoint=FILE)"
+                report.checkpoint,
+                f'{ALL_WEIGHTS}, found {report.findings}; nothing was loaded, a backbone alone is '
+                "by model.backbone.init_cfg=dict(type='mssdf.StrictPretrained', checkpoint=FILE)",
             )
         resize_positions(model, weights, report, grid)
         checkpoint['state_dict'] = weights

@@ -128,7 +128,7 @@ def _check_done(target: Path, tiling: Tiling) -> str:
     if count != before['tiles']:
         raise ValueError(
             f'{target}: expected {before["tiles"]} tiles, found {count}; remove the folder to cut '
-            'anew'
+            'it again'
         )
     return f'{before["images"]} images, {count} tiles'
 
@@ -162,4 +162,7 @@ def _run(command: list[str], part: str) -> Iterator[None]:
         process.wait()
 
     if process.returncode:
-        raise RuntimeError(f'{part}: the splitter failed:\n{"".join(last)}')
+        said = ' '.join(''.join(last).split())
+        raise RuntimeError(
+            f'{part}: expected a splitter that ends with 0, found {process.returncode}: {said}'
+        )
