@@ -18,7 +18,7 @@ default_hooks = dict(
     sampler_seed=dict(type='DistSamplerSeedHook'),
     logger=dict(type='LoggerHook', interval=50),
     param_scheduler=dict(type='ParamSchedulerHook'),
-    # written to a temporary name and moved; --resume falls back over a torn one
+    # written to a temporary name and moved; --resume falls back over a damaged one
     checkpoint=dict(
         type='mssdf.AtomicCheckpointHook', by_epoch=True, interval=10, max_keep_ckpts=3
     ),

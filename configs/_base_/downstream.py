@@ -13,7 +13,7 @@ default_hooks = dict(
     timer=dict(type='IterTimerHook'),
     logger=dict(type='LoggerHook', interval=50),
     param_scheduler=dict(type='ParamSchedulerHook'),
-    # written to a temporary name and moved; --resume falls back over a torn one
+    # written to a temporary name and moved; --resume falls back over a damaged one
     checkpoint=dict(type='mssdf.AtomicCheckpointHook', by_epoch=True, interval=1, max_keep_ckpts=3),
     # SIGINT, SIGTERM, SIGUSR1: all ranks save and stop; docs/guide/cluster.md
     interruption=dict(type='mssdf.InterruptionHook'),
@@ -21,7 +21,7 @@ default_hooks = dict(
     watchdog=dict(type='mssdf.WatchdogHook', silence=120, timeout=600, long_timeout=3600),
     straggler=dict(type='mssdf.StragglerHook', interval=50),
     sampler_seed=dict(type='DistSamplerSeedHook'),
-    # some samples of each dataset, held against the model before anything is trained or tested
+    # some samples of each dataset, checked against the model before anything is trained or tested
     data_check=dict(type='mssdf.DataCheckHook', num_samples=8),
     # input, truth, prediction and error of the first samples, after validations and tests
     task_panel=dict(type='mssdf.TaskPanelHook', num=4),

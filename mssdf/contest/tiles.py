@@ -217,7 +217,7 @@ def load_tiles(path: str | Path, source: Mapping[str, Any] | None = None) -> Til
     except DAMAGE as error:
         raise ValueError(
             f'{path}: expected tiles of save_tiles, found a damaged file ({error}); without it '
-            'they are read anew'
+            'they are read again'
         ) from None
 
 

@@ -32,7 +32,7 @@ class Activity:
     since: float = field(default_factory=time.monotonic)
 
     def enter(self, phase: str, iteration: int | None = None) -> None:
-        """Begin a phase; a phase of the same name begins anew."""
+        """Begin a phase; a phase of the same name begins again."""
         if iteration is not None:
             self.iteration = iteration
         self.phase, self.since = phase, time.monotonic()

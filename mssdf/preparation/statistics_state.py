@@ -71,7 +71,7 @@ class StatisticsState:
 
     @classmethod
     def load(cls, path: str | os.PathLike, digest: str) -> 'StatisticsState':
-        """Load a state, if the file has the same data and settings; else begin anew."""
+        """Load a state, if the file has the same data and settings; else start from zero."""
         state = cls(digest)
 
         try:

@@ -96,7 +96,7 @@ class IndexCache:
             pass
         except (OSError, ValueError) as error:
             print_log(
-                f'{self.path} cannot be read and is made anew: {error}',
+                f'{self.path} cannot be read and is rebuilt: {error}',
                 logger='current',
                 level=logging.WARNING,
             )
@@ -107,7 +107,7 @@ class IndexCache:
         try:
             return _decode_scene(entry) if entry is not None and entry['key'] == key else None
         except (AttributeError, KeyError, TypeError, ValueError, zlib.error):
-            return None  # torn or tampered with: the scene is indexed again
+            return None  # damaged or tampered with: the scene is indexed again
 
     def put(self, identity: str, key: str, scene: IndexedScene) -> None:
         """Keep a scene; the file is written every half minute."""

@@ -99,7 +99,7 @@ class RasterPool:
 
 
 def _check_unchanged(raster: DatasetReader, expected: RasterHeader) -> None:
-    """Refuse a file that was written anew, after its windows were found, with another content."""
+    """Refuse a file that was written again, after its windows were found, with another content."""
     found = (raster.count, raster.height, raster.width, tuple(raster.dtypes))
     before = (expected.count, expected.height, expected.width, expected.dtypes)
     if found != before:

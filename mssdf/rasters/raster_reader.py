@@ -14,7 +14,7 @@ T = TypeVar('T')
 
 
 class RasterReader:
-    """A pool of open rasters that is read with retries; a file is opened anew for each attempt.
+    """A pool of open rasters that is read with retries; a file is opened again for each attempt.
 
     Args:
         max_open: largest number of open files.

@@ -27,7 +27,7 @@ class WindowOptions:
     Attributes:
         size: side of a window in pixels of the reference grid.
         mode: ``'grid'`` covers each raster completely, the last row and column shifted inwards;
-            ``'random'`` draws positions anew in each epoch, scenes in proportion to their area.
+            ``'random'`` draws new positions in each epoch, scenes in proportion to their area.
         stride: distance in pixels between windows of a grid, at most ``size``; None takes
             ``size``.
         per_epoch: number of windows of an epoch, for random windows.

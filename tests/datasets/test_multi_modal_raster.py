@@ -232,7 +232,7 @@ def test_interrupted_index_keeps_what_is_done(tmp_path, write_raster, rng, monke
     assert len(again) <= 4 and set(done[:2]).isdisjoint(again)
 
 
-def test_torn_cache_is_made_anew(tmp_path, write_raster, rng):
+def test_damaged_cache_is_rebuilt(tmp_path, write_raster, rng):
     pair(write_raster, rng, 'a')
     options = dict(
         data_root=str(tmp_path),

@@ -220,7 +220,7 @@ def test_an_index_that_is_not_there(bucket, tmp_path):
 
 
 def test_other_shards_under_the_same_address(data_root, write_shards, bucket, local, tmp_path):
-    """A kept index is not used for what has been written anew."""
+    """A kept index is not used for what has been written again."""
     old = open_remote(bucket, tmp_path)
     old.read_window(0)
     rasters = MultiModalRasterDataset(

@@ -82,12 +82,12 @@ def test_a_folder_that_is_a_link_to_elsewhere(tool, sources, out, folder):
 @pytest.mark.parametrize(
     'content', ['[]', '{}', '{"files": 3}', 'null', '{"files": [{"path": 3}]}', '{"windows":']
 )
-def test_a_record_of_another_form_is_made_anew(tool, sources, out, capsys, content):
+def test_a_record_of_another_form_is_rebuilt(tool, sources, out, capsys, content):
     path, record = record_of(out)
     path.write_text(content)
     assert run(tool, out, sources) == 0
-    made_anew = record_of(out)[1]
-    assert {**made_anew, 'seconds': 0} == {**record, 'seconds': 0}
+    rebuilt = record_of(out)[1]
+    assert {**rebuilt, 'seconds': 0} == {**record, 'seconds': 0}
 
 
 @pytest.mark.parametrize(

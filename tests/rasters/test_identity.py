@@ -60,7 +60,7 @@ def test_the_dtm_of_pairs_counts_too(tool, tmp_path):
 
 @pytest.mark.parametrize('nested', [False, True])
 @pytest.mark.parametrize('relative', [False, True])
-def test_a_source_of_a_vrt_written_anew_for_pairs(tool, tmp_path, nested, relative):
+def test_a_source_of_a_vrt_written_again_for_pairs(tool, tmp_path, nested, relative):
     source = files.write_tif(tmp_path / 'below/source.tif', files.heights(10))
     inner = files.write_vrt(
         tmp_path / 'below/inner.vrt', source.name if relative else source, relative

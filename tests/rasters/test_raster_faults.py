@@ -91,7 +91,7 @@ def pairs(write_raster, data_root) -> list[dict[str, str]]:
 
 
 def rewrite(path: str, change: Callable | None = None, **profile) -> None:
-    """Write a file anew with other pixels or another header."""
+    """Write a file again with other pixels or another header."""
     with rasterio.open(path) as raster:
         pixels, old = raster.read(), dict(raster.profile)
     pixels = change(pixels) if change else pixels
@@ -522,7 +522,7 @@ def change_type(pixels):
 
 
 @pytest.mark.parametrize('change', [change_bands, change_size, change_type])
-def test_a_file_written_anew_with_another_content_is_named(pairs, log, change):
+def test_a_file_written_again_with_another_content_is_named(pairs, log, change):
     dataset = make(pairs, reading=dict(max_open_files=1))
     bad = pairs[5]['rgb']
     rewrite(bad, change)
@@ -716,7 +716,7 @@ def test_a_server_that_fails_now_and_then(pairs, tmp_path):
     assert FlakyServer.failures > 5
 
 
-def test_a_torn_index_is_made_anew(pairs, tmp_path):
+def test_a_damaged_index_is_rebuilt(pairs, tmp_path):
     cache = tmp_path / 'cache'
     make(pairs, index=dict(cache_dir=str(cache)))
     (path,) = cache.iterdir()

@@ -265,7 +265,7 @@ def measure(args: argparse.Namespace, folder: Path, augmented: bool, cold: bool)
         dataset.read_window(order[0].index)  # loads libraries before the measurement
 
         if cold:
-            # The dataset is opened anew, as pages of mapped files cannot be dropped.
+            # The dataset is opened again, as pages of mapped files cannot be dropped.
             del dataset
             gc.collect()
             dataset = open_dataset(args, folder, augmented)

@@ -16,7 +16,7 @@ writes, per part:
   OUT/{train,val,test}/images/P0000__1024__0___0.png
   OUT/{train,val}/annfiles/P0000__1024__0___0.txt                boxes in the tile's pixels
 
-A part that is there whole is not done again; one that was interrupted is done anew. Every training
+A complete part is not done again; one that was interrupted is done from the start. Every training
 image needs its text file: the splitter would take it for one without objects.
 
 example:

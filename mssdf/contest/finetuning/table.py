@@ -66,7 +66,7 @@ def read_result(path: Path) -> dict[str, Any]:
     """Read the file of a run's result.
 
     Raises:
-        ValueError: if the file is torn or is not a result.
+        ValueError: if the file is damaged or is not a result.
     """
     try:
         found = json.loads(path.read_text())

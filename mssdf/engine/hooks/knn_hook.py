@@ -49,7 +49,7 @@ def normalization(preprocessor: nn.Module) -> tuple[Tensor, Tensor]:
 class KNNHook(PeriodicHook):
     """A hook that classifies a folder of labeled images by the frozen encoder's features.
 
-    It does so at intervals and at the end. The encoder is built anew as mmpretrain's plain ViT and
+    It does so at intervals and at the end. The encoder is rebuilt as mmpretrain's plain ViT and
     loaded strictly, so the score is that of the encoder a user gets. Logged as ``knn/accuracy``,
     ``knn/effective_rank`` and ``knn/feature_std``; where iteration 0 was evaluated in the same way,
     also ``knn/gain`` over it and ``knn/gain_low`` and ``knn/gain_high``, the paired 95 % bootstrap

@@ -59,7 +59,7 @@ class PredictionSaverHook(Hook):
         self._names: dict[str, Path] = {}
 
     def before_test_epoch(self, runner: Runner) -> None:
-        """Start anew, with names that follow from the whole dataset and so agree on all ranks."""
+        """Start from 0, with names that follow from the whole dataset and so agree on all ranks."""
         dataset = runner.test_dataloader.dataset
         infos = (dataset.get_data_info(index) for index in range(len(dataset)))
         self._rows, self._kind = [], ''

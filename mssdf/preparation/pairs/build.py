@@ -160,4 +160,4 @@ def _shard_of(record: Mapping[str, Any], settings: BuildSettings) -> 'ShardInfo'
     except (AttributeError, KeyError, TypeError, ValueError) as error:
         path = record_path(settings, record['name'])
         reason = one_line(error)
-        raise ValueError(f'{path}: shard: {reason}; without this file it is made anew') from None
+        raise ValueError(f'{path}: shard: {reason}; without this file it is rebuilt') from None
