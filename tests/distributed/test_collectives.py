@@ -1,4 +1,4 @@
-"""What two gloo processes exchange, against the same by hand."""
+"""Exchange between two gloo processes, against the same by hand."""
 
 import socket
 from datetime import timedelta
@@ -30,7 +30,7 @@ def batch() -> torch.Tensor:
 
 
 def goes_first(rank: int, folder: Path) -> bool:
-    """What rank 0 writes inside is there for rank 1, also where rank 0 fails."""
+    """Rank 1 finds all that rank 0 writes inside, also where rank 0 fails."""
     with main_process_first():
         if rank == 0:
             (folder / 'cache').write_text('')

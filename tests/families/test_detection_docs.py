@@ -1,4 +1,4 @@
-"""What docs/guide/detection.md tells users to write works as it stands there."""
+"""Code blocks of docs/guide/detection.md, run as they stand there."""
 
 import re
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""What the name of a config says is what it builds."""
+"""Names of configs, against what they build."""
 
 import re
 from collections.abc import Iterator
