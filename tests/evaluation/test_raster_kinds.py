@@ -82,7 +82,7 @@ def test_what_the_user_says_comes_first(write, feet):
     np.testing.assert_allclose(target['gt_depth_map'], feet * 0.5)
     given = LoadRasters([dict(unit='ignore')]).transform(dict(img_path=path))
     np.testing.assert_array_equal(given['img'][..., 0], feet)
-    with pytest.raises(ValueError, match="sources: unit: expected 'ignore' or a unit of length"):
+    with pytest.raises(ValueError, match="sources.unit: expected 'ignore' or a unit of length"):
         LoadRasters([dict(unit='elle')])
 
 

@@ -69,5 +69,5 @@ def test_named_configs_exist():
     named = re.findall(r'(?:rotated_)?detection/mssdf_[\w.-]+\.py', TEXT)
     assert len(named) > 8
     for name in named:
-        for size in 'tbl' if '-N-' in name else ' ':
+        for size in 'tb' if '-N-' in name else ' ':
             assert (root / name.replace('-N-', f'-{size}-')).exists(), name

@@ -1,7 +1,10 @@
 """The head of heights before it has learned anything."""
 
+from collections.abc import Iterator
+
 import pytest
 import torch
+from mmengine.registry import DefaultScope
 
 pytest.importorskip('mmseg')
 
@@ -14,6 +17,13 @@ SMALL = dict(
     num_deconv_layers=2,
     num_deconv_filters=(16, 16),
 )
+
+
+@pytest.fixture(autouse=True)
+def _mmseg() -> Iterator[None]:
+    """The scope in which mmseg's head finds its loss."""
+    with DefaultScope.overwrite_default_scope('mmseg'):
+        yield
 
 
 def levels() -> list[torch.Tensor]:
